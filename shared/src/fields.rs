@@ -1,0 +1,303 @@
+//! Reading the fields of a JSON body, so that every mistake is named at once.
+//!
+//! ```
+//! use shared::fields::{self, Fields};
+//!
+//! let body = serde_json::json!({"email": "ada@example.com", "plan": 3});
+//! let mut fields = Fields::new(body)?;
+//! let email = fields.required("email", fields::email);
+//! let plan = fields.required("plan", |value| fields::text(value, 1..=40));
+//! let refused = fields.finish(|| Some((email?, plan?))).unwrap_err();
+//! assert_eq!(refused.errors[0].field, "plan");
+//! # Ok::<(), shared::problem::Problem>(())
+//! ```
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+
+use crate::email::EmailAddress;
+use crate::money::{Currency, Money};
+use crate::problem::{FieldError, Problem};
+
+/// Why a value is not what its field wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// A stable code for programs.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: Cow<'static, str>,
+}
+
+impl Invalid {
+    /// A reason with its code.
+    pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// The fields of one JSON object, taken out one by one.
+#[derive(Debug)]
+pub struct Fields {
+    unread: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// The fields of `body`.
+    ///
+    /// # Errors
+    /// A 422 if the body is not an object.
+    pub fn new(body: Value) -> Result<Self, Problem> {
+        match body {
+            Value::Object(unread) => Ok(Self {
+                unread,
+                errors: Vec::new(),
+            }),
+            _ => Err(Problem::invalid_field(
+                "",
+                "wrong_type",
+                "the body must be a JSON object",
+            )),
+        }
+    }
+
+    /// Takes a field that must be there. `None` stands for a mistake that
+    /// [`Fields::finish`] will report.
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.unread.remove(name) {
+            Some(value) => self.read(name, &value, read),
+            None => {
+                self.refuse(name, Invalid::new("required", "is required"));
+                None
+            }
+        }
+    }
+
+    /// Takes a field that may be absent or null: `Some(None)` then, and `None`
+    /// for a mistake.
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Invalid>,
+    ) -> Option<Option<T>> {
+        match self.unread.remove(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => self.read(name, &value, read).map(Some),
+        }
+    }
+
+    fn read<T>(
+        &mut self,
+        name: &'static str,
+        value: &Value,
+        read: impl FnOnce(&Value) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        read(value)
+            .map_err(|invalid| self.refuse(name, invalid))
+            .ok()
+    }
+
+    fn refuse(&mut self, field: impl Into<Cow<'static, str>>, invalid: Invalid) {
+        self.errors.push(FieldError {
+            field: field.into(),
+            code: invalid.code,
+            message: invalid.message,
+        });
+    }
+
+    /// The input, if every field was right and none was left over.
+    ///
+    /// # Errors
+    /// A 422 that names every wrong, missing and unknown field.
+    pub fn finish<T>(mut self, input: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
+        let unknown: Vec<String> = std::mem::take(&mut self.unread)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        for name in unknown {
+            self.refuse(
+                name,
+                Invalid::new("unknown", "is not a field of this request"),
+            );
+        }
+        if !self.errors.is_empty() {
+            return Err(Problem::invalid_fields(self.errors));
+        }
+        // A handler that returns None without an error has a fault of its own.
+        input().ok_or_else(Problem::internal)
+    }
+}
+
+fn string(value: &Value) -> Result<&str, Invalid> {
+    let text = value
+        .as_str()
+        .ok_or_else(|| Invalid::new("wrong_type", "must be a string"))?;
+    // Postgres stores no NUL in text, and nobody means to send one.
+    if text.contains('\0') {
+        return Err(Invalid::new("invalid_character", "must not contain NUL"));
+    }
+    Ok(text)
+}
+
+/// A text whose number of characters lies in `chars`.
+///
+/// # Errors
+/// `wrong_type`, `invalid_character` or `wrong_length`.
+pub fn text(value: &Value, chars: RangeInclusive<usize>) -> Result<String, Invalid> {
+    let text = string(value)?;
+    if !chars.contains(&text.chars().count()) {
+        return Err(Invalid::new(
+            "wrong_length",
+            format!("must have {} to {} characters", chars.start(), chars.end()),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// An email address, normalized.
+///
+/// # Errors
+/// `wrong_type` or `invalid_email`.
+pub fn email(value: &Value) -> Result<EmailAddress, Invalid> {
+    EmailAddress::parse(string(value)?)
+        .map_err(|_| Invalid::new("invalid_email", "must be an email address"))
+}
+
+/// An id, currency or other type that reads itself from a string.
+///
+/// # Errors
+/// `wrong_type`, or `invalid` with the type's own words.
+pub fn parsed<T>(value: &Value) -> Result<T, Invalid>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    string(value)?
+        .parse()
+        .map_err(|error: T::Err| Invalid::new("invalid", error.to_string()))
+}
+
+/// An amount above zero, as a string in plain decimal notation.
+///
+/// # Errors
+/// `wrong_type`, a code of [`crate::money::AmountError`], or `not_positive`.
+pub fn positive_amount(value: &Value) -> Result<Decimal, Invalid> {
+    let text = value.as_str().ok_or_else(|| {
+        Invalid::new(
+            "wrong_type",
+            "must be a string such as \"12.50\", not a number",
+        )
+    })?;
+    let amount = crate::money::parse_amount(text)
+        .map_err(|error| Invalid::new(error.code(), error.to_string()))?;
+    if amount <= Decimal::ZERO {
+        return Err(Invalid::new("not_positive", "must be greater than zero"));
+    }
+    Ok(amount)
+}
+
+/// Takes the pair `amount` and `currency` that a request for money carries.
+pub fn positive_money(fields: &mut Fields) -> Option<Money> {
+    let amount = fields.required("amount", positive_amount);
+    let currency = fields.required("currency", parsed::<Currency>);
+    Some(Money::new(amount?, currency?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(body: Value) -> Result<(Money, Option<String>), Vec<(String, &'static str)>> {
+        let mut fields = Fields::new(body).map_err(codes)?;
+        let money = positive_money(&mut fields);
+        let note = fields.optional("note", |value| text(value, 1..=5));
+        fields.finish(|| Some((money?, note?))).map_err(codes)
+    }
+
+    fn codes(problem: Problem) -> Vec<(String, &'static str)> {
+        problem
+            .errors
+            .into_iter()
+            .map(|e| (e.field.into_owned(), e.code))
+            .collect()
+    }
+
+    #[test]
+    fn a_good_body_is_read() {
+        let (money, note) = read(json!({"amount": "1.50", "currency": "USD"})).expect("valid");
+        assert_eq!(
+            serde_json::to_value(money).ok(),
+            Some(json!({"amount": "1.50", "currency": "USD"}))
+        );
+        assert_eq!(note, None);
+        let (_, note) =
+            read(json!({"amount": "1", "currency": "USD", "note": "héllo"})).expect("valid");
+        assert_eq!(note.as_deref(), Some("héllo"));
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let table = [
+            (json!([]), vec![("", "wrong_type")]),
+            (json!(null), vec![("", "wrong_type")]),
+            (
+                json!({}),
+                vec![("amount", "required"), ("currency", "required")],
+            ),
+            (
+                json!({"amount": 1, "currency": 2}),
+                vec![("amount", "wrong_type"), ("currency", "wrong_type")],
+            ),
+            (
+                json!({"amount": "0", "currency": "USD"}),
+                vec![("amount", "not_positive")],
+            ),
+            (
+                json!({"amount": "-1", "currency": "USD"}),
+                vec![("amount", "not_positive")],
+            ),
+            (
+                json!({"amount": "1", "currency": "usd"}),
+                vec![("currency", "invalid")],
+            ),
+            (
+                json!({"amount": "1", "currency": "XYZ"}),
+                vec![("currency", "invalid")],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "note": ""}),
+                vec![("note", "wrong_length")],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "note": "sixsix"}),
+                vec![("note", "wrong_length")],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "note": "a\0b"}),
+                vec![("note", "invalid_character")],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "amuont": "2"}),
+                vec![("amuont", "unknown")],
+            ),
+        ];
+        for (body, expected) in table {
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(f, c)| (f.to_owned(), c))
+                .collect();
+            assert_eq!(read(body.clone()).err(), Some(expected), "{body}");
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! The one wrapper around every component: it decodes what the host hands over,
+//! runs the handler, and encodes a reply or a problem document with the headers
+//! that every response carries.
+//!
+//! It works on the host's own request and response, not on the `http` crate's,
+//! because each conversion copies every header once more.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use spin_sdk::wasip3::wit_bindgen::StreamResult;
+use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
+
+pub use spin_sdk::wasip3::exports::http::handler::Guest;
+pub use spin_sdk::wasip3::http::types::{
+    ErrorCode, Method, Request as WireRequest, Response as WireResponse,
+};
+
+use spin_sdk::wasip3::http::types::Fields as WireFields;
+
+use crate::context::Context;
+use crate::credits::DEFAULT_CURRENCY;
+use crate::fields::Fields;
+use crate::money::Currency;
+use crate::pagination::Page;
+use crate::problem::{self, Problem};
+use crate::token::{self, PresentedToken, TokenKind};
+
+/// Most bytes of a body that a route reads unless it says otherwise: a hundred
+/// times the largest body that these routes have a use for.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Most bytes of an oversized body that are read and dropped, so that the
+/// client has finished sending and can read the refusal.
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes asked of the host at a time.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Longest Idempotency-Key.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// Longest Authorization header that is looked at. Ours have 81 bytes.
+const MAX_AUTHORIZATION_BYTES: usize = 1024;
+
+/// Requests slower than this leave a line in the log.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// A decoded request. The body stays with the host until it is asked for.
+pub struct Request {
+    method: Method,
+    path: String,
+    query: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
+    body: RefCell<Option<WireRequest>>,
+}
+
+/// What a handler answers.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type of the body.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An Idempotency-Key and the digest of the request that it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key, as sent.
+    pub key: String,
+    /// SHA-256 over method, path and body.
+    pub request_digest: [u8; 32],
+}
+
+impl Reply {
+    /// A JSON reply.
+    ///
+    /// # Errors
+    /// A 500 if the value does not serialize, which plain data always does.
+    pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(value).map_err(|_| Problem::internal())?;
+        Ok(Self::from_json_bytes(status, body))
+    }
+
+    /// A reply whose body is JSON already.
+    pub fn from_json_bytes(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            body,
+        }
+    }
+
+    fn from_problem(problem: &Problem, request_id: &str) -> Self {
+        Self {
+            status: problem.status,
+            content_type: problem::CONTENT_TYPE,
+            body: problem.to_json(request_id),
+        }
+    }
+}
+
+impl Request {
+    fn decode(wire: WireRequest) -> Self {
+        let target = wire.get_path_with_query().unwrap_or_default();
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+            None => (target, None),
+        };
+        Self {
+            method: wire.get_method(),
+            path,
+            query,
+            headers: wire.get_headers().copy_all(),
+            body: RefCell::new(Some(wire)),
+        }
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path, as sent. Path parameters are read from here and never from a
+    /// `spin-*` header, which a client can send too.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn header_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// A header that may be sent once.
+    ///
+    /// # Errors
+    /// A 400 that names the header when it is repeated or not visible ASCII.
+    pub fn header(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let mut values = self.header_values(name);
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(Problem::invalid_parameter(
+                name,
+                "repeated",
+                "must be sent once",
+            ));
+        }
+        match std::str::from_utf8(value) {
+            Ok(text) if text.is_ascii() => Ok(Some(text.trim())),
+            _ => Err(Problem::invalid_parameter(
+                name,
+                "invalid_character",
+                "must be ASCII",
+            )),
+        }
+    }
+
+    /// A query parameter that may be given once.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter when it is repeated or has a NUL.
+    pub fn query_parameter(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, Problem> {
+        let Some(query) = &self.query else {
+            return Ok(None);
+        };
+        let mut values = form_urlencoded::parse(query.as_bytes())
+            .filter(|(candidate, _)| candidate == name)
+            .map(|(_, value)| value);
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(Problem::invalid_parameter(
+                name,
+                "repeated",
+                "must be given once",
+            ));
+        }
+        if value.as_ref().is_some_and(|value| value.contains('\0')) {
+            return Err(Problem::invalid_parameter(
+                name,
+                "invalid_character",
+                "must not contain NUL",
+            ));
+        }
+        Ok(value)
+    }
+
+    /// The `currency` query parameter, or the default one.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter.
+    pub fn currency(&self) -> Result<Currency, Problem> {
+        let text = self.query_parameter("currency")?;
+        let text = text.as_deref().unwrap_or(DEFAULT_CURRENCY);
+        Currency::parse(text)
+            .map_err(|error| Problem::invalid_parameter("currency", "invalid", error.to_string()))
+    }
+
+    /// The `limit` and `cursor` query parameters.
+    ///
+    /// # Errors
+    /// Those of [`Page::from_parameters`].
+    pub fn page(&self) -> Result<Page, Problem> {
+        let limit = self.query_parameter("limit")?;
+        let cursor = self.query_parameter("cursor")?;
+        Page::from_parameters(limit.as_deref(), cursor.as_deref())
+    }
+
+    /// The access token of `Authorization: Bearer` (RFC 6750, section 2.1).
+    ///
+    /// # Errors
+    /// 401 when there is none, or one that cannot be ours; 400 when the header
+    /// is repeated.
+    pub fn access_token(&self) -> Result<PresentedToken, Problem> {
+        let header = self
+            .header("authorization")?
+            .ok_or_else(Problem::unauthenticated)?;
+        if header.len() > MAX_AUTHORIZATION_BYTES {
+            return Err(Problem::unauthenticated());
+        }
+        let token = match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+            _ => return Err(Problem::unauthenticated()),
+        };
+        token::parse(TokenKind::Access, token).ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The body, up to [`MAX_BODY_BYTES`].
+    ///
+    /// # Errors
+    /// 413 when it is larger, 408 when it does not arrive in time, 400 when it
+    /// breaks off.
+    pub async fn body(&self) -> Result<Vec<u8>, Problem> {
+        let Some(wire) = self.body.take() else {
+            return Ok(Vec::new());
+        };
+        let read = std::pin::pin!(read_body(wire));
+        let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));
+        match select(read, timeout).await {
+            Either::Left((body, _)) => body,
+            Either::Right(_) => Err(Problem::new(
+                408,
+                "body_timeout",
+                "The request body did not arrive in time",
+                format!(
+                    "A body must arrive within {} seconds.",
+                    BODY_TIMEOUT.as_secs()
+                ),
+            )),
+        }
+    }
+
+    /// The fields of a JSON body, and the body's bytes.
+    ///
+    /// # Errors
+    /// 415 for another content type, 400 for malformed JSON, 422 for JSON that
+    /// is not an object, and what [`Request::body`] refuses.
+    pub async fn json_fields(&self) -> Result<(Fields, Vec<u8>), Problem> {
+        let content_type = self.header("content-type")?.unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(
+                415,
+                "unsupported_media_type",
+                "The content type is not supported",
+                "Send the body as application/json.",
+            ));
+        }
+        let body = self.body().await?;
+        let value: Value = serde_json::from_slice(&body)
+            .map_err(|error| Problem::malformed_body(format!("The body is not JSON: {error}.")))?;
+        Ok((Fields::new(value)?, body))
+    }
+
+    /// The Idempotency-Key that every request for money must carry.
+    ///
+    /// # Errors
+    /// A 400 that names the header when it is missing, repeated, too long or
+    /// has characters other than visible ASCII.
+    pub fn idempotency(&self, body: &[u8]) -> Result<Idempotency, Problem> {
+        const NAME: &str = "idempotency-key";
+        let key = self.header(NAME)?.unwrap_or_default();
+        if key.is_empty() {
+            return Err(Problem::invalid_parameter(
+                NAME,
+                "required",
+                "is required: send a fresh unique value, and the same one when you retry",
+            ));
+        }
+        if key.len() > MAX_IDEMPOTENCY_KEY_BYTES || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Problem::invalid_parameter(
+                NAME,
+                "invalid",
+                format!("must have 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters"),
+            ));
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(self.path.as_bytes());
+        hasher.update([0]);
+        hasher.update(body);
+        Ok(Idempotency {
+            key: key.to_owned(),
+            request_digest: hasher.finalize().into(),
+        })
+    }
+}
+
+async fn read_body(wire: WireRequest) -> Result<Vec<u8>, Problem> {
+    let (_unread, done) = wit_future::new(|| Ok(()));
+    let (mut stream, trailers) = WireRequest::consume_body(wire, done);
+    let mut body = Vec::new();
+    let mut total_bytes = 0;
+    loop {
+        let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
+        total_bytes += chunk.len();
+        if total_bytes <= MAX_BODY_BYTES {
+            body.extend_from_slice(&chunk);
+        }
+        if !matches!(result, StreamResult::Complete(_)) || total_bytes > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if total_bytes > MAX_BODY_BYTES {
+        return Err(Problem::new(
+            413,
+            "body_too_large",
+            "The request body is too large",
+            format!("A body may have at most {MAX_BODY_BYTES} bytes."),
+        ));
+    }
+    drop(stream);
+    match trailers.await {
+        Ok(_) => Ok(body),
+        Err(_) => Err(Problem::malformed_body("The body broke off.")),
+    }
+}
+
+/// Exports a component: its id, the methods it answers as the `Allow` header
+/// will list them, and its handler.
+///
+/// The SDK's own attribute hands over the `http` crate's request; this hands
+/// over the host's.
+#[macro_export]
+macro_rules! component {
+    ($id:literal, $allow:literal, $handler:expr) => {
+        struct Component;
+
+        impl $crate::http::Guest for Component {
+            async fn handle(
+                wire: $crate::http::WireRequest,
+            ) -> Result<$crate::http::WireResponse, $crate::http::ErrorCode> {
+                Ok($crate::http::handle($id, $allow, wire, $handler).await)
+            }
+        }
+
+        ::spin_sdk::wasip3::http::service::export!(Component);
+    };
+}
+
+/// Runs `handler` for a request with one of the methods in `allow`, which reads
+/// as the `Allow` header will: `"GET"` or `"GET, POST"`.
+pub async fn handle(
+    component: &'static str,
+    allow: &'static str,
+    wire: WireRequest,
+    handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
+) -> WireResponse {
+    let request = Request::decode(wire);
+    let client_request_id = request.header("x-request-id").ok().flatten();
+    let context = Context::begin(component, client_request_id);
+    let outcome = if is_allowed(allow, &request.method) {
+        handler(&context, &request).await
+    } else {
+        Err(Problem::method_not_allowed(allow))
+    };
+    let (reply, problem) = match outcome {
+        Ok(reply) => (reply, None),
+        Err(problem) => (
+            Reply::from_problem(&problem, context.request_id()),
+            Some(problem),
+        ),
+    };
+    if reply.status >= 500 || context.elapsed() >= SLOW {
+        let level = if reply.status >= 500 { "error" } else { "warn" };
+        context.log(
+            level,
+            &format!("{} answered {}", request.path, reply.status),
+        );
+    }
+    encode(&context, reply, problem.as_ref())
+}
+
+fn is_allowed(allow: &str, method: &Method) -> bool {
+    let name = match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Patch => "PATCH",
+        Method::Delete => "DELETE",
+        _ => return false,
+    };
+    allow.split(", ").any(|allowed| allowed == name)
+}
+
+fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireResponse {
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    let micros = context.elapsed().as_micros();
+    let mut headers = vec![
+        header("content-type", reply.content_type),
+        header("content-length", &reply.body.len().to_string()),
+        header("cache-control", "no-store"),
+        header("x-request-id", context.request_id()),
+        header(
+            "x-response-time",
+            &format!("{}.{:03}ms", micros / 1_000, micros % 1_000),
+        ),
+        header("x-db-queries", &context.db_queries().to_string()),
+        header("x-cache", context.cache_status().as_str()),
+    ];
+    if reply.status == 401 {
+        headers.push(header("www-authenticate", "Bearer"));
+    }
+    if let Some(allow) = problem.and_then(|problem| problem.allow) {
+        headers.push(header("allow", allow));
+    }
+    if let Some(secs) = problem.and_then(|problem| problem.retry_after_secs) {
+        headers.push(header("retry-after", &secs.to_string()));
+    }
+    let headers = WireFields::from_list(&headers).unwrap_or_else(|error| {
+        // Every name is a literal and every value ASCII, so this does not
+        // happen; a response without headers is still a response.
+        context.log(
+            "error",
+            &format!("the response headers were refused: {error:?}"),
+        );
+        WireFields::new()
+    });
+    let (mut writer, body) = wit_stream::new();
+    let (end_writer, end) = wit_future::new(|| Ok(None));
+    let (response, _sent) = WireResponse::new(headers, Some(body), end);
+    // The status is one of ours, all of them valid.
+    let _ = response.set_status_code(reply.status);
+    spawn(async move {
+        // What a client that went away did not take is nobody's any more.
+        let _ = writer.write_all(reply.body).await;
+        drop(writer);
+        let _ = end_writer.write(Ok(None)).await;
+    });
+    response
+}

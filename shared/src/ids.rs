@@ -1,0 +1,166 @@
+//! Prefixed identifiers.
+//!
+//! An id reads `usr_` followed by the 32 lower-case hexadecimal digits of a
+//! UUID version 7 (RFC 9562, section 5.7), so that ids sort by creation time
+//! and a reader sees what an id names. Each kind is its own type: a user's id
+//! cannot be passed where an organization's is wanted.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// Random bytes in a version 7 UUID: 128 bits less 48 of time, 4 of version
+/// and 2 of variant leave 74, which fit in ten bytes.
+pub const RANDOM_BYTES: usize = 10;
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidId {
+    /// The prefix that the wanted kind carries, with its underscore.
+    pub prefix: &'static str,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "must be \"{}\" followed by 32 lower-case hexadecimal digits",
+            self.prefix
+        )
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+fn parse_hex(prefix: &'static str, text: &str) -> Result<Uuid, InvalidId> {
+    let invalid = InvalidId { prefix };
+    let hex = text.strip_prefix(prefix).ok_or(invalid)?;
+    let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if hex.len() != 32 || !hex.bytes().all(lower_hex) {
+        return Err(invalid);
+    }
+    Uuid::try_parse(hex).map_err(|_| invalid)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What every id of this kind starts with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id from the wall clock in milliseconds since 1970 and
+            /// ten bytes of randomness, both the caller's to supply.
+            pub fn new(unix_millis: u64, random: &[u8; RANDOM_BYTES]) -> Self {
+                Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, random).into_uuid())
+            }
+
+            /// The id that wraps `uuid`, as read from the database.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID inside, as stored.
+            pub const fn as_uuid(&self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", $prefix, self.0.simple())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse_hex($prefix, text).map(Self)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// A person who signs in.
+    UserId,
+    "usr_"
+);
+id!(
+    /// An organization: the tenant that data belongs to.
+    OrganizationId,
+    "org_"
+);
+id!(
+    /// One sign-in of a user, from login to logout or expiry.
+    SessionId,
+    "ses_"
+);
+id!(
+    /// The credits of one user in one currency.
+    CreditAccountId,
+    "cac_"
+);
+id!(
+    /// One transaction in the credit ledger.
+    CreditTransactionId,
+    "ctx_"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_round_trip_and_sort_by_time() {
+        let earlier = UserId::new(1_700_000_000_000, &[0xff; 10]);
+        let later = UserId::new(1_700_000_000_001, &[0; 10]);
+        assert!(earlier < later, "{earlier} must sort before {later}");
+        for id in [earlier, later] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+            let json = serde_json::to_string(&id).expect("an id is a JSON string");
+            assert_eq!(serde_json::from_str::<UserId>(&json).ok(), Some(id));
+        }
+    }
+
+    #[test]
+    fn anything_but_the_printed_form_is_refused() {
+        let good = UserId::new(1, &[7; 10]).to_string();
+        let table = [
+            ("", "empty"),
+            ("usr_", "prefix only"),
+            (&good[4..], "no prefix"),
+            (&good.replace("usr_", "org_"), "another kind's prefix"),
+            (&good.to_uppercase(), "upper case"),
+            (&good[..good.len() - 1], "a digit short"),
+            (&format!("{good}0"), "a digit long"),
+            (&format!("{good} "), "trailing space"),
+            (&good.replace(&good[10..11], "g"), "not hexadecimal"),
+            ("usr_0190b3a4-7c6e-7def-8abc-0123456789ab", "hyphens"),
+            ("usr_é0190b3a47c6e7def8abc0123456789a", "not ASCII"),
+        ];
+        for (text, why) in table {
+            assert!(
+                text.parse::<UserId>().is_err(),
+                "{text:?} was accepted: {why}"
+            );
+        }
+    }
+}

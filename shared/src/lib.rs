@@ -1,0 +1,28 @@
+//! What Turnpike's functions share.
+//!
+//! Everything outside the `spin` feature is pure: it reads no clock, draws no
+//! randomness and does no I/O, so that the same code runs in a component, in
+//! the local host and in a browser.
+
+pub mod cache_entry;
+pub mod cache_key;
+pub mod credits;
+pub mod decimal_text;
+pub mod email;
+pub mod fields;
+pub mod ids;
+pub mod money;
+pub mod pagination;
+#[cfg(feature = "password")]
+pub mod password;
+pub mod problem;
+pub mod token;
+
+#[cfg(feature = "spin")]
+pub mod cache;
+#[cfg(feature = "spin")]
+pub mod context;
+#[cfg(feature = "spin")]
+pub mod db;
+#[cfg(feature = "spin")]
+pub mod http;

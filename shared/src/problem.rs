@@ -1,0 +1,265 @@
+//! Problem documents (RFC 9457): the one form every refusal takes.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// The media type of a problem document (RFC 9457, section 3).
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// What was wrong with one field of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field's name as the client wrote it; nested names join with dots.
+    pub field: Cow<'static, str>,
+    /// A stable code for programs.
+    pub code: &'static str,
+    /// A sentence for people, safe to show.
+    pub message: Cow<'static, str>,
+}
+
+/// A refusal: what a handler returns instead of a reply.
+///
+/// `code` is the stable name that programs branch on; `detail` is for people
+/// and may change. Neither ever carries another tenant's data or an internal
+/// message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code, snake_case.
+    pub code: &'static str,
+    /// The same short text for every occurrence of the code.
+    pub title: &'static str,
+    /// What happened this time.
+    pub detail: Cow<'static, str>,
+    /// Which fields were wrong, when fields were.
+    pub errors: Vec<FieldError>,
+    /// Seconds until a retry makes sense; sent as `Retry-After`.
+    pub retry_after_secs: Option<u32>,
+    /// The methods a route does answer, for a 405; sent as `Allow`.
+    pub allow: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem without field errors.
+    pub fn new(
+        status: u16,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_secs: None,
+            allow: None,
+        }
+    }
+
+    /// 400: the body is not what the content type promises.
+    pub fn malformed_body(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(
+            400,
+            "malformed_body",
+            "The request body could not be read",
+            detail,
+        )
+    }
+
+    /// 422: the body was read, and these fields are wrong.
+    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        Self {
+            errors,
+            ..Self::new(
+                422,
+                "invalid_fields",
+                "The request has invalid fields",
+                "One or more fields are invalid; nothing was changed.",
+            )
+        }
+    }
+
+    /// 422 for one field.
+    pub fn invalid_field(
+        field: impl Into<Cow<'static, str>>,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::invalid_fields(vec![FieldError {
+            field: field.into(),
+            code,
+            message: message.into(),
+        }])
+    }
+
+    /// 400: a query parameter or header is wrong.
+    pub fn invalid_parameter(
+        field: impl Into<Cow<'static, str>>,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            errors: vec![FieldError {
+                field: field.into(),
+                code,
+                message: message.into(),
+            }],
+            ..Self::new(
+                400,
+                "invalid_parameter",
+                "The request has an invalid parameter",
+                "A parameter is invalid; nothing was changed.",
+            )
+        }
+    }
+
+    /// 401: no credential, or one that is not valid. Deliberately one answer
+    /// for unknown, expired and revoked.
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            401,
+            "unauthenticated",
+            "Authentication is required",
+            "Send a valid access token as \"Authorization: Bearer\".",
+        )
+    }
+
+    /// 403: a valid credential without the permission this route needs.
+    pub fn forbidden(permission: &str) -> Self {
+        Self::new(
+            403,
+            "forbidden",
+            "The credential lacks a permission",
+            format!("This needs the permission \"{permission}\"."),
+        )
+    }
+
+    /// 404.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(404, "not_found", "There is no such resource", detail)
+    }
+
+    /// 405, with the methods the route does answer.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(
+                405,
+                "method_not_allowed",
+                "The method is not allowed here",
+                format!("This route answers {allow}."),
+            )
+        }
+    }
+
+    /// 503: a dependency did not answer in time. The effect of a write is then
+    /// unknown, and a retry with the same Idempotency-Key is safe.
+    pub fn unavailable(dependency: &'static str) -> Self {
+        Self {
+            retry_after_secs: Some(1),
+            ..Self::new(
+                503,
+                "dependency_unavailable",
+                "A dependency is unavailable",
+                format!(
+                    "{dependency} is unavailable. Retry with the same Idempotency-Key, if you sent one."
+                ),
+            )
+        }
+    }
+
+    /// 409: another request holds what this one needs.
+    pub fn in_flight() -> Self {
+        Self {
+            retry_after_secs: Some(1),
+            ..Self::new(
+                409,
+                "request_in_flight",
+                "Another request is in flight",
+                "A request that this one must wait for has not finished; retry with the same Idempotency-Key.",
+            )
+        }
+    }
+
+    /// 422: the Idempotency-Key was used before with another body.
+    pub fn idempotency_key_reused() -> Self {
+        Self::new(
+            422,
+            "idempotency_key_reused",
+            "The Idempotency-Key was used for another request",
+            "This key was first sent with a different body. Use a new key for a new request.",
+        )
+    }
+
+    /// 500: a fault of ours. The log carries the reason under the request id.
+    pub fn internal() -> Self {
+        Self::new(
+            500,
+            "internal",
+            "Something went wrong on our side",
+            "The request could not be completed. Quote the request id when reporting this.",
+        )
+    }
+
+    /// The document's body.
+    pub fn to_json(&self, request_id: &str) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            code: &'a str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [FieldError],
+        }
+        let document = Document {
+            r#type: format!("urn:turnpike:problem:{}", self.code),
+            title: self.title,
+            status: self.status,
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            errors: &self.errors,
+        };
+        // Strings and integers always serialize; the empty object is for the
+        // type checker, not for a case that happens.
+        serde_json::to_vec(&document).unwrap_or_else(|_| b"{}".to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(problem: &Problem) -> serde_json::Value {
+        serde_json::from_slice(&problem.to_json("req_1")).expect("a problem is JSON")
+    }
+
+    #[test]
+    fn a_document_has_the_members_of_rfc_9457() {
+        let problem = Problem::invalid_field("amount", "negative", "must be positive");
+        assert_eq!(
+            document(&problem),
+            serde_json::json!({
+                "type": "urn:turnpike:problem:invalid_fields",
+                "title": "The request has invalid fields",
+                "status": 422,
+                "detail": "One or more fields are invalid; nothing was changed.",
+                "code": "invalid_fields",
+                "request_id": "req_1",
+                "errors": [{"field": "amount", "code": "negative", "message": "must be positive"}],
+            })
+        );
+    }
+
+    #[test]
+    fn errors_is_absent_when_no_field_was_wrong() {
+        assert!(document(&Problem::internal()).get("errors").is_none());
+    }
+}
