@@ -1,0 +1,31 @@
+use serde::Serialize;
+use shared::cache;
+use shared::cache_key::Scope;
+use shared::context::Context;
+use shared::http::{Reply, Request};
+use shared::problem::Problem;
+
+use crate::queries;
+
+#[derive(Serialize)]
+struct Output {
+    status: &'static str,
+}
+
+/// The token is dead for every request that begins after this one's answer.
+pub async fn logout(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let scopes = Scope::all_of_user(token.owner);
+    cache::during_write(
+        context,
+        &scopes,
+        queries::end_session(context, token.digest),
+    )
+    .await?;
+    Reply::json(
+        200,
+        &Output {
+            status: "logged_out",
+        },
+    )
+}

@@ -1,0 +1,25 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::db;
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Ended,
+    Unauthenticated,
+}
+
+pub async fn end_session(context: &Context, digest: TokenDigest) -> Result<(), Problem> {
+    match db::call(
+        context,
+        "SELECT auth_logout($1)::text",
+        &[digest.0.to_vec().into()],
+    )
+    .await?
+    {
+        Answer::Ended => Ok(()),
+        Answer::Unauthenticated => Err(Problem::unauthenticated()),
+    }
+}

@@ -1,0 +1,120 @@
+//! The answer is the same, and takes as long, whether the email was free or not:
+//! sign-up tells nobody who has an account.
+
+use serde::Serialize;
+use shared::context::Context;
+use shared::email::EmailAddress;
+use shared::fields::{self, Fields};
+use shared::http::{Reply, Request};
+use shared::ids::{OrganizationId, UserId};
+use shared::password;
+use shared::problem::Problem;
+
+use crate::queries;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Input {
+    email: EmailAddress,
+    password: String,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    status: &'static str,
+    email: &'a str,
+}
+
+fn read(mut fields: Fields) -> Result<Input, Problem> {
+    let email = fields.required("email", fields::email);
+    let password = fields.required("password", |value| {
+        fields::text(value, password::MIN_CHARS..=password::MAX_CHARS)
+    });
+    let input = fields.finish(|| {
+        Some(Input {
+            email: email?,
+            password: password?,
+        })
+    })?;
+    if input.password.to_lowercase() == input.email.as_str() {
+        return Err(Problem::invalid_field(
+            "password",
+            "equals_email",
+            "must not be the email",
+        ));
+    }
+    Ok(input)
+}
+
+pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let (fields, _) = request.json_fields().await?;
+    let input = read(fields)?;
+    let hash = password::hash(&input.password, &context.random()?).map_err(|error| {
+        context.log("error", &error.to_string());
+        Problem::internal()
+    })?;
+    let user_id = UserId::new(context.now_millis(), &context.random()?);
+    let organization_id = OrganizationId::new(context.now_millis(), &context.random()?);
+    queries::signup(context, user_id, organization_id, &input.email, &hash).await?;
+    Reply::json(
+        202,
+        &Output {
+            status: "accepted",
+            email: input.email.as_str(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn check(body: Value, expected: Result<&str, &[(&str, &str)]>) {
+        let got = Fields::new(body.clone()).and_then(read);
+        match (got, expected) {
+            (Ok(input), Ok(email)) => assert_eq!(input.email.as_str(), email, "{body}"),
+            (Err(problem), Err(errors)) => {
+                let named: Vec<_> = problem.errors.iter().map(|e| (&*e.field, e.code)).collect();
+                assert_eq!(named, errors, "{body}");
+            }
+            (got, expected) => panic!("{body}: expected {expected:?}, got {got:?}"),
+        }
+    }
+
+    #[test]
+    fn bodies() {
+        let long = "p".repeat(129);
+        check(
+            json!({"email": "Ada@Example.com", "password": "correct horse"}),
+            Ok("ada@example.com"),
+        );
+        check(
+            json!({"email": "a@b.example", "password": "pässwörd"}),
+            Ok("a@b.example"),
+        );
+        check(
+            json!({}),
+            Err(&[("email", "required"), ("password", "required")]),
+        );
+        check(
+            json!({"email": "ada", "password": "short"}),
+            Err(&[("email", "invalid_email"), ("password", "wrong_length")]),
+        );
+        check(
+            json!({"email": "a@b.example", "password": long}),
+            Err(&[("password", "wrong_length")]),
+        );
+        check(
+            json!({"email": "a@b.example", "password": "A@B.example"}),
+            Err(&[("password", "equals_email")]),
+        );
+        check(
+            json!({"email": "a@b.example", "password": "longenough", "admin": true}),
+            Err(&[("admin", "unknown")]),
+        );
+        check(
+            json!({"email": 1, "password": null}),
+            Err(&[("email", "wrong_type"), ("password", "wrong_type")]),
+        );
+    }
+}

@@ -1,0 +1,55 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::db;
+use shared::decimal_text::DecimalText;
+use shared::ids::UserId;
+use shared::money::{Currency, Money};
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+use crate::handler::Output;
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Found(Found),
+    Unauthenticated,
+    Forbidden,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Found {
+    pub token_expires_millis: u64,
+    user_id: UserId,
+    available: DecimalText,
+    held: DecimalText,
+}
+
+impl Found {
+    pub fn output(&self, currency: Currency) -> Result<Output, Problem> {
+        let available = Money::new(self.available.0, currency);
+        let held = Money::new(self.held.0, currency);
+        let total = available
+            .checked_add(held)
+            .map_err(|_| Problem::internal())?;
+        Ok(Output {
+            user_id: self.user_id,
+            available,
+            held,
+            total,
+        })
+    }
+}
+
+pub async fn balance(
+    context: &Context,
+    digest: TokenDigest,
+    currency: Currency,
+) -> Result<Found, Problem> {
+    let parameters = [digest.0.to_vec().into(), currency.code().to_owned().into()];
+    match db::call(context, "SELECT credits_balance($1, $2)::text", &parameters).await? {
+        Answer::Found(found) => Ok(found),
+        Answer::Unauthenticated => Err(Problem::unauthenticated()),
+        Answer::Forbidden => Err(Problem::forbidden("credits:read")),
+    }
+}

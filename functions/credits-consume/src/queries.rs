@@ -1,0 +1,57 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::credits::{Transaction, TransactionRow};
+use shared::db;
+use shared::decimal_text::DecimalText;
+use shared::http::Idempotency;
+use shared::ids::CreditTransactionId;
+use shared::money::Money;
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+use crate::handler::{Input, Refusal};
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Consumed { transaction: TransactionRow },
+    InsufficientCredits { available: DecimalText },
+    IdempotencyKeyReused,
+    Unauthenticated,
+    Forbidden,
+}
+
+pub async fn consume(
+    context: &Context,
+    digest: TokenDigest,
+    idempotency: &Idempotency,
+    id: CreditTransactionId,
+    input: &Input,
+) -> Result<Transaction, Problem> {
+    let currency = input.money.currency();
+    let parameters = [
+        digest.0.to_vec().into(),
+        idempotency.key.clone().into(),
+        idempotency.request_digest.to_vec().into(),
+        id.as_uuid().into(),
+        currency.code().to_owned().into(),
+        input.money.amount().into(),
+        input.description.clone().into(),
+    ];
+    let answer = db::call(
+        context,
+        "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7)::text",
+        &parameters,
+    )
+    .await?;
+    let refusal = match answer {
+        Answer::Consumed { transaction } => return Ok(transaction.into()),
+        Answer::InsufficientCredits { available } => Refusal::InsufficientCredits {
+            available: Money::new(available.0, currency),
+        },
+        Answer::IdempotencyKeyReused => Refusal::IdempotencyKeyReused,
+        Answer::Unauthenticated => Refusal::Unauthenticated,
+        Answer::Forbidden => Refusal::Forbidden,
+    };
+    Err(refusal.into())
+}

@@ -1,0 +1,50 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::credits::TransactionRow;
+use shared::db;
+use shared::money::Currency;
+use shared::pagination::Page;
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+/// A transaction and its position in the account.
+#[derive(Debug, Deserialize)]
+pub struct Row {
+    pub sequence: i64,
+    pub transaction: TransactionRow,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Found { rows: Vec<Row> },
+    Unauthenticated,
+    Forbidden,
+}
+
+/// The rows of the page, and one more if there is one.
+pub async fn list(
+    context: &Context,
+    digest: TokenDigest,
+    currency: Currency,
+    page: Page,
+) -> Result<Vec<Row>, Problem> {
+    let before = page.after.map_or(i64::MAX, |cursor| cursor.0);
+    let parameters = [
+        digest.0.to_vec().into(),
+        currency.code().to_owned().into(),
+        i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
+        before.into(),
+    ];
+    match db::call(
+        context,
+        "SELECT credits_transactions($1, $2, $3, $4)::text",
+        &parameters,
+    )
+    .await?
+    {
+        Answer::Found { rows } => Ok(rows),
+        Answer::Unauthenticated => Err(Problem::unauthenticated()),
+        Answer::Forbidden => Err(Problem::forbidden("credits:read")),
+    }
+}

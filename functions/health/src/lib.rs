@@ -1,0 +1,6 @@
+//! `GET /api/v1/health`: the process serves; `GET /api/v1/health/ready`: so do
+//! Postgres and, when there is one, the cache.
+
+mod handler;
+
+shared::component!("health", "GET", handler::health);

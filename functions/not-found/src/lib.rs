@@ -1,0 +1,12 @@
+//! Every path under `/api` that no other component serves, so that a mistyped
+//! path gets a problem document and not the host's empty 404.
+
+use shared::context::Context;
+use shared::http::{Reply, Request};
+use shared::problem::Problem;
+
+async fn refuse(_: &Context, _: &Request) -> Result<Reply, Problem> {
+    Err(Problem::not_found("No route of this API has this path."))
+}
+
+shared::component!("not-found", "GET, POST, PUT, PATCH, DELETE", refuse);

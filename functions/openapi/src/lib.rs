@@ -1,0 +1,13 @@
+//! `GET /openapi.json`: the description of the API (OpenAPI 3.1).
+
+use shared::context::Context;
+use shared::http::{Reply, Request};
+use shared::problem::Problem;
+
+const DOCUMENT: &str = include_str!("../openapi.json");
+
+async fn document(_: &Context, _: &Request) -> Result<Reply, Problem> {
+    Ok(Reply::from_json_bytes(200, DOCUMENT.as_bytes().to_vec()))
+}
+
+shared::component!("openapi", "GET", document);
