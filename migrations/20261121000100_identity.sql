@@ -177,7 +177,8 @@ BEGIN
             'organization_id', prefixed_id('org_', o.id),
             'organization_name', o.name,
             'session_id', prefixed_id('ses_', v_principal.session_id),
-            'permissions', (SELECT json_agg(DISTINCT p ORDER BY p) FROM unnest(v_principal.permissions) p),
+            'permissions', (SELECT coalesce(json_agg(DISTINCT p ORDER BY p), '[]'::json)
+                              FROM unnest(v_principal.permissions) p),
             'created_at', rfc3339(u.created_at))
           FROM users u, organizations o
          WHERE u.id = v_principal.user_id AND o.id = v_principal.organization_id

@@ -62,7 +62,7 @@ CREATE TABLE credit_accounts (
 CREATE TABLE ledger_transfers (
     id              uuid PRIMARY KEY,
     account_id      uuid NOT NULL REFERENCES credit_accounts (id),
-    sequence        bigint NOT NULL,
+    sequence        bigint NOT NULL CHECK (sequence > 0),
     kind            text NOT NULL CHECK (kind IN ('grant', 'consume')),
     debited         credit_bucket NOT NULL,
     credited        credit_bucket NOT NULL,
@@ -71,7 +71,9 @@ CREATE TABLE ledger_transfers (
     description     text NOT NULL,
     -- Who asked for it.
     actor_id        uuid NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT now(),
+    -- When the account's row was held, and not when its transaction began, so
+    -- that times follow the sequence.
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (debited <> credited),
     -- Serves the transactions list, newest first, and makes gaps visible.
     CONSTRAINT ledger_transfers_by_account UNIQUE (account_id, sequence)
@@ -229,6 +231,12 @@ DECLARE
     v_account credit_accounts;
     v_transfer ledger_transfers;
 BEGIN
+    IF v_answer IS NOT NULL THEN
+        RETURN v_answer;
+    END IF;
+    -- Asked again below, under lock; asked here so that a repeated key leaves no
+    -- empty account behind.
+    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;

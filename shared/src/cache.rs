@@ -35,7 +35,8 @@ use crate::problem::Problem;
 const STORE_LABEL: &str = "default";
 
 /// How long a request waits for the store. A healthy one answers in well under
-/// a millisecond; the longest a request can lose is two of these.
+/// a millisecond. A request that finds it away asks no more, except that a
+/// write still tries to invalidate each of its scopes.
 const STORE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How long this instance leaves the store alone after it failed to answer.
@@ -49,10 +50,16 @@ const WRITE_WINDOW_MILLIS: u64 = db::COMMIT_WINDOW_MILLIS + 1_500;
 /// halves of 1,000 are some 600 KB in the worst case.
 const MEMORY_HALF_ENTRIES: usize = 1_000;
 
-/// Attempts at an invalidation that the store did not take, with pauses that
-/// double from 100 ms: 0.1 + 0.2 + ... + 51.2 s, about 102 s, which is longer
-/// than a balance may be cached.
-const INVALIDATION_ATTEMPTS: u32 = 10;
+/// The first pause before an invalidation that the store did not take is tried
+/// again; it doubles each time.
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two such attempts.
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// Attempts at such an invalidation: 7 in the first 12.7 seconds, then one every
+/// ten, for as long as the longest-lived entry, 900 seconds.
+const INVALIDATION_ATTEMPTS: u32 = 7 + 90;
 
 thread_local! {
     static STORE: RefCell<Option<Rc<Store>>> = const { RefCell::new(None) };
@@ -136,7 +143,10 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
         Err(StoreAway) => return miss(key, FillPlan::Nothing),
     };
     context.set_cache_status(CacheStatus::Miss);
-    let generation = match state.as_deref().and_then(ScopeState::decode) {
+    let generation = match state
+        .as_deref()
+        .and_then(|bytes| ScopeState::decode(&scope_key, bytes))
+    {
         Some(ScopeState::Stable(generation)) => generation,
         Some(ScopeState::Writing { until_millis }) if now_millis < until_millis => {
             return miss(key, FillPlan::Nothing);
@@ -158,7 +168,7 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
         }
         found = stored
             .as_deref()
-            .and_then(Entry::decode)
+            .and_then(|bytes| Entry::decode(key.as_str(), bytes))
             .filter(is_current)
             .map(Rc::new);
         if let Some(entry) = &found {
@@ -185,8 +195,9 @@ impl<V: serde::Serialize> Fill<V> {
                 let Ok(generation) = fresh_generation(context) else {
                     return;
                 };
-                let state = ScopeState::Stable(generation).encode();
-                let _ = put(context, &self.scope.to_string(), &state).await;
+                let scope_key = self.scope.to_string();
+                let state = ScopeState::Stable(generation).encode(&scope_key);
+                let _ = put(context, &scope_key, &state).await;
             }
             FillPlan::Store(generation) => {
                 let ttl_millis = u64::from(self.key.namespace().ttl_secs()) * 1_000;
@@ -195,11 +206,9 @@ impl<V: serde::Serialize> Fill<V> {
                     generation,
                     payload: serde_json::to_vec(value).unwrap_or_default(),
                 });
-                if put(context, self.key.as_str(), &entry.encode())
-                    .await
-                    .is_ok()
-                {
-                    remember(self.key.as_str(), &entry);
+                let key = self.key.as_str();
+                if put(context, key, &entry.encode(key)).await.is_ok() {
+                    remember(key, &entry);
                 }
             }
         }
@@ -221,16 +230,21 @@ pub async fn during_write<T>(
 ) -> Result<T, Problem> {
     if !is_resting(context.now_millis()) {
         let until_millis = context.now_millis() + WRITE_WINDOW_MILLIS;
-        let mark = ScopeState::Writing { until_millis }.encode();
         for scope in scopes {
-            if put(context, &scope.to_string(), &mark).await.is_err() {
+            let key = scope.to_string();
+            let mark = ScopeState::Writing { until_millis }.encode(&key);
+            if put(context, &key, &mark).await.is_err() {
                 break;
             }
         }
     }
     let outcome = write.await;
-    if !matches!(&outcome, Err(problem) if problem.status == 503) {
-        invalidate(context, scopes).await;
+    match &outcome {
+        Err(problem) if problem.status == 503 => {}
+        // Nothing was changed, and whoever asked may be nobody: their mark goes,
+        // and nothing is left in the store under a name that they made up.
+        Err(problem) if matches!(problem.status, 401 | 403) => unmark(context, scopes).await,
+        _ => invalidate(context, scopes).await,
     }
     outcome
 }
@@ -240,8 +254,9 @@ async fn invalidate(context: &Context, scopes: &[Scope]) {
         let Ok(generation) = fresh_generation(context) else {
             continue;
         };
-        let state = ScopeState::Stable(generation).encode();
-        if put(context, &scope.to_string(), &state).await.is_err() {
+        let key = scope.to_string();
+        let state = ScopeState::Stable(generation).encode(&key);
+        if put(context, &key, &state).await.is_err() {
             context.log(
                 "warn",
                 &format!("the cache did not take the invalidation of {scope}"),
@@ -251,19 +266,30 @@ async fn invalidate(context: &Context, scopes: &[Scope]) {
     }
 }
 
+async fn unmark(context: &Context, scopes: &[Scope]) {
+    for scope in scopes {
+        let delete = async { store().await?.delete(scope.to_string()).await };
+        if bounded(context, delete).await.is_err() {
+            // The mark runs out by itself.
+            return;
+        }
+    }
+}
+
 /// Keeps trying, so that a store which comes back with old contents serves them
 /// for a moment and not for their whole time to live.
 async fn invalidate_later(scope: Scope) {
-    let mut pause = Duration::from_millis(100);
+    let mut pause = FIRST_RETRY_PAUSE;
     for _ in 0..INVALIDATION_ATTEMPTS {
         time::sleep(pause).await;
-        pause *= 2;
+        pause = (pause * 2).min(MAX_RETRY_PAUSE);
         let mut generation = [0u8; 16];
         if getrandom::fill(&mut generation).is_err() {
             return;
         }
-        let state = ScopeState::Stable(Generation(generation)).encode();
-        let write = pin!(async { store().await?.set(scope.to_string(), &state).await });
+        let key = scope.to_string();
+        let state = ScopeState::Stable(Generation(generation)).encode(&key);
+        let write = pin!(async { store().await?.set(&key, &state).await });
         if let Either::Left((Ok(()), _)) = select(write, pin!(time::sleep(STORE_TIMEOUT))).await {
             return;
         }

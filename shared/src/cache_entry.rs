@@ -1,7 +1,9 @@
 //! How values and generations are laid out in the key-value store.
 //!
 //! The store knows no expiry and may hold anything: an entry carries its own
-//! expiry and a checksum, and whatever cannot be read is a miss.
+//! expiry and a checksum, and whatever cannot be read is a miss. The checksum
+//! covers the key as well, so that an entry that turns up under another key is
+//! no answer to the wrong question.
 
 /// A fresh random name for the state of a scope. Two generations are equal
 /// only if they are the same write's.
@@ -28,20 +30,21 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry's bytes in the store.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The entry's bytes in the store under `key`.
+    pub fn encode(&self, key: &str) -> Vec<u8> {
         let mut bytes =
             Vec::with_capacity(VALUE_HEADER_BYTES + self.payload.len() + CHECKSUM_BYTES);
         bytes.push(VALUE_MARK);
         bytes.extend_from_slice(&self.expires_at_millis.to_be_bytes());
         bytes.extend_from_slice(&self.generation.0);
         bytes.extend_from_slice(&self.payload);
-        seal(bytes)
+        seal(key, bytes)
     }
 
-    /// Reads an entry; `None` for anything that is not one, whole.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let body = unseal(bytes)?;
+    /// Reads an entry; `None` for anything that is not the whole of one that was
+    /// written under `key`.
+    pub fn decode(key: &str, bytes: &[u8]) -> Option<Self> {
+        let body = unseal(key, bytes)?;
         let (header, payload) = body.split_at_checked(VALUE_HEADER_BYTES)?;
         if header[0] != VALUE_MARK {
             return None;
@@ -69,27 +72,27 @@ pub enum ScopeState {
 }
 
 impl ScopeState {
-    /// The state's bytes in the store.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The state's bytes in the store under `key`.
+    pub fn encode(&self, key: &str) -> Vec<u8> {
         match self {
             Self::Stable(generation) => {
                 let mut bytes = Vec::with_capacity(1 + 16 + CHECKSUM_BYTES);
                 bytes.push(STABLE_MARK);
                 bytes.extend_from_slice(&generation.0);
-                seal(bytes)
+                seal(key, bytes)
             }
             Self::Writing { until_millis } => {
                 let mut bytes = Vec::with_capacity(1 + 8 + CHECKSUM_BYTES);
                 bytes.push(WRITING_MARK);
                 bytes.extend_from_slice(&until_millis.to_be_bytes());
-                seal(bytes)
+                seal(key, bytes)
             }
         }
     }
 
-    /// Reads a state; `None` for anything that is not one.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        match unseal(bytes)?.split_first()? {
+    /// Reads a state; `None` for anything that is not one written under `key`.
+    pub fn decode(key: &str, bytes: &[u8]) -> Option<Self> {
+        match unseal(key, bytes)?.split_first()? {
             (&STABLE_MARK, generation) => {
                 Some(Self::Stable(Generation(generation.try_into().ok()?)))
             }
@@ -101,15 +104,22 @@ impl ScopeState {
     }
 }
 
-fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
-    let checksum = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&checksum.to_be_bytes());
+fn checksum(key: &str, body: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(key.as_bytes());
+    hasher.update(body);
+    hasher.finalize().to_be_bytes()
+}
+
+fn seal(key: &str, mut bytes: Vec<u8>) -> Vec<u8> {
+    let checksum = checksum(key, &bytes);
+    bytes.extend_from_slice(&checksum);
     bytes
 }
 
-fn unseal(bytes: &[u8]) -> Option<&[u8]> {
-    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-    (crc32fast::hash(body).to_be_bytes() == *checksum).then_some(body)
+fn unseal<'a>(key: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let (body, found) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
+    (checksum(key, body) == *found).then_some(body)
 }
 
 #[cfg(test)]
@@ -117,36 +127,56 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const KEY: &str = "tp1:credit_balance:one";
+
     proptest! {
         #[test]
         fn entries_round_trip(expires_at_millis: u64, generation: [u8; 16], payload: Vec<u8>) {
             let entry = Entry { expires_at_millis, generation: Generation(generation), payload };
-            prop_assert_eq!(Entry::decode(&entry.encode()), Some(entry));
+            prop_assert_eq!(Entry::decode(KEY, &entry.encode(KEY)), Some(entry));
         }
 
         #[test]
         fn states_round_trip(generation: [u8; 16], until_millis: u64) {
             for state in [ScopeState::Stable(Generation(generation)), ScopeState::Writing { until_millis }] {
-                prop_assert_eq!(ScopeState::decode(&state.encode()), Some(state));
+                prop_assert_eq!(ScopeState::decode(KEY, &state.encode(KEY)), Some(state));
             }
         }
 
         #[test]
         fn garbage_is_a_miss(bytes: Vec<u8>) {
             // A random suffix matches its CRC-32 once in four thousand million.
-            prop_assert_eq!(Entry::decode(&bytes), None);
-            prop_assert_eq!(ScopeState::decode(&bytes), None);
+            prop_assert_eq!(Entry::decode(KEY, &bytes), None);
+            prop_assert_eq!(ScopeState::decode(KEY, &bytes), None);
         }
 
         #[test]
         fn a_cut_or_changed_entry_is_a_miss(payload: Vec<u8>, at: prop::sample::Index, flip in 1u8..) {
             let entry = Entry { expires_at_millis: 1, generation: Generation([2; 16]), payload };
-            let whole = entry.encode();
+            let whole = entry.encode(KEY);
             let at = at.index(whole.len());
-            prop_assert_eq!(Entry::decode(&whole[..at]), None);
+            prop_assert_eq!(Entry::decode(KEY, &whole[..at]), None);
             let mut changed = whole;
             changed[at] ^= flip;
-            prop_assert_eq!(Entry::decode(&changed), None);
+            prop_assert_eq!(Entry::decode(KEY, &changed), None);
+        }
+    }
+
+    #[test]
+    fn what_was_written_under_another_key_is_a_miss() {
+        let entry = Entry {
+            expires_at_millis: 1,
+            generation: Generation([0; 16]),
+            payload: b"{}".to_vec(),
+        };
+        let state = ScopeState::Stable(Generation([0; 16]));
+        for other in ["tp1:credit_balance:two", "tp1:user:one", ""] {
+            assert_eq!(Entry::decode(other, &entry.encode(KEY)), None, "{other}");
+            assert_eq!(
+                ScopeState::decode(other, &state.encode(KEY)),
+                None,
+                "{other}"
+            );
         }
     }
 
@@ -157,8 +187,8 @@ mod tests {
             generation: Generation([0; 16]),
             payload: vec![],
         };
-        assert_eq!(ScopeState::decode(&entry.encode()), None);
+        assert_eq!(ScopeState::decode(KEY, &entry.encode(KEY)), None);
         let state = ScopeState::Stable(Generation([0; 16]));
-        assert_eq!(Entry::decode(&state.encode()), None);
+        assert_eq!(Entry::decode(KEY, &state.encode(KEY)), None);
     }
 }

@@ -41,6 +41,10 @@ const MAX_ATTEMPTS: u32 = 6;
 /// The pause before the second attempt; it doubles for each one after.
 const FIRST_PAUSE_MILLIS: u64 = 20;
 
+/// How often a request looks whether another one has opened the connection. To
+/// open one takes a few milliseconds.
+const OPENING_POLL: Duration = Duration::from_millis(1);
+
 /// The latest moment at which a statement can still commit, counted from when
 /// its request began: the deadline for sending it, plus the server's timeout.
 pub const COMMIT_WINDOW_MILLIS: u64 = 1_800 + 1_500;
@@ -50,9 +54,9 @@ const IDEMPOTENCY_CONSTRAINT: &str = "idempotency_keys_pkey";
 
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
-    /// Held while a connection is being opened, so that the requests that an
+    /// Set while a connection is being opened, so that the requests that an
     /// instance begins with open one and not one each.
-    static OPENING: Rc<futures::lock::Mutex<()>> = Rc::default();
+    static IS_OPENING: Cell<bool> = const { Cell::new(false) };
     static JITTER: Cell<u64> = const { Cell::new(0x9e37_79b9_7f4a_7c15) };
 }
 
@@ -171,9 +175,11 @@ async fn attempt(
     context.count_db_query();
     let outcome = async {
         let mut result = connection.query(sql, parameters).await?;
-        let first = result.rows().next().await;
+        let mut first = None;
         // Reading on to the end is what makes a 2xx mean committed.
-        while result.rows().next().await.is_some() {}
+        while let Some(row) = result.rows().next().await {
+            first.get_or_insert(row);
+        }
         result.result().await?;
         Ok::<_, SdkError>(first.unwrap_or_default())
     }
@@ -214,9 +220,12 @@ fn classify(error: SdkError) -> Failure {
                     .any(|(name, value)| name == "constraint" && value == IDEMPOTENCY_CONSTRAINT)
             };
             match error.code.as_str() {
-                // Shutting down, starting up, out of connections, connection exceptions.
-                "57P01" | "57P02" | "57P03" | "57P05" | "53300" => Failure::Connection(reason),
-                code if code.starts_with("08") => Failure::Connection(reason),
+                // Shutting down, starting up, idle too long, or a primary no more.
+                "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Connection(reason),
+                // Connection exceptions, and out of connections, memory or disk.
+                code if code.starts_with("08") || code.starts_with("53") => {
+                    Failure::Connection(reason)
+                }
                 "40001" | "40P01" => Failure::Conflict(reason),
                 "23505" if constraint() => Failure::Conflict(reason),
                 "55P03" => Failure::Locked,
@@ -234,11 +243,15 @@ async fn connection() -> Result<Rc<Connection>, Failure> {
     if let Some(connection) = kept() {
         return Ok(connection);
     }
-    let opening = OPENING.with(Rc::clone);
-    let _turn = opening.lock().await;
-    if let Some(connection) = kept() {
-        return Ok(connection);
+    // Requests of one instance are tasks of their own, and a task may not wake
+    // another: whoever waits here looks again, and does not take a lock.
+    while IS_OPENING.get() {
+        time::sleep(OPENING_POLL).await;
+        if let Some(connection) = kept() {
+            return Ok(connection);
+        }
     }
+    let _opening = Opening::begin();
     let url = variables::get("db_url")
         .await
         .map_err(|error| Failure::Fault(format!("the variable db_url cannot be read: {error}")))?;
@@ -248,6 +261,22 @@ async fn connection() -> Result<Rc<Connection>, Failure> {
         .map_err(classify)?;
     CONNECTION.set(Some(Rc::clone(&opened)));
     Ok(opened)
+}
+
+/// Marks that a connection is being opened, until it is dropped.
+struct Opening;
+
+impl Opening {
+    fn begin() -> Self {
+        IS_OPENING.set(true);
+        Self
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        IS_OPENING.set(false);
+    }
 }
 
 /// Forgets the kept connection, or only this one if it is the kept one.

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use rust_decimal::Decimal;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::email::EmailAddress;
@@ -49,6 +50,24 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// The fields of the JSON object that `body` is.
+    ///
+    /// # Errors
+    /// A 400 if the body is not JSON, a 422 if it is not an object or names a
+    /// field twice.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let body: StrictBody = serde_json::from_slice(body)
+            .map_err(|error| Problem::malformed_body(format!("The body is not JSON: {error}.")))?;
+        match body.repeated {
+            Some(name) => Err(Problem::invalid_field(
+                name,
+                "repeated",
+                "must be given once",
+            )),
+            None => Self::new(body.value),
+        }
+    }
+
     /// The fields of `body`.
     ///
     /// # Errors
@@ -135,6 +154,79 @@ impl Fields {
         }
         // A handler that returns None without an error has a fault of its own.
         input().ok_or_else(Problem::internal)
+    }
+}
+
+/// A body, and the first of its fields that is given twice. Readers of JSON
+/// disagree about which of the two counts, so neither does.
+struct StrictBody {
+    value: Value,
+    repeated: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for StrictBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BodyVisitor;
+
+        impl<'de> Visitor<'de> for BodyVisitor {
+            type Value = StrictBody;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<StrictBody, A::Error> {
+                let mut fields = Map::new();
+                let mut repeated = None;
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if fields.contains_key(&name) {
+                        repeated.get_or_insert_with(|| name.clone());
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(StrictBody {
+                    value: Value::Object(fields),
+                    repeated,
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<StrictBody, A::Error> {
+                while access.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(StrictBody {
+                    value: Value::Array(Vec::new()),
+                    repeated: None,
+                })
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<StrictBody, E> {
+                Ok(StrictBody {
+                    value: Value::Null,
+                    repeated: None,
+                })
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<StrictBody, E> {
+                self.visit_unit()
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<StrictBody, E> {
+                self.visit_unit()
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<StrictBody, E> {
+                self.visit_unit()
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<StrictBody, E> {
+                self.visit_unit()
+            }
+
+            fn visit_str<E: Error>(self, _: &str) -> Result<StrictBody, E> {
+                self.visit_unit()
+            }
+        }
+
+        deserializer.deserialize_any(BodyVisitor)
     }
 }
 
@@ -244,6 +336,32 @@ mod tests {
         let (_, note) =
             read(json!({"amount": "1", "currency": "USD", "note": "héllo"})).expect("valid");
         assert_eq!(note.as_deref(), Some("héllo"));
+    }
+
+    #[test]
+    fn bodies() {
+        let table: [(&[u8], Result<(), (u16, &str)>); 9] = [
+            (br#"{"a": 1}"#, Ok(())),
+            (b"{}", Ok(())),
+            (br#"{"a": 1, "a": 2}"#, Err((422, "a"))),
+            (b"[1, 2]", Err((422, ""))),
+            (b"1.5", Err((422, ""))),
+            (br#""text""#, Err((422, ""))),
+            (b"", Err((400, "-"))),
+            (br#"{"a": "#, Err((400, "-"))),
+            (b"{\"a\": \"\xff\"}", Err((400, "-"))),
+        ];
+        for (body, expected) in table {
+            let got = Fields::parse(body).map(|_| ()).map_err(|problem| {
+                let field = problem
+                    .errors
+                    .first()
+                    .map_or("-".into(), |error| error.field.clone());
+                (problem.status, field)
+            });
+            let expected = expected.map_err(|(status, field)| (status, field.into()));
+            assert_eq!(got, expected, "{}", String::from_utf8_lossy(body));
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
@@ -31,8 +30,9 @@ use crate::pagination::Page;
 use crate::problem::{self, Problem};
 use crate::token::{self, PresentedToken, TokenKind};
 
-/// Most bytes of a body that a route reads unless it says otherwise: a hundred
-/// times the largest body that these routes have a use for.
+/// Most bytes of a body that a route reads: ten times the largest one that these
+/// routes have a use for, 500 characters of description at 12 bytes each when
+/// every one is escaped as a surrogate pair.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Most bytes of an oversized body that are read and dropped, so that the
@@ -50,6 +50,13 @@ pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// Longest Authorization header that is looked at. Ours have 81 bytes.
 const MAX_AUTHORIZATION_BYTES: usize = 1024;
+
+/// The cookie that carries a browser's access token. The prefix makes the browser
+/// insist on Secure, on path `/` and on no domain (RFC 6265bis, section 4.1.3.2).
+pub const ACCESS_COOKIE: &str = "__Host-turnpike_access";
+
+/// The cookie that carries a browser's refresh token.
+pub const REFRESH_COOKIE: &str = "__Host-turnpike_refresh";
 
 /// Requests slower than this leave a line in the log.
 const SLOW: Duration = Duration::from_millis(500);
@@ -72,6 +79,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
+    /// Headers beyond those that every response carries.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -99,7 +108,21 @@ impl Reply {
             status,
             content_type: "application/json",
             body,
+            headers: Vec::new(),
         }
+    }
+
+    /// Sets a cookie that only this origin's requests carry and no script reads.
+    /// A lifetime of zero deletes it.
+    #[must_use]
+    pub fn with_cookie(mut self, name: &str, value: &str, max_age_secs: i32) -> Self {
+        self.headers.push((
+            "set-cookie",
+            format!(
+                "{name}={value}; Path=/; Max-Age={max_age_secs}; Secure; HttpOnly; SameSite=Lax"
+            ),
+        ));
+        self
     }
 
     fn from_problem(problem: &Problem, request_id: &str) -> Self {
@@ -107,6 +130,7 @@ impl Reply {
             status: problem.status,
             content_type: problem::CONTENT_TYPE,
             body: problem.to_json(request_id),
+            headers: Vec::new(),
         }
     }
 }
@@ -221,15 +245,16 @@ impl Request {
         Page::from_parameters(limit.as_deref(), cursor.as_deref())
     }
 
-    /// The access token of `Authorization: Bearer` (RFC 6750, section 2.1).
+    /// The access token or API key of `Authorization: Bearer` (RFC 6750, section
+    /// 2.1), or else the browser's cookie.
     ///
     /// # Errors
     /// 401 when there is none, or one that cannot be ours; 400 when the header
-    /// is repeated.
+    /// is repeated; 403 for a change that a browser was led to by another site.
     pub fn access_token(&self) -> Result<PresentedToken, Problem> {
-        let header = self
-            .header("authorization")?
-            .ok_or_else(Problem::unauthenticated)?;
+        let Some(header) = self.header("authorization")? else {
+            return self.cookie_token(ACCESS_COOKIE, TokenKind::Access);
+        };
         if header.len() > MAX_AUTHORIZATION_BYTES {
             return Err(Problem::unauthenticated());
         }
@@ -237,7 +262,89 @@ impl Request {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
             _ => return Err(Problem::unauthenticated()),
         };
-        token::parse(TokenKind::Access, token).ok_or_else(Problem::unauthenticated)
+        token::parse(TokenKind::Access, token)
+            .or_else(|| token::parse(TokenKind::ApiKey, token))
+            .ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The token of kind `kind` in the cookie `name`.
+    ///
+    /// # Errors
+    /// As [`Request::access_token`].
+    pub fn cookie_token(&self, name: &str, kind: TokenKind) -> Result<PresentedToken, Problem> {
+        let value = self
+            .header_values("cookie")
+            .filter_map(|header| std::str::from_utf8(header).ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(candidate, value)| (candidate == name).then_some(value))
+            .ok_or_else(Problem::unauthenticated)?;
+        let token = token::parse(kind, value).ok_or_else(Problem::unauthenticated)?;
+        if !matches!(self.method, Method::Get) && !self.is_same_origin()? {
+            return Err(Problem::new(
+                403,
+                "cross_site_request",
+                "A cookie does not authorize a request from another site",
+                "Send the request from the same origin, or with an Authorization header.",
+            ));
+        }
+        Ok(token)
+    }
+
+    /// Whether a browser says that the page which sends this is our own. Every
+    /// current browser sends `Sec-Fetch-Site` (W3C Fetch Metadata), which no
+    /// page can forge; for an old one its `Origin` must name our host. A
+    /// request with neither did not come from a page, and has no business
+    /// with a cookie.
+    fn is_same_origin(&self) -> Result<bool, Problem> {
+        if let Some(site) = self.header("sec-fetch-site")? {
+            return Ok(site == "same-origin");
+        }
+        let origin = self.header("origin")?.unwrap_or_default();
+        let authority = self
+            .body
+            .borrow()
+            .as_ref()
+            .and_then(WireRequest::get_authority);
+        let host = authority.unwrap_or_default();
+        Ok(!host.is_empty() && origin.split_once("://").is_some_and(|(_, of)| of == host))
+    }
+
+    /// The address that the request came from, as the host saw it: the last
+    /// `spin-client-addr`, because a client can send one of its own before it.
+    pub fn client_address(&self) -> &str {
+        let last = self
+            .header_values("spin-client-addr")
+            .last()
+            .unwrap_or_default();
+        let address = std::str::from_utf8(last).unwrap_or_default();
+        address
+            .rsplit_once(':')
+            .map_or(address, |(address, _)| address)
+    }
+
+    /// A form body (`application/x-www-form-urlencoded`), as name and value.
+    ///
+    /// # Errors
+    /// 415 for another content type, and what [`Request::body`] refuses.
+    pub async fn form(&self) -> Result<Vec<(String, String)>, Problem> {
+        self.require_media_type("application/x-www-form-urlencoded")?;
+        let body = self.body().await?;
+        Ok(form_urlencoded::parse(&body).into_owned().collect())
+    }
+
+    fn require_media_type(&self, wanted: &'static str) -> Result<(), Problem> {
+        let content_type = self.header("content-type")?.unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case(wanted) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            415,
+            "unsupported_media_type",
+            "The content type is not supported",
+            format!("Send the body as {wanted}."),
+        ))
     }
 
     /// The body, up to [`MAX_BODY_BYTES`].
@@ -271,20 +378,9 @@ impl Request {
     /// 415 for another content type, 400 for malformed JSON, 422 for JSON that
     /// is not an object, and what [`Request::body`] refuses.
     pub async fn json_fields(&self) -> Result<(Fields, Vec<u8>), Problem> {
-        let content_type = self.header("content-type")?.unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::new(
-                415,
-                "unsupported_media_type",
-                "The content type is not supported",
-                "Send the body as application/json.",
-            ));
-        }
+        self.require_media_type("application/json")?;
         let body = self.body().await?;
-        let value: Value = serde_json::from_slice(&body)
-            .map_err(|error| Problem::malformed_body(format!("The body is not JSON: {error}.")))?;
-        Ok((Fields::new(value)?, body))
+        Ok((Fields::parse(&body)?, body))
     }
 
     /// The Idempotency-Key that every request for money must carry.
@@ -310,6 +406,8 @@ impl Request {
             ));
         }
         let mut hasher = Sha256::new();
+        hasher.update(method_name(&self.method).as_bytes());
+        hasher.update([0]);
         hasher.update(self.path.as_bytes());
         hasher.update([0]);
         hasher.update(body);
@@ -405,16 +503,25 @@ pub async fn handle(
     encode(&context, reply, problem.as_ref())
 }
 
-fn is_allowed(allow: &str, method: &Method) -> bool {
-    let name = match method {
+fn method_name(method: &Method) -> &str {
+    match method {
         Method::Get => "GET",
+        Method::Head => "HEAD",
         Method::Post => "POST",
         Method::Put => "PUT",
         Method::Patch => "PATCH",
         Method::Delete => "DELETE",
-        _ => return false,
-    };
-    allow.split(", ").any(|allowed| allowed == name)
+        Method::Options => "OPTIONS",
+        Method::Connect => "CONNECT",
+        Method::Trace => "TRACE",
+        Method::Other(name) => name,
+    }
+}
+
+fn is_allowed(allow: &str, method: &Method) -> bool {
+    allow
+        .split(", ")
+        .any(|allowed| allowed == method_name(method))
 }
 
 fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireResponse {
@@ -432,6 +539,9 @@ fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireRes
         header("x-db-queries", &context.db_queries().to_string()),
         header("x-cache", context.cache_status().as_str()),
     ];
+    for (name, value) in &reply.headers {
+        headers.push(header(name, value));
+    }
     if reply.status == 401 {
         headers.push(header("www-authenticate", "Bearer"));
     }

@@ -114,6 +114,16 @@ id!(
     "ses_"
 );
 id!(
+    /// A key by which a program signs in as its user.
+    ApiKeyId,
+    "key_"
+);
+id!(
+    /// An invitation to join an organization.
+    InvitationId,
+    "ivt_"
+);
+id!(
     /// The credits of one user in one currency.
     CreditAccountId,
     "cac_"

@@ -8,15 +8,21 @@ pub mod cache_entry;
 pub mod cache_key;
 pub mod credits;
 pub mod decimal_text;
+#[cfg(any(feature = "jwt", feature = "totp"))]
+mod derived_key;
 pub mod email;
 pub mod fields;
 pub mod ids;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 pub mod money;
 pub mod pagination;
 #[cfg(feature = "password")]
 pub mod password;
 pub mod problem;
 pub mod token;
+#[cfg(feature = "totp")]
+pub mod totp;
 
 #[cfg(feature = "spin")]
 pub mod cache;

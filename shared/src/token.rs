@@ -31,8 +31,14 @@ pub const BODY_CHARS: usize = (BODY_BYTES * 8).div_ceil(6);
 /// What a token may be used for, told by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Presented as `Authorization: Bearer` with every request.
+    /// Presented as `Authorization: Bearer` with every request of a session.
     Access,
+    /// Presented once, for a new pair.
+    Refresh,
+    /// Presented as `Authorization: Bearer` by a program.
+    ApiKey,
+    /// Sent by email, and presented once to prove that it arrived.
+    Email,
 }
 
 impl TokenKind {
@@ -40,6 +46,9 @@ impl TokenKind {
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Access => "tpa_",
+            Self::Refresh => "tpr_",
+            Self::ApiKey => "tpk_",
+            Self::Email => "tpe_",
         }
     }
 }

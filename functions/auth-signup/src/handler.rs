@@ -7,15 +7,15 @@ use shared::email::EmailAddress;
 use shared::fields::{self, Fields};
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
-use shared::password;
+use shared::password::{self, Password};
 use shared::problem::Problem;
 
 use crate::queries;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Input {
     email: EmailAddress,
-    password: String,
+    password: Password,
 }
 
 #[derive(Serialize)]
@@ -27,28 +27,21 @@ struct Output<'a> {
 fn read(mut fields: Fields) -> Result<Input, Problem> {
     let email = fields.required("email", fields::email);
     let password = fields.required("password", |value| {
-        fields::text(value, password::MIN_CHARS..=password::MAX_CHARS)
+        // However long it is before it is normalized.
+        let text = fields::text(value, 0..=usize::MAX)?;
+        password::check(&text)?;
+        Ok(text)
     });
-    let input = fields.finish(|| {
-        Some(Input {
-            email: email?,
-            password: password?,
-        })
-    })?;
-    if input.password.to_lowercase() == input.email.as_str() {
-        return Err(Problem::invalid_field(
-            "password",
-            "equals_email",
-            "must not be the email",
-        ));
-    }
-    Ok(input)
+    let (email, password) = fields.finish(|| Some((email?, password?)))?;
+    let password = Password::new_for(&password, &email)
+        .map_err(|error| Problem::invalid_field("password", error.code(), error.to_string()))?;
+    Ok(Input { email, password })
 }
 
 pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (fields, _) = request.json_fields().await?;
     let input = read(fields)?;
-    let hash = password::hash(&input.password, &context.random()?).map_err(|error| {
+    let hash = password::hash(&input.password, &context.random()?, &[]).map_err(|error| {
         context.log("error", &error.to_string());
         Problem::internal()
     })?;
@@ -107,6 +100,14 @@ mod tests {
         check(
             json!({"email": "a@b.example", "password": "A@B.example"}),
             Err(&[("password", "equals_email")]),
+        );
+        check(
+            json!({"email": "ada.lovelace@b.example", "password": "Ada.Lovelace"}),
+            Err(&[("password", "equals_email")]),
+        );
+        check(
+            json!({"email": "a@b.example", "password": "Password123"}),
+            Err(&[("password", "too_common")]),
         );
         check(
             json!({"email": "a@b.example", "password": "longenough", "admin": true}),
