@@ -1,0 +1,206 @@
+//! What can be written after `turnpike`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Usage-based billing and auth in sandboxed WebAssembly components.
+///
+/// Without a command, `turnpike` is `turnpike up`.
+#[derive(Debug, Parser)]
+#[command(name = "turnpike")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub up: UpArguments,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl Cli {
+    /// Reads a command line. An option of `up` before another command is refused rather than
+    /// ignored; those that every command understands may stand anywhere.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the line, or the help or version that it asks for.
+    pub fn read(
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(line)?;
+        if let Some(name) = matches.subcommand_name() {
+            let of_up = UpArguments::augment_args(clap::Command::new("up"));
+            let misplaced = of_up.get_arguments().find(|option| {
+                matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
+            });
+            if let Some(option) = misplaced {
+                let text = format!(
+                    "--{} belongs after `up`, and not before `{name}`",
+                    option.get_long().unwrap_or_default()
+                );
+                return Err(command.error(ErrorKind::ArgumentConflict, text));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The manifest [default: the spin.toml of this or a parent directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Print errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the functions, start Postgres, migrate, load the demo tenant and serve
+    Up(UpArguments),
+    /// Build the functions of the manifest
+    Build {
+        /// The components to build [default: all that have a folder in functions/]
+        components: Vec<String>,
+    },
+    /// Apply the migrations that the database lacks
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Migrate, and load the demo tenant
+    Seed {
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Run a benchmark
+    Bench {
+        /// The benchmark's name: a file of tests/benches
+        name: String,
+        /// What to pass to it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArguments {
+    /// A Postgres of your own [default: a private one in .turnpike/postgres]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArguments {
+    /// The address to serve; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// Keep the key-value store in this directory instead of in memory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub key_value_dir: Option<PathBuf>,
+    /// Keep the key-value store in Redis, unless --key-value-dir is given
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// How many requests one instance of a component answers
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_instance_reuse_count: Option<u32>,
+    /// How many requests one instance answers at once
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_instance_concurrent_reuse_count: Option<u32>,
+    /// How long an idle instance is kept: `1s`, `500ms`, `2m`
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub idle_instance_timeout: Option<Duration>,
+}
+
+/// Reads whole milliseconds, seconds or minutes; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write a whole number and a unit, as in `1s`".to_owned())?;
+    let seconds = |count: Option<u64>| {
+        count
+            .map(Duration::from_secs)
+            .ok_or_else(|| "that is too long".to_owned())
+    };
+    match text[digits.len()..].trim() {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => seconds(Some(number)),
+        "m" | "min" => seconds(number.checked_mul(60)),
+        unit => Err(format!("the unit `{unit}` is none of `ms`, `s`, `m`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("1s", Some(1_000)),
+            ("500ms", Some(500)),
+            ("2m", Some(120_000)),
+            ("3", Some(3_000)),
+            ("0s", Some(0)),
+            ("1.5s", None),
+            ("-1s", None),
+            ("1h", None),
+            ("s", None),
+            ("", None),
+            ("99999999999999999999s", None),
+            ("9999999999999999999m", None),
+        ] {
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(
+                parse_duration(text).ok(),
+                expected,
+                "misread the duration {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn command_lines() {
+        for (line, accepted) in [
+            ("turnpike", true),
+            ("turnpike --listen 127.0.0.1:8080", true),
+            (
+                "turnpike up --listen [::1]:0 --max-instance-reuse-count 1 --max-instance-concurrent-reuse-count 1",
+                true,
+            ),
+            ("turnpike --quiet", true),
+            ("turnpike build credits-balance --quiet", true),
+            ("turnpike migrate --manifest elsewhere/spin.toml", true),
+            ("turnpike seed --database-url postgres://localhost/x", true),
+            ("turnpike bench http --baseline", true),
+            ("turnpike --manifest elsewhere/spin.toml migrate", true),
+            ("turnpike -q --listen 127.0.0.1:8080", true),
+            ("turnpike --listen 127.0.0.1:8080 migrate", false),
+            ("turnpike --listen 127.0.0.1:8080 up", false),
+            ("turnpike bench", false),
+            ("turnpike up --listen here", false),
+            ("turnpike up --max-instance-reuse-count 0", false),
+            ("turnpike fly", false),
+        ] {
+            let parsed = Cli::read(line.split(' '));
+            assert_eq!(
+                parsed.is_ok(),
+                accepted,
+                "whether `{line}` is accepted: {:?}",
+                parsed.err().map(|error| error.to_string())
+            );
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The project a command works on, and what the commands say about it.
+
+use std::fmt::{Arguments, Display};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use turnpike_host::function_build::{BuiltFunction, Progress};
+use turnpike_host::manifest::Manifest;
+use turnpike_host::migrations::Applied;
+
+use super::arguments::Common;
+
+pub struct Project {
+    manifest: PathBuf,
+    root: PathBuf,
+    quiet: bool,
+}
+
+impl Project {
+    pub fn find(arguments: Common) -> Result<Self> {
+        let manifest = match arguments.manifest {
+            Some(path) => {
+                ensure!(path.is_file(), "there is no manifest {}", path.display());
+                path
+            }
+            None => {
+                let here = std::env::current_dir().context("cannot find the current directory")?;
+                here.ancestors()
+                    .map(|folder| folder.join("spin.toml"))
+                    .find(|path| path.is_file())
+                    .with_context(|| format!("no spin.toml in {} or above: change to the project, or give --manifest", here.display()))?
+            }
+        };
+        let manifest = manifest
+            .canonicalize()
+            .with_context(|| format!("cannot resolve {}", manifest.display()))?;
+        let root = manifest
+            .parent()
+            .context("the manifest has no directory")?
+            .to_owned();
+        Ok(Self {
+            manifest,
+            root,
+            quiet: arguments.quiet,
+        })
+    }
+
+    pub fn manifest_path(&self) -> &Path {
+        &self.manifest
+    }
+
+    pub fn manifest(&self) -> Result<Manifest> {
+        Manifest::read(&self.manifest)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where everything that belongs to this machine is kept.
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".turnpike")
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    pub fn progress(&self) -> Progress {
+        if self.quiet {
+            Progress::Hidden
+        } else {
+            Progress::Shown
+        }
+    }
+
+    /// A line on stdout. Nobody reading it any more is no reason to stop serving.
+    pub fn say(&self, text: Arguments<'_>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+
+    /// A path as the user would write it from the project's root.
+    pub fn relative<'a>(&self, path: &'a Path) -> impl Display + use<'a> {
+        path.strip_prefix(&self.root).unwrap_or(path).display()
+    }
+
+    /// Lists the functions that were built, or all of them, and sums them up.
+    pub fn say_built(&self, functions: &[BuiltFunction], all: bool) {
+        let rebuilt = functions.iter().filter(|function| function.rebuilt).count();
+        for function in functions.iter().filter(|function| all || function.rebuilt) {
+            let state = if function.rebuilt { "built" } else { "current" };
+            self.say(format_args!(
+                "  {state:<9} {:>6} KB  {}",
+                kilobytes(function.size_bytes),
+                self.relative(&function.path)
+            ));
+        }
+        let total_bytes = functions.iter().map(|function| function.size_bytes).sum();
+        self.say(format_args!(
+            "functions   {} in {} KB: {rebuilt} built, {} current",
+            functions.len(),
+            kilobytes(total_bytes),
+            functions.len() - rebuilt
+        ));
+    }
+
+    pub fn say_applied(&self, applied: &[Applied]) {
+        for migration in applied {
+            self.say(format_args!(
+                "  applied   {}_{} in {} ms",
+                migration.version,
+                migration.name,
+                migration.duration.as_millis()
+            ));
+        }
+        match applied.len() {
+            0 => self.say(format_args!("migrations  none to apply")),
+            count => self.say(format_args!("migrations  {count} applied")),
+        }
+    }
+}
+
+/// Rounded up, so that nothing shows as empty.
+fn kilobytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1000)
+}

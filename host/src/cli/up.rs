@@ -1,0 +1,296 @@
+//! `turnpike up`: everything from source files to a served application.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+use turnpike_host::function_build::{self, BuiltFunction};
+use turnpike_host::migrations::Applied;
+use turnpike_host::seed::Demo;
+use turnpike_host::{DEFAULT_CACHE_DIR, Host, HostOptions, KeyValueOptions, LoadedApp};
+
+use super::arguments::UpArguments;
+use super::database::Database;
+use super::project::Project;
+use super::{EXIT_INTERRUPTED, Signals};
+
+/// Serves until a signal comes, then lets the requests in flight end.
+pub async fn run(
+    project: &Project,
+    arguments: UpArguments,
+    signals: &mut Signals,
+) -> Result<ExitCode> {
+    let began = Instant::now();
+    // Before minutes of building, not after them.
+    check_listen_address(arguments.listen)?;
+    let started = tokio::select! {
+        started = start(project, arguments) => started?,
+        () = signals.next() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
+    };
+    started.introduce(project, began.elapsed());
+
+    signals.next().await;
+    project.say(format_args!(
+        "\nfinishing the requests in flight; once more to give them up"
+    ));
+    let Started { host, database, .. } = started;
+    tokio::select! {
+        result = host.shutdown() => result?,
+        () = signals.next() => {}
+    }
+    database.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything there is to say about a running application.
+struct Started {
+    host: Host,
+    database: Database,
+    functions: Vec<BuiltFunction>,
+    applied: Vec<Applied>,
+    demo: Option<Demo>,
+    key_value: String,
+}
+
+async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
+    let UpArguments {
+        listen, database, ..
+    } = arguments;
+    let (key_value, key_value_description) =
+        choose_key_value(project, arguments.key_value_dir, arguments.redis_url)?;
+
+    // The database and the functions need nothing of each other.
+    let prepare_database = async {
+        let database = Database::open(project, database).await?;
+        let applied = database.migrate(project).await?;
+        let demo = if database.is_private() {
+            Some(database.load_demo().await?)
+        } else {
+            None
+        };
+        Ok::<_, anyhow::Error>((database, applied, demo))
+    };
+    let prepare_functions = async {
+        let functions =
+            function_build::build_with(&project.manifest()?, None, project.progress()).await?;
+        let app = load(project).await?;
+        Ok((functions, app))
+    };
+    let ((database, applied, demo), (functions, app)) =
+        tokio::try_join!(prepare_database, prepare_functions)?;
+
+    let mut options = HostOptions {
+        listen,
+        variables: HashMap::from(database.variables()?),
+        key_value,
+        ..HostOptions::default()
+    };
+    if let Some(count) = arguments.max_instance_reuse_count {
+        options.reuse.max_requests = usize::try_from(count)?;
+    }
+    if let Some(count) = arguments.max_instance_concurrent_reuse_count {
+        options.reuse.max_concurrent = usize::try_from(count)?;
+    }
+    if let Some(timeout) = arguments.idle_instance_timeout {
+        options.reuse.idle_timeout = timeout;
+    }
+    let host = Host::start(app, options).await?;
+    Ok(Started {
+        host,
+        database,
+        functions,
+        applied,
+        demo,
+        key_value: key_value_description,
+    })
+}
+
+/// Loads the components, with a bar while the first start compiles them.
+async fn load(project: &Project) -> Result<Arc<LoadedApp>> {
+    let bar = if project.is_quiet() {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(0)
+    };
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} components: [{bar:30}] {pos}/{len}  {wide_msg}")
+    {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    let shown = bar.clone();
+    let progress = move |done: usize, total: usize, id: &str| {
+        shown.set_length(total as u64);
+        shown.set_position(done as u64);
+        shown.set_message(id.to_owned());
+    };
+    let app = LoadedApp::load(project.manifest_path(), None, progress).await;
+    bar.finish_and_clear();
+    app
+}
+
+/// The store to use, and how to describe it.
+fn choose_key_value(
+    project: &Project,
+    directory: Option<PathBuf>,
+    redis_url: Option<String>,
+) -> Result<(KeyValueOptions, String)> {
+    Ok(match (directory, redis_url.filter(|url| !url.is_empty())) {
+        (Some(directory), _) => {
+            std::fs::create_dir_all(&directory)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+            let path = directory.join("key-value.redb");
+            let description = project.relative(&path).to_string();
+            (KeyValueOptions::Disk { path }, description)
+        }
+        (None, Some(url)) => {
+            let description = format!("Redis at {}", without_credentials(&url));
+            (KeyValueOptions::Redis { url }, description)
+        }
+        (None, None) => (KeyValueOptions::default(), "in memory".to_owned()),
+    })
+}
+
+/// `redis://host:6379/1` from a URL that may hold a user and a password.
+fn without_credentials(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://{address}"),
+        _ => url.to_owned(),
+    }
+}
+
+fn check_listen_address(address: SocketAddr) -> Result<()> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
+            "port {} of {} is in use by another program: stop that, or choose another port with --listen {}",
+            address.port(),
+            address.ip(),
+            SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(0))
+        ),
+        Err(error) => Err(anyhow!(error).context(format!(
+            "cannot listen on {address}: choose another address with --listen"
+        ))),
+    }
+}
+
+impl Started {
+    fn introduce(&self, project: &Project, elapsed: Duration) {
+        project.say_built(&self.functions, false);
+        project.say_applied(&self.applied);
+        let kind = match self.database.directory() {
+            Some(directory) => format!("private, in {}", project.relative(&directory)),
+            None => "from DATABASE_URL".to_owned(),
+        };
+        project.say(format_args!(
+            "postgres    {} ({kind})",
+            self.database.description()
+        ));
+        project.say(format_args!("key-value   {}", self.key_value));
+        project.say(format_args!(
+            "cache       {DEFAULT_CACHE_DIR} (compiled components)"
+        ));
+        let base = base_url(self.host.address());
+        project.say(format_args!(
+            "serving     {base}, ready in {:.2} s",
+            elapsed.as_secs_f32()
+        ));
+        match &self.demo {
+            Some(demo) => project.say(format_args!("\ntry it, as the demo tenant:\n\n{}", curl_lines(&base, demo))),
+            None => project.say(format_args!(
+                "\nthe demo tenant is not loaded into a database of your own: `turnpike seed` does that"
+            )),
+        }
+    }
+}
+
+/// An address to connect to; nobody can connect to `0.0.0.0`.
+fn base_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// Three commands for bash and zsh.
+fn curl_lines(base: &str, demo: &Demo) -> String {
+    let Demo {
+        email, password, ..
+    } = demo;
+    let login = serde_json::json!({ "email": email, "password": password })
+        .to_string()
+        .replace('\'', r"'\''");
+    format!(
+        r#"TOKEN=$(curl -s {base}/api/v1/auth/login -H 'content-type: application/json' -d '{login}' | sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')
+curl -s {base}/api/v1/credits/consume -H "authorization: Bearer $TOKEN" -H "idempotency-key: $(date +%s%N)" -H 'content-type: application/json' -d '{{"amount":"1.25","currency":"USD","description":"first call"}}'
+curl -s {base}/api/v1/credits/balance -H "authorization: Bearer $TOKEN"
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_to_show() {
+        for (address, expected) in [
+            ("127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:3000", "http://[::1]:3000"),
+            ("192.0.2.7:3000", "http://192.0.2.7:3000"),
+        ] {
+            let address = address.parse().expect("the address is one");
+            assert_eq!(base_url(address), expected, "where to reach {address}");
+        }
+        for (url, expected) in [
+            ("redis://host:6379/1", "redis://host:6379/1"),
+            ("redis://me:secret@host:6379/1", "redis://host:6379/1"),
+            ("redis://:se@cret@host", "redis://host"),
+        ] {
+            assert_eq!(
+                without_credentials(url),
+                expected,
+                "no credentials from {url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_busy_port_is_named() {
+        let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address = busy.local_addr().expect("a bound socket has an address");
+        let text = check_listen_address(address)
+            .expect_err("a busy port must be refused")
+            .to_string();
+        assert!(
+            text.contains(&address.port().to_string()) && text.contains("--listen"),
+            "name the port and the way out: {text}"
+        );
+        drop(busy);
+        check_listen_address(address).expect("a free port is fine");
+    }
+
+    #[test]
+    fn curl_lines_survive_a_quote() {
+        let demo = Demo {
+            email: "demo@example.com".into(),
+            admin_email: "admin@example.com".into(),
+            password: "it's \"fine\"".into(),
+        };
+        let lines = curl_lines("http://127.0.0.1:3000", &demo);
+        assert!(
+            lines.contains(r#"'{"email":"demo@example.com","password":"it'\''s \"fine\""}'"#),
+            "quote for the shell: {lines}"
+        );
+        assert_eq!(lines.lines().count(), 3, "three lines to copy: {lines}");
+    }
+}

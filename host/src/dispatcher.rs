@@ -1,0 +1,186 @@
+//! The queue of one component's requests, and how many instances work on it.
+//!
+//! Requests wait in one queue, and the instance that last ran out of work is asked first: few
+//! busy instances keep the processor's caches warm, and those that are not needed reach their
+//! idle timeout. Another instance is created only when none can take the request and fewer than
+//! the processor can run are computing; an instance that waits for something without being able
+//! to take more does not count as computing. So a burst does not turn into as many instances,
+//! and slow dependencies do not keep others waiting.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use http::{Request, Response};
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::WasiBody;
+
+use crate::response_body::ResponseBody;
+use crate::worker::{self, ComponentWorkers};
+
+/// What a component made of a request.
+pub(crate) type Reply = wasmtime::Result<Response<ResponseBody>>;
+
+/// A request with the place its answer goes to.
+pub(crate) struct Job {
+    pub(crate) request: Request<WasiBody>,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// Leads requests to the instances of one component.
+#[derive(Clone)]
+pub(crate) struct Dispatcher(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) workers: ComponentWorkers,
+    /// Instances that may compute at once.
+    max_computing: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    /// Workers that can take a request and sleep, the last to fall asleep on top.
+    waiting: Vec<(u64, Waker)>,
+    /// Workers that exist.
+    workers: usize,
+    /// Those among them that wait for something and cannot take a request meanwhile.
+    blocked: usize,
+    next_id: u64,
+}
+
+/// The instance that was to answer trapped or ended.
+#[derive(Debug)]
+pub(crate) struct InstanceLost;
+
+impl std::fmt::Display for InstanceLost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the instance ended before it answered")
+    }
+}
+
+impl std::error::Error for InstanceLost {}
+
+impl Dispatcher {
+    pub(crate) fn new(workers: ComponentWorkers, max_computing: usize) -> Self {
+        Self(Arc::new(Shared {
+            workers,
+            max_computing,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Has a request answered.
+    ///
+    /// # Errors
+    /// The component returned an error, trapped, or could not be instantiated.
+    pub(crate) async fn answer(&self, request: Request<WasiBody>) -> Reply {
+        let (reply, answered) = oneshot::channel();
+        self.submit(Job { request, reply });
+        answered.await.map_err(|_| InstanceLost)?
+    }
+
+    fn submit(&self, job: Job) {
+        let mut state = self.0.lock();
+        state.queue.push_back(job);
+        self.0.find_worker(state);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that somebody comes for a queued request.
+    fn find_worker(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if let Some((_, waker)) = state.waiting.pop() {
+            drop(state);
+            waker.wake();
+        } else if state.workers - state.blocked < self.max_computing {
+            state.workers += 1;
+            let id = state.next_id;
+            state.next_id += 1;
+            drop(state);
+            let seat = Seat {
+                shared: Arc::clone(self),
+                id,
+                blocked: false,
+            };
+            tokio::spawn(worker::run(seat));
+        }
+        // Otherwise a computing worker takes it when it is done, or asks again when it blocks.
+    }
+}
+
+/// A worker's part in the dispatching; leaving it makes room for another worker.
+pub(crate) struct Seat {
+    pub(crate) shared: Arc<Shared>,
+    id: u64,
+    blocked: bool,
+}
+
+impl Seat {
+    /// The next request.
+    pub(crate) fn take(&self) -> Option<Job> {
+        self.shared.lock().queue.pop_front()
+    }
+
+    /// The next request, or else the worker is woken when there is one.
+    pub(crate) fn take_or_wait(&self, cx: &mut Context<'_>) -> Option<Job> {
+        let mut state = self.shared.lock();
+        let job = state.queue.pop_front();
+        let position = state.waiting.iter().position(|(id, _)| *id == self.id);
+        match (&job, position) {
+            (Some(_), Some(position)) => drop(state.waiting.remove(position)),
+            (None, None) => state.waiting.push((self.id, cx.waker().clone())),
+            // Already waiting; the waker is that of the same task.
+            (None, Some(_)) | (Some(_), None) => {}
+        }
+        job
+    }
+
+    /// Says that the worker cannot take a request now.
+    pub(crate) fn decline(&self) {
+        let mut state = self.shared.lock();
+        if let Some(position) = state.waiting.iter().position(|(id, _)| *id == self.id) {
+            state.waiting.remove(position);
+        }
+    }
+
+    /// Says that the worker sleeps until something it waits for happens. Unless it is waiting
+    /// for requests as well, it counts as blocked until [`Seat::wakes`].
+    pub(crate) fn sleeps(&mut self) {
+        let mut state = self.shared.lock();
+        if self.blocked || state.waiting.iter().any(|(id, _)| *id == self.id) {
+            return;
+        }
+        self.blocked = true;
+        state.blocked += 1;
+        if !state.queue.is_empty() {
+            self.shared.find_worker(state);
+        }
+    }
+
+    /// Says that the worker goes on.
+    pub(crate) fn wakes(&mut self) {
+        if std::mem::take(&mut self.blocked) {
+            self.shared.lock().blocked -= 1;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.decline();
+        let mut state = self.shared.lock();
+        state.workers -= 1;
+        if self.blocked {
+            state.blocked -= 1;
+        }
+        if !state.queue.is_empty() {
+            self.shared.find_worker(state);
+        }
+    }
+}

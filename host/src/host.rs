@@ -1,0 +1,272 @@
+//! A running host.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::allowed_hosts::AllowedHosts;
+use crate::app::LoadedApp;
+use crate::dispatcher::Dispatcher;
+use crate::imports::key_value::DEFAULT_STORE;
+use crate::imports::postgres::{PostgresOptions, PostgresPools};
+use crate::instance::{ComponentContext, Services};
+use crate::key_value_store::{KeyValueOptions, KeyValueStore};
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::log_sink::LogSink;
+use crate::manifest::Component;
+use crate::request_headers::RouteHeaders;
+use crate::server::{self, Router, Target};
+use crate::variables::Variables;
+use crate::worker::{ComponentWorkers, InstanceReuse};
+
+/// The port the host listens on unless told otherwise, which is Spin's.
+const DEFAULT_PORT: u16 = 3000;
+
+/// How long requests in flight may take to finish once the host is told to stop.
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After the drain timeout instances are ended; they need a moment to notice.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Instances of one component that may compute at once, for each core: one runs, and one is ready
+/// to when the system takes the first one's thread away. More would only compete for the caches.
+const COMPUTING_INSTANCES_PER_CORE: usize = 2;
+
+/// How a host is to run.
+#[derive(Debug, Clone)]
+pub struct HostOptions {
+    /// The address to listen on; port 0 means any free one.
+    pub listen: SocketAddr,
+    /// Values of application variables.
+    pub variables: HashMap<String, String>,
+    /// The key-value store.
+    pub key_value: KeyValueOptions,
+    /// How much one instance is used.
+    pub reuse: InstanceReuse,
+    /// Connections to one Postgres address at most.
+    pub postgres_pool_size: usize,
+    /// How long a statement waits for a connection, and an attempt to connect may take.
+    pub postgres_connect_timeout: Duration,
+    /// Where log lines go.
+    pub log: LogSink,
+    /// How long requests in flight may take to finish at shutdown.
+    pub drain_timeout: Duration,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        let postgres = PostgresOptions::default();
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            variables: HashMap::new(),
+            key_value: KeyValueOptions::default(),
+            reuse: InstanceReuse::default(),
+            postgres_pool_size: postgres.pool_size,
+            postgres_connect_timeout: postgres.connect_timeout,
+            log: LogSink::default(),
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+        }
+    }
+}
+
+/// A host that serves an application until it is shut down or dropped.
+pub struct Host {
+    address: SocketAddr,
+    services: Arc<Services>,
+    lifecycle: Arc<Lifecycle>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<JoinSet<()>>,
+    drain_timeout: Duration,
+}
+
+impl Host {
+    /// Starts to serve `app`; when this returns, requests are accepted.
+    ///
+    /// # Errors
+    /// A variable has no value, a component's stanza is unusable, the key-value store cannot be
+    /// opened, or the address cannot be listened on.
+    pub async fn start(app: Arc<LoadedApp>, options: HostOptions) -> Result<Self> {
+        ensure!(
+            options.reuse.max_requests > 0 && options.reuse.max_concurrent > 0,
+            "an instance must take at least one request"
+        );
+        ensure!(
+            options.postgres_pool_size > 0,
+            "the Postgres pool must have at least one connection"
+        );
+        let variables =
+            Variables::resolve(&app.manifest().variables, &options.variables, |name| {
+                std::env::var(name).ok()
+            })?;
+        let services = Arc::new(Services {
+            key_value: KeyValueStore::open(&options.key_value)?,
+            postgres: PostgresPools::new(PostgresOptions {
+                pool_size: options.postgres_pool_size,
+                connect_timeout: options.postgres_connect_timeout,
+            }),
+            log: options.log.clone(),
+        });
+        let lifecycle = Arc::new(Lifecycle::default());
+        let router = build_router(&app, &options, &variables, &services, &lifecycle)?;
+        let listener = server::listen(options.listen).with_context(|| {
+            format!(
+                "cannot listen on {}: choose another address",
+                options.listen
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(server::accept(listener, Arc::new(router), stopped));
+        Ok(Self {
+            address,
+            services,
+            lifecycle,
+            stop,
+            accepting,
+            drain_timeout: options.drain_timeout,
+        })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its key-value store.
+    pub fn key_value(&self) -> &KeyValueStore {
+        &self.services.key_value
+    }
+
+    /// How many component instances there are.
+    pub fn instances(&self) -> usize {
+        self.lifecycle.instances()
+    }
+
+    /// Stops: no connection is accepted any more, requests in flight and work after responses
+    /// are waited for up to the drain timeout, then everything ends.
+    ///
+    /// # Errors
+    /// Something was still running after the drain timeout, and was cut off.
+    pub async fn shutdown(mut self) -> Result<()> {
+        let deadline = Instant::now() + self.drain_timeout;
+        self.stop.send_replace(true);
+        let mut connections = (&mut self.accepting).await?;
+        let finished = tokio::time::timeout_at(deadline.into(), async {
+            while connections.join_next().await.is_some() {}
+            self.lifecycle.advance(Phase::Draining);
+            self.lifecycle.no_instances().await;
+        });
+        let drained = finished.await.is_ok();
+        let cut_off = connections.len();
+        connections.shutdown().await;
+        self.lifecycle.advance(Phase::Stopped);
+        // Those that are in the middle of a computation end when it does.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, self.lifecycle.no_instances()).await;
+        self.services.postgres.close();
+        if !drained {
+            bail!(
+                "work was still going on {} s after the stop: {cut_off} connections were cut off",
+                self.drain_timeout.as_secs()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.stop.send_replace(true);
+        self.lifecycle.advance(Phase::Stopped);
+        self.services.postgres.close();
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Host({})", self.address)
+    }
+}
+
+fn build_router(
+    app: &LoadedApp,
+    options: &HostOptions,
+    variables: &Variables,
+    services: &Arc<Services>,
+    lifecycle: &Arc<Lifecycle>,
+) -> Result<Router> {
+    let manifest = app.manifest();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let max_computing = cores * COMPUTING_INSTANCES_PER_CORE;
+    let mut dispatchers = HashMap::new();
+    for component in manifest.triggered_components() {
+        let context = component_context(component, variables, services)
+            .with_context(|| format!("[component.{}]", component.id))?;
+        let workers = ComponentWorkers {
+            engine: app.engine().clone(),
+            pre: app.component(&component.id)?.clone(),
+            component: Arc::new(context),
+            reuse: options.reuse,
+            slots: Arc::clone(app.slots()),
+            lifecycle: Arc::clone(lifecycle),
+        };
+        let dispatcher = Dispatcher::new(workers, max_computing);
+        dispatchers.insert(component.id.as_str(), dispatcher);
+    }
+    let routes = manifest.routes()?;
+    let mut targets: Vec<Option<Target>> = manifest.triggers.iter().map(|_| None).collect();
+    for route in routes.iter() {
+        let trigger = &manifest.triggers[route.index];
+        let dispatcher = dispatchers
+            .get(trigger.component.as_str())
+            .with_context(|| format!("there is no [component.{}]", trigger.component))?;
+        targets[route.index] = Some(Target {
+            component_id: trigger.component.as_str().into(),
+            headers: RouteHeaders::new(route)
+                .with_context(|| format!("the route {:?} cannot be a header", route.raw))?,
+            component: Dispatcher::clone(dispatcher),
+        });
+    }
+    Ok(Router {
+        routes,
+        targets,
+        log: options.log.clone(),
+    })
+}
+
+fn component_context(
+    component: &Component,
+    variables: &Variables,
+    services: &Arc<Services>,
+) -> Result<ComponentContext> {
+    if let Some(label) = component
+        .key_value_stores
+        .iter()
+        .find(|label| *label != DEFAULT_STORE)
+    {
+        bail!("key_value_stores has {label:?}: this host has only {DEFAULT_STORE:?}");
+    }
+    let allowed_hosts = component
+        .allowed_outbound_hosts
+        .iter()
+        .map(|pattern| variables.expand(pattern))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(ComponentContext {
+        id: component.id.as_str().into(),
+        allowed_hosts: AllowedHosts::parse(&allowed_hosts)?,
+        key_value_stores: component.key_value_stores.clone(),
+        variables: component
+            .variables
+            .iter()
+            .map(|(name, template)| Ok((name.clone(), variables.expand(template)?)))
+            .collect::<Result<_>>()?,
+        environment: component.environment.clone(),
+        files: component.files.clone(),
+        services: Arc::clone(services),
+    })
+}

@@ -1,0 +1,42 @@
+//! A small host that serves Turnpike's components without Spin: the same manifest, the same
+//! `.wasm` files, the same imports.
+//!
+//! [`LoadedApp`] is an application with its components compiled, [`Host`] serves one. A component
+//! cannot tell this host from Spin except by its speed; where Spin has a sharp edge that a
+//! component must not depend on (a transaction left open on a shared connection), this host
+//! refuses instead.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the list is for functions, which take the time from their context; a host has to ask"
+)]
+
+mod allowed_hosts;
+mod app;
+mod bindings;
+mod dispatcher;
+mod engine;
+pub mod function_build;
+mod host;
+mod imports;
+mod instance;
+mod key_value_store;
+mod lifecycle;
+mod log_sink;
+pub mod manifest;
+pub mod migrations;
+pub mod postgres_cluster;
+mod request_headers;
+mod response_body;
+pub mod routes;
+pub mod seed;
+mod server;
+mod variables;
+mod worker;
+
+pub use app::{DEFAULT_CACHE_DIR, LoadedApp};
+pub use host::{Host, HostOptions};
+pub use key_value_store::{DEFAULT_MEMORY_BYTES, Fault, KeyValueOptions, KeyValueStore};
+pub use log_sink::{CapturedLog, LogSink};
+pub use manifest::Manifest;
+pub use worker::InstanceReuse;

@@ -1,0 +1,279 @@
+//! The HTTP/1.1 server: from a connection to a component and back.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use shared::problem::{self, Problem};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::dispatcher::Dispatcher;
+use crate::log_sink::LogSink;
+use crate::request_headers::{BadRequest, ClientHeaders, RouteHeaders};
+use crate::response_body::{ResponseBody, WHOLE_BODY_BYTES, read_whole};
+use crate::routes::{Routes, WELL_KNOWN_PREFIX};
+
+/// How long a client may take to send a request's head: on a slow link a full head of 400 KiB
+/// needs some seconds, and whoever takes longer only holds a connection.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a client may take to send a body that is read before its component is asked: as long
+/// as the components themselves wait for a longer one.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections the system may keep waiting for us to accept them.
+const LISTEN_BACKLOG: u32 = 1024;
+
+/// How long to pause after the system could not give us a connection, most likely for want of
+/// file descriptors: retrying at once would only use the processor up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The routing table with what its routes lead to.
+pub(crate) struct Router {
+    pub(crate) routes: Routes,
+    /// By a route's index.
+    pub(crate) targets: Vec<Option<Target>>,
+    pub(crate) log: LogSink,
+}
+
+/// What one route leads to.
+pub(crate) struct Target {
+    pub(crate) component_id: Arc<str>,
+    pub(crate) headers: RouteHeaders,
+    pub(crate) component: Dispatcher,
+}
+
+/// Starts to listen.
+///
+/// # Errors
+/// The address is in use or not ours.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        tokio::net::TcpSocket::new_v4()?
+    } else {
+        tokio::net::TcpSocket::new_v6()?
+    };
+    // A restart must not wait for the connections of the last run to be forgotten. On Windows
+    // the option would let two servers share the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
+
+/// Accepts connections until `stop` is set; the tasks that serve those left are returned.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: Arc<Router>,
+    mut stop: watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, client)) => {
+                    let router = Arc::clone(&router);
+                    connections.spawn(serve(stream, client, router, stop.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            () = stopped(&mut stop) => return connections,
+        }
+    }
+}
+
+/// Waits until the host is told to stop, or is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The error says that there is nobody left to tell us, which comes to the same.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn serve(
+    stream: TcpStream,
+    client: SocketAddr,
+    router: Arc<Router>,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Without this a response in two parts waits for the client's delayed acknowledgement, 40 ms.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("cannot set TCP_NODELAY: {error}");
+    }
+    let client = std::sync::Mutex::new(ClientHeaders::new(client));
+    let service = service_fn(|request| answer(&router, &client, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients go away all the time; that is not the server's failure.
+        tracing::debug!("a connection ended early: {error}");
+    }
+}
+
+async fn answer(
+    router: &Router,
+    client: &std::sync::Mutex<ClientHeaders>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let (mut head, body) = request.into_parts();
+    let path = head.uri.path();
+    if let Some(well_known) = path.strip_prefix(WELL_KNOWN_PREFIX) {
+        return Ok(match well_known {
+            "health" => whole(StatusCode::OK, Bytes::from_static(b"OK")),
+            _ => whole(StatusCode::NOT_FOUND, Bytes::new()),
+        });
+    }
+    // The address is changed below while the match still refers to its path, so both share it:
+    // cloning an address counts a reference.
+    let uri = head.uri.clone();
+    let Some(found) = router.routes.find(uri.path()) else {
+        return Ok(whole(StatusCode::NOT_FOUND, Bytes::new()));
+    };
+    let Some(Some(target)) = router.targets.get(found.route.index) else {
+        return Ok(whole(StatusCode::NOT_FOUND, Bytes::new()));
+    };
+    let prepared = client
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .prepare(&mut head.uri, &mut head.headers, &found, &target.headers);
+    if let Err(bad) = prepared {
+        return Ok(refuse(bad));
+    }
+    let body = match tokio::time::timeout(BODY_TIMEOUT, take_request_body(body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => {
+            tracing::debug!("a request's body did not arrive: {error}");
+            return Ok(refuse(BadRequest::BodyCut));
+        }
+        Err(_) => return Ok(refuse(BadRequest::BodyTimeout)),
+    };
+    let request = Request::from_parts(head, body);
+    let response = target.component.answer(request).await;
+    Ok(response.unwrap_or_else(|error| {
+        router.log.text(
+            &target.component_id,
+            &format!("a request failed: {error:#}"),
+        );
+        whole(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
+    }))
+}
+
+/// The request's body in the form components get it; a short one is read first.
+async fn take_request_body(body: Incoming) -> Result<WasiBody, hyper::Error> {
+    if body.is_end_stream() {
+        return Ok(Empty::new().map_err(Error::from).boxed_unsync());
+    }
+    match body.size_hint().exact() {
+        Some(length) if length <= WHOLE_BODY_BYTES => {
+            let bytes = read_whole(body, length).await?;
+            Ok(Full::new(bytes).map_err(Error::from).boxed_unsync())
+        }
+        _ => Ok(body.map_err(Error::from).boxed_unsync()),
+    }
+}
+
+fn whole(status: StatusCode, body: Bytes) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Whole(Some(body)));
+    *response.status_mut() = status;
+    response
+}
+
+/// The answer to a request that no component can be asked to answer: the same problem document,
+/// with the same headers, that a component would give.
+fn refuse(bad: BadRequest) -> Response<ResponseBody> {
+    /// Tells the refused requests of this process apart in a report.
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    let problem = match bad {
+        BadRequest::HeaderNotUtf8 => Problem::new(
+            400,
+            "invalid_header",
+            "The request has an invalid header",
+            "A header's value is not UTF-8.",
+        ),
+        BadRequest::Host => Problem::new(
+            400,
+            "invalid_host",
+            "The request has an invalid host",
+            "The request needs one valid Host header.",
+        ),
+        BadRequest::BodyTimeout => Problem::new(
+            408,
+            "body_timeout",
+            "The request body did not arrive in time",
+            format!(
+                "A body must arrive within {} seconds.",
+                BODY_TIMEOUT.as_secs()
+            ),
+        ),
+        BadRequest::BodyCut => Problem::malformed_body("The body broke off."),
+    };
+    let request_id = format!("req_host{:06x}", REFUSED.fetch_add(1, Ordering::Relaxed));
+    let body = Bytes::from(problem.to_json(&request_id));
+    let length = body.len();
+    let mut response = whole(StatusCode::BAD_REQUEST, body);
+    if let Ok(status) = StatusCode::from_u16(problem.status) {
+        *response.status_mut() = status;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    for (name, value) in [
+        (CONTENT_TYPE, problem::CONTENT_TYPE),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-response-time"), "0.000ms"),
+        (HeaderName::from_static("x-db-queries"), "0"),
+        (HeaderName::from_static("x-cache"), "bypass"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), request_id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_problem_document() -> serde_json::Result<()> {
+        for bad in [BadRequest::HeaderNotUtf8, BadRequest::Host] {
+            let response = refuse(bad);
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+            let ResponseBody::Whole(Some(body)) = response.into_body() else {
+                panic!("{bad:?}: the body must be there at once");
+            };
+            let document: serde_json::Value = serde_json::from_slice(&body)?;
+            assert_eq!(document["status"], 400, "{bad:?}");
+            assert!(document["code"].is_string(), "{bad:?} needs a stable code");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! One instance and its life: it takes requests, and ends when it is used up, idle or broken.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::Semaphore;
+use tokio::time::Sleep;
+use wasmtime::component::Accessor;
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::FieldMap;
+use wasmtime_wasi_http::p3::Request;
+use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
+
+use crate::dispatcher::{Job, Seat};
+use crate::imports::outbound_http::InboundHeaders;
+use crate::instance::{ComponentContext, InstanceState};
+use crate::lifecycle::{Lifecycle, Phase, SignalWaker};
+use crate::response_body;
+
+/// How much one instance is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceReuse {
+    /// Requests until an instance ends, at least 1.
+    pub max_requests: usize,
+    /// Requests an instance works on at once, at least 1; it takes another one only while those
+    /// it has wait for something.
+    pub max_concurrent: usize,
+    /// How long an instance without work is kept.
+    pub idle_timeout: Duration,
+}
+
+impl Default for InstanceReuse {
+    fn default() -> Self {
+        Self {
+            // Spin's 128 is there to bound what a guest can leak. Locally the components are
+            // one's own, and creating an instance costs as much as several cached requests.
+            max_requests: 10_000,
+            max_concurrent: 16,
+            // Spin's second would make every pause of a developer end in a fresh instance.
+            idle_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What it takes to create instances of one component.
+pub(crate) struct ComponentWorkers {
+    pub(crate) engine: Engine,
+    pub(crate) pre: ServicePre<InstanceState>,
+    pub(crate) component: Arc<ComponentContext>,
+    pub(crate) reuse: InstanceReuse,
+    /// Places in the allocator.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+}
+
+impl ComponentWorkers {
+    async fn instantiate(&self) -> wasmtime::Result<(Store<InstanceState>, Service)> {
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => {
+                // Idle instances end when they see that nothing is free.
+                self.lifecycle.signal();
+                Arc::clone(&self.slots).acquire_owned().await?
+            }
+        };
+        let guard = self.lifecycle.enter();
+        let state = InstanceState::new(&self.component, slot, guard)?;
+        let mut store = Store::new(&self.engine, state);
+        let service = self.pre.instantiate_async(&mut store).await?;
+        Ok((store, service))
+    }
+
+    fn report(&self, error: &wasmtime::Error) {
+        let log = &self.component.services.log;
+        let text = format!("the instance failed: {error:#}");
+        log.text(&self.component.id, &text);
+    }
+}
+
+/// What the part of a worker inside the instance's event loop tells the part outside.
+struct Shown {
+    /// Since when the instance has had nothing to do.
+    idle_since: Mutex<Option<Instant>>,
+    /// Whether all requests of the instance wait for something. A request that was just taken is
+    /// assumed to compute, until the event loop has nothing left to do.
+    requests_wait: AtomicBool,
+}
+
+impl Shown {
+    fn set_idle(&self, idle: bool) {
+        let mut since = self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match (idle, since.is_some()) {
+            (true, false) => *since = Some(Instant::now()),
+            (false, true) => *since = None,
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        *self
+            .idle_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Creates an instance and has it work until it ends.
+pub(crate) async fn run(mut seat: Seat) {
+    let shared = Arc::clone(&seat.shared);
+    let workers = &shared.workers;
+    let (mut store, service) = match workers.instantiate().await {
+        Ok(created) => created,
+        Err(error) => {
+            // Whoever waits at the front learns why. The next one gets another try, because this
+            // worker's seat is free again.
+            match seat.take() {
+                Some(job) => drop(job.reply.send(Err(error))),
+                None => workers.report(&error),
+            }
+            return;
+        }
+    };
+    let shown = Shown {
+        idle_since: Mutex::new(None),
+        requests_wait: AtomicBool::new(true),
+    };
+    let mut expiration = Expiration {
+        idle_timeout: workers.reuse.idle_timeout,
+        sleep: Box::pin(tokio::time::sleep(workers.reuse.idle_timeout)),
+        slots: Arc::clone(&workers.slots),
+        signal: SignalWaker::new(Arc::clone(&workers.lifecycle)),
+    };
+    let ended = {
+        let seat = Mutex::new(&mut seat);
+        let working = store.run_concurrent(async |accessor| {
+            work(accessor, &service, &seat, &shown, workers.reuse).await
+        });
+        let mut working = pin!(working);
+        poll_fn(|cx| {
+            with_seat(&seat, |seat| seat.wakes());
+            let mut polled = working.as_mut().poll(cx);
+            if polled.is_pending() && !shown.requests_wait.swap(true, Ordering::Relaxed) {
+                // Nothing is left to compute: now the instance may take another request.
+                polled = working.as_mut().poll(cx);
+            }
+            if let Poll::Ready(ended) = polled {
+                return Poll::Ready(ended.and_then(|ended| ended));
+            }
+            if expiration.poll(cx, shown.idle_since()).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            with_seat(&seat, |seat| seat.sleeps());
+            Poll::Pending
+        })
+        .await
+    };
+    if let Err(error) = ended {
+        workers.report(&error);
+    }
+    // The instance's place is free before another worker can ask for it.
+    drop(store);
+    drop(seat);
+}
+
+/// The seat is used inside and outside of the event loop, never at the same time.
+fn with_seat<R>(seat: &Mutex<&mut Seat>, use_seat: impl FnOnce(&mut Seat) -> R) -> R {
+    use_seat(&mut seat.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Takes requests and drives them until the instance is used up.
+async fn work(
+    accessor: &Accessor<InstanceState>,
+    service: &Service,
+    seat: &Mutex<&mut Seat>,
+    shown: &Shown,
+    reuse: InstanceReuse,
+) -> wasmtime::Result<()> {
+    let handler = *service.wasi_http_handler().func_handle().func();
+    let mut taken = 0;
+    let mut in_flight = FuturesUnordered::new();
+    poll_fn(|cx| {
+        loop {
+            while let Poll::Ready(Some(finished)) = in_flight.poll_next_unpin(cx) {
+                // Only a trap is an error here, and a trap is the end of the instance.
+                if let Err(error) = finished {
+                    return Poll::Ready(Err(error));
+                }
+            }
+            let used_up = taken >= reuse.max_requests;
+            let has_room = !used_up
+                && in_flight.len() < reuse.max_concurrent
+                && (in_flight.is_empty() || shown.requests_wait.load(Ordering::Relaxed))
+                && accessor
+                    .poll_ready_for_concurrent_call(handler, cx)
+                    .is_ready();
+            if has_room {
+                if let Some(job) = with_seat(seat, |seat| seat.take_or_wait(cx)) {
+                    taken += 1;
+                    shown.requests_wait.store(false, Ordering::Relaxed);
+                    shown.set_idle(false);
+                    in_flight.push(answer(accessor, service, job));
+                    continue;
+                }
+            } else {
+                with_seat(seat, |seat| seat.decline());
+            }
+            // Work a component goes on with after its answer is part of its life too.
+            if !in_flight.is_empty() || accessor.poll_no_interesting_tasks(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if used_up {
+                return Poll::Ready(Ok(()));
+            }
+            shown.set_idle(true);
+            return Poll::Pending;
+        }
+    })
+    .await
+}
+
+/// Has the component answer one request.
+///
+/// # Errors
+/// The component trapped.
+async fn answer(
+    accessor: &Accessor<InstanceState>,
+    service: &Service,
+    job: Job,
+) -> wasmtime::Result<()> {
+    let head_only = job.request.method() == http::Method::HEAD;
+    let (head, body) = job.request.into_parts();
+    let address = head.uri.into_parts();
+    let (request, received) = Request::new(
+        head.method,
+        address.scheme,
+        address.authority,
+        address.path_and_query,
+        FieldMap::new_immutable(&mut InboundHeaders, head.headers),
+        None,
+        body,
+    );
+    let reply = match service.handle(accessor, request).await? {
+        Ok(response) => {
+            let response = accessor.with(|mut store| response.into_http(&mut store, received))?;
+            response_body::take(response, head_only).await
+        }
+        Err(code) => Err(wasmtime::Error::from(code)),
+    };
+    // The client may have left; its answer is then nobody's.
+    drop(job.reply.send(reply));
+    Ok(())
+}
+
+/// Decides when an instance ends that could go on.
+struct Expiration {
+    idle_timeout: Duration,
+    sleep: Pin<Box<Sleep>>,
+    slots: Arc<Semaphore>,
+    signal: SignalWaker,
+}
+
+impl Expiration {
+    fn poll(&mut self, cx: &mut Context<'_>, idle_since: Option<Instant>) -> Poll<()> {
+        match (self.signal.poll_phase(cx), idle_since) {
+            (Phase::Stopped, _) | (Phase::Draining, Some(_)) => Poll::Ready(()),
+            (Phase::Running, Some(since)) => self.poll_idle(cx, since),
+            (Phase::Running | Phase::Draining, None) => Poll::Pending,
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>, since: Instant) -> Poll<()> {
+        // Someone is waiting for a place and this instance has nothing to do.
+        if self.slots.available_permits() == 0 {
+            return Poll::Ready(());
+        }
+        let deadline = since + self.idle_timeout;
+        // The timer is not moved with every request. It goes off when the oldest deadline it was
+        // set for has passed, and is then set for the current one.
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.sleep.as_mut().reset(deadline.into());
+        }
+        Poll::Pending
+    }
+}
