@@ -1,0 +1,282 @@
+//! The cache is never needed: with it down, hanging or full of garbage, every answer is right,
+//! soon, and says that the cache had no part in it.
+
+use std::time::{Duration, Instant};
+
+use rust_decimal::Decimal;
+use turnpike_host::Fault;
+use turnpike_tests::personas::{BALANCE, LOGOUT, ME, TRANSACTIONS, decimal};
+use turnpike_tests::{Random, Response, TestHost, User, api_tests};
+
+/// No answer may take longer for want of the cache. Each request waits at most twice 50
+/// milliseconds for the store; the rest is for Postgres and a busy machine.
+const ANSWER_BOUND: Duration = Duration::from_millis(500);
+
+/// How soon after an outage of the store no read may be stale any more. A write that the store
+/// did not take repeats its invalidation with pauses that double from 100 milliseconds, so after
+/// an outage of 300 milliseconds the next attempt comes within 400; the rest is for a busy machine.
+const RECOVERY_BOUND: Duration = Duration::from_millis(1_000);
+
+fn expect_soon(response: Response, statuses: &[&str]) -> Response {
+    if response.elapsed > ANSWER_BOUND {
+        response.fail("an answer must not wait for the cache longer than half a second");
+    }
+    if !statuses.contains(&response.cache()) {
+        response.fail(&format!("x-cache must be one of {statuses:?}"));
+    }
+    response
+}
+
+/// Everything a user does, with a store that answers nothing.
+async fn use_without_cache(host: &TestHost, fault: Fault) {
+    let (user, admin) = host.user_with("10.00").await;
+    let mut expected = decimal("10.00");
+    for call in [host.get(ME), host.get(BALANCE)] {
+        host.warm(&call.bearer(&user.token)).await;
+    }
+    host.key_value().set_fault(fault);
+    for round in 0..4 {
+        let me = expect_soon(
+            host.get(ME).bearer(&user.token).send().await.expect(200),
+            &["bypass"],
+        );
+        assert_eq!(me.text_at("/email"), user.email, "{me}");
+        let spent = expect_soon(
+            host.consume_call(&user, "1.50").send().await.expect(201),
+            &["bypass"],
+        );
+        expected -= decimal("1.50");
+        assert_eq!(
+            decimal(&spent.text_at("/transaction/available_after/amount")),
+            expected,
+            "{spent}"
+        );
+        let balance = expect_soon(
+            host.balance_call(&user).send().await.expect(200),
+            &["bypass"],
+        );
+        assert_eq!(
+            decimal(&balance.text_at("/available/amount")),
+            expected,
+            "round {round}\n{balance}"
+        );
+        expect_soon(
+            host.grant_call(&admin, user.id, "0.50", "USD")
+                .send()
+                .await
+                .expect(201),
+            &["bypass"],
+        );
+        expected += decimal("0.50");
+        let list = host
+            .get(TRANSACTIONS)
+            .bearer(&user.token)
+            .send()
+            .await
+            .expect(200);
+        expect_soon(list, &["bypass"]);
+        host.get("/api/v1/health").send().await.expect(200);
+    }
+    let other_token = host.issue_token(&user).await;
+    expect_soon(
+        host.get(ME).bearer(&other_token).send().await.expect(200),
+        &["bypass"],
+    );
+    expect_soon(
+        host.post(LOGOUT)
+            .bearer(&other_token)
+            .send()
+            .await
+            .expect(200),
+        &["bypass"],
+    );
+    let refused = host.get(ME).bearer(&other_token).send().await;
+    expect_soon(refused.expect_problem(401, "unauthenticated"), &["bypass"]);
+    host.key_value().set_fault(Fault::None);
+    assert_eq!(settled_balance(host, &user, expected).await, expected);
+    // Served from the cache again, once the instances have rested.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while host.balance_call(&user).send().await.expect(200).cache() != "hit" {
+        assert!(
+            Instant::now() < deadline,
+            "the cache must be used again after the outage"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Reads for as long as an outage may leave stale entries behind, then returns what is read.
+async fn settled_balance(host: &TestHost, user: &User, expected: Decimal) -> Decimal {
+    let deadline = Instant::now() + RECOVERY_BOUND;
+    loop {
+        let shown = host.balance(user).await;
+        if shown == expected || Instant::now() > deadline {
+            return shown;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A write during an outage whose store comes back with what it held before.
+async fn recover_from(host: &TestHost, fault: Fault) {
+    let (user, admin) = host.user_with("10.00").await;
+    host.warm(&host.balance_call(&user)).await;
+    host.key_value().set_fault(fault);
+    host.consume(&user, "4").await;
+    host.grant(&admin, &user, "1", "USD").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    host.key_value().set_fault(Fault::None);
+    let expected = decimal("7.00");
+    assert_eq!(
+        settled_balance(host, &user, expected).await,
+        expected,
+        "a second after the outage the cache still serves what was there before it"
+    );
+    for _ in 0..20 {
+        assert_eq!(
+            host.balance(&user).await,
+            expected,
+            "once right, it must stay right"
+        );
+    }
+}
+
+/// Reads everything, which must be right whatever the store holds.
+async fn read_all(host: &TestHost, users: &[(User, Decimal)], statuses: &[&str], what: &str) {
+    for (user, expected) in users {
+        let balance = expect_soon(host.balance_call(user).send().await.expect(200), statuses);
+        if decimal(&balance.text_at("/available/amount")) != *expected
+            || balance.text_at("/user_id") != user.id.to_string()
+        {
+            balance.fail(&format!(
+                "{what} in the store must not become an answer: {expected} is right"
+            ));
+        }
+        let me = expect_soon(
+            host.get(ME).bearer(&user.token).send().await.expect(200),
+            statuses,
+        );
+        if me.text_at("/email") != user.email {
+            me.fail(&format!(
+                "{what} in the store must not become an answer: this is {}",
+                user.email
+            ));
+        }
+    }
+}
+
+/// Replaces every entry of the store.
+async fn spoil(host: &TestHost, mut replace: impl FnMut(&[(String, Vec<u8>)], usize) -> Vec<u8>) {
+    let store = host.key_value();
+    let mut entries = Vec::new();
+    for key in store.keys().await.expect("the store lists its keys") {
+        let value = store.get(&key).await.expect("the store reads");
+        entries.push((key, value.unwrap_or_default()));
+    }
+    entries.sort();
+    assert!(
+        entries.len() > 3,
+        "the store must hold something to spoil: {entries:?}"
+    );
+    for index in 0..entries.len() {
+        let value = replace(&entries, index);
+        store
+            .set(&entries[index].0, &value)
+            .await
+            .expect("the store writes");
+    }
+}
+
+api_tests! {
+    async fn a_store_that_fails_is_done_without(host: &TestHost) {
+        use_without_cache(host, Fault::Error).await;
+    }
+
+    async fn a_store_that_hangs_is_done_without(host: &TestHost) {
+        use_without_cache(host, Fault::Hang).await;
+    }
+
+    async fn a_write_during_a_failure_is_not_forgotten(host: &TestHost) {
+        recover_from(host, Fault::Error).await;
+    }
+
+    async fn a_write_during_a_hang_is_not_forgotten(host: &TestHost) {
+        recover_from(host, Fault::Hang).await;
+    }
+
+    async fn garbage_is_never_answered(host: &TestHost) {
+        let mut random = Random::seeded("garbage");
+        let (ada, admin) = host.user_with("10.00").await;
+        let eve = host.signup_and_login("eve").await;
+        host.grant(&admin, &eve, "3", "USD").await;
+        let users = [(ada, decimal("10.00")), (eve, decimal("3.00"))];
+        let refill = async || {
+            for (user, _) in &users {
+                host.warm(&host.balance_call(user)).await;
+                host.warm(&host.get(ME).bearer(&user.token)).await;
+            }
+        };
+        let unusable = ["miss", "bypass"];
+        let any = ["hit", "miss", "bypass"];
+
+        for length in [0, 1, 29, 1_000] {
+            refill().await;
+            spoil(host, |_, _| random.bytes(length)).await;
+            read_all(host, &users, &unusable, "random bytes").await;
+            read_all(host, &users, &any, "random bytes").await;
+        }
+        refill().await;
+        spoil(host, |entries, index| {
+            let value = &entries[index].1;
+            let keep = usize::try_from(random.below(value.len() as u64)).unwrap_or(0);
+            value[..keep].to_vec()
+        }).await;
+        read_all(host, &users, &unusable, "a cut entry").await;
+
+        refill().await;
+        spoil(host, |entries, index| {
+            let mut value = entries[index].1.clone();
+            let at = usize::try_from(random.below(value.len() as u64)).unwrap_or(0);
+            value[at] ^= 1 << random.below(8);
+            value
+        }).await;
+        read_all(host, &users, &unusable, "an entry with a changed bit").await;
+
+        // One donor for all, then every rotation: among these, each of two users gets exactly
+        // what the other had, generations included.
+        for shift in 0..8 {
+            refill().await;
+            spoil(host, |entries, index| match shift {
+                0 => entries[0].1.clone(),
+                _ => entries[(index + shift) % entries.len()].1.clone(),
+            }).await;
+            read_all(host, &users, &any, "another entry").await;
+        }
+        refill().await;
+        let partner = |key: &str| {
+            let ids = [users[0].0.id.to_string(), users[1].0.id.to_string()];
+            let digests = [&users[0].0, &users[1].0].map(|user| shared::token::digest(&user.token).to_base64());
+            let pairs = [(&ids[0], &ids[1]), (&ids[1], &ids[0]), (&digests[0], &digests[1]), (&digests[1], &digests[0])];
+            let pair = pairs.into_iter().find(|(own, _)| key.contains(own.as_str()));
+            pair.map(|(own, other)| key.replace(own.as_str(), other))
+        };
+        spoil(host, |entries, index| {
+            let (key, own) = &entries[index];
+            let other = partner(key).and_then(|wanted| entries.iter().find(|(key, _)| *key == wanted));
+            other.map_or(own, |(_, value)| value).clone()
+        }).await;
+        read_all(host, &users, &any, "the other user's entry").await;
+    }
+
+    async fn an_emptied_store_is_filled_again(host: &TestHost) {
+        let (user, _) = host.user_with("10.00").await;
+        for _ in 0..3 {
+            host.warm(&host.balance_call(&user)).await;
+            host.key_value().clear().await.expect("the store clears");
+            let balance = host.balance_call(&user).send().await.expect(200);
+            assert_ne!(balance.cache(), "hit", "without a generation nothing is known to be current\n{balance}");
+            host.consume(&user, "1").await;
+        }
+        assert_eq!(host.balance(&user).await, decimal("7.00"));
+    }
+}

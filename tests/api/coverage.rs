@@ -1,0 +1,149 @@
+//! Nothing is served without a test and a description, and nothing is described without being
+//! served.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use turnpike_host::manifest::Manifest;
+use turnpike_tests::description::Description;
+use turnpike_tests::environment::project_root;
+
+/// Routes that OpenAPI has no way to describe: everything that no other route serves.
+const UNDESCRIBED: [&str; 1] = ["/api/..."];
+
+fn description() -> Description {
+    Description::read(&project_root()).expect("openapi.json and spin.toml can be read")
+}
+
+#[test]
+fn every_component_has_a_test_module() {
+    let root = project_root();
+    let manifest = Manifest::read(&root.join("spin.toml")).expect("spin.toml can be read");
+    let folder = root.join("tests").join("api");
+    let main = std::fs::read_to_string(folder.join("main.rs")).expect("main.rs can be read");
+    for id in manifest.components.keys() {
+        let module = id.replace('-', "_");
+        assert!(
+            folder.join(format!("{module}.rs")).is_file(),
+            "the component {id} has no tests: write tests/api/{module}.rs"
+        );
+        assert!(
+            main.lines().any(|line| line == format!("mod {module};")),
+            "the tests of {id} are not run: add `mod {module};` to tests/api/main.rs"
+        );
+    }
+}
+
+#[test]
+fn every_module_of_the_folder_is_run() {
+    let folder = project_root().join("tests").join("api");
+    let main = std::fs::read_to_string(folder.join("main.rs")).expect("main.rs can be read");
+    for entry in std::fs::read_dir(&folder)
+        .expect("tests/api can be read")
+        .flatten()
+    {
+        let path = entry.path();
+        let module = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        assert!(
+            module == "main" || main.lines().any(|line| line == format!("mod {module};")),
+            "{} is never run: add `mod {module};` to tests/api/main.rs",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_route_is_described_and_every_description_is_a_route() {
+    let description = description();
+    let described: BTreeSet<&str> = description.paths().into_iter().collect();
+    let served: BTreeSet<&str> = description
+        .routes()
+        .iter()
+        .map(String::as_str)
+        .filter(|route| !UNDESCRIBED.contains(route))
+        .collect();
+    let templates: BTreeSet<String> = served.iter().map(|route| template(route)).collect();
+    for route in &templates {
+        assert!(
+            described.contains(route.as_str()),
+            "describe {route} in functions/openapi/openapi.json"
+        );
+    }
+    for path in described {
+        assert!(
+            templates.contains(path),
+            "openapi.json describes {path}, which spin.toml does not serve"
+        );
+    }
+}
+
+/// A route as OpenAPI writes it: `/users/{id}` for `/users/:id`.
+fn template(route: &str) -> String {
+    let segments = route
+        .split('/')
+        .map(|segment| match segment.strip_prefix(':') {
+            Some(name) => format!("{{{name}}}"),
+            None => segment.to_owned(),
+        });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// The rules of the description that a validator of OpenAPI does not know.
+#[test]
+fn every_operation_is_described_whole() {
+    let description = description();
+    let mut ids = BTreeSet::new();
+    for path in description.paths() {
+        let item = description
+            .path_item(path)
+            .expect("the path was just listed");
+        for method in Description::methods(item) {
+            let operation = &item[method.to_ascii_lowercase()];
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            assert!(!id.is_empty(), "{method} {path} needs an operationId");
+            assert!(
+                ids.insert(id.to_owned()),
+                "the operationId {id} is given twice"
+            );
+            let statuses = operation["responses"]
+                .as_object()
+                .expect("an operation has responses");
+            for (status, response) in statuses {
+                let response = description
+                    .resolve(response)
+                    .expect("every $ref leads somewhere");
+                let content = response["content"]
+                    .as_object()
+                    .expect("every response has a body");
+                let is_error = status.starts_with('4') || status.starts_with('5');
+                let expected = if is_error {
+                    "application/problem+json"
+                } else {
+                    "application/json"
+                };
+                let types: Vec<&str> = content.keys().map(String::as_str).collect();
+                assert_eq!(types, [expected], "{method} {path} {status}");
+            }
+            let takes_body = operation.get("requestBody").is_some();
+            assert!(
+                !takes_body || method == "POST",
+                "{method} {path} must not take a body"
+            );
+            let needs_token = operation["security"]
+                .as_array()
+                .or(description.document()["security"].as_array());
+            let needs_token = needs_token.is_some_and(|schemes| {
+                schemes
+                    .iter()
+                    .any(|s| s != &Value::Object(Default::default()))
+            });
+            assert!(
+                !needs_token || statuses.contains_key("401"),
+                "{method} {path} needs a token, so it can answer 401"
+            );
+        }
+    }
+}

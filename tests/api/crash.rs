@@ -1,0 +1,218 @@
+//! The host is killed in the middle of a thousand spends, and nothing is lost or done twice.
+//!
+//! The host runs in a child process: this test binary, asked by an environment variable to serve
+//! and do nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::stream::{self, StreamExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use turnpike_host::{KeyValueOptions, LogSink};
+use turnpike_tests::environment::{load_app, project_root};
+use turnpike_tests::host::{block_on, start_host};
+use turnpike_tests::personas::decimal;
+use turnpike_tests::{Api, Call, Random, Response, Settings, TestHost, environment};
+
+/// The database that the child serves; without it the child's test does nothing.
+const DATABASE_URL: &str = "TURNPIKE_TEST_SERVES_DATABASE_URL";
+/// The file of the child's cache.
+const CACHE_FILE: &str = "TURNPIKE_TEST_SERVES_CACHE_FILE";
+
+/// What the child prints before its address.
+const LISTENING: &str = "listening on ";
+
+const SPENDS: usize = 1_000;
+const CONCURRENCY: usize = 32;
+
+/// Serves until its standard input ends, which it does when the parent ends, too.
+#[test]
+fn serves_when_asked() {
+    let Ok(database_url) = std::env::var(DATABASE_URL) else {
+        return;
+    };
+    let path = PathBuf::from(std::env::var_os(CACHE_FILE).expect("the parent names a cache file"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        let app = load_app(&project_root())
+            .await
+            .expect("the components load");
+        let settings = Settings::pooled().with_key_value(KeyValueOptions::Disk { path });
+        let host = start_host(&app, settings, &database_url, LogSink::stderr()).await;
+        let host = host.expect("the host starts");
+        println!("\n{LISTENING}{}", host.address());
+        let mut input = Vec::new();
+        tokio::io::stdin()
+            .read_to_end(&mut input)
+            .await
+            .expect("the input ends");
+        host.shutdown().await.expect("the host shuts down");
+    });
+}
+
+/// A host in a process of its own.
+struct ServingChild {
+    child: Child,
+    input: Option<ChildStdin>,
+    api: Api,
+}
+
+impl ServingChild {
+    async fn start(database_url: &str, cache_file: &Path) -> Self {
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut child = Command::new(program)
+            .args(["--exact", "crash::serves_when_asked", "--nocapture"])
+            .env(DATABASE_URL, database_url)
+            .env(CACHE_FILE, cache_file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("this program can be started again");
+        let output = child.stdout.take().expect("the output is a pipe");
+        let mut lines = BufReader::new(output).lines();
+        let address = loop {
+            let line = lines
+                .next_line()
+                .await
+                .expect("the child's output can be read");
+            let line = line.expect("the child ended without serving: see its messages above");
+            if let Some(address) = line.strip_prefix(LISTENING) {
+                break address.parse().expect("the child prints its address");
+            }
+        };
+        // Read on, or the child would stop at a full pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let description = Arc::clone(&environment().description);
+        Self {
+            input: child.stdin.take(),
+            child,
+            api: Api::new(address, description, None),
+        }
+    }
+
+    /// SIGKILL: no destructor runs, nothing is flushed.
+    async fn kill(&mut self) {
+        self.child.kill().await.expect("the child can be killed");
+    }
+
+    /// An orderly end.
+    async fn stop(mut self) {
+        drop(self.input.take());
+        let status = self
+            .child
+            .wait()
+            .await
+            .expect("the child can be waited for");
+        assert!(status.success(), "the child failed: see its messages above");
+    }
+}
+
+/// The file of a cache, in a directory that goes with it.
+struct CacheFile(PathBuf);
+
+impl CacheFile {
+    fn new() -> Self {
+        let directory = std::env::temp_dir().join(format!("turnpike-crash-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
+        Self(directory)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("cache.redb")
+    }
+}
+
+impl Drop for CacheFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Sends all spends, 32 at a time; `None` for those that were not answered.
+async fn spend_all(calls: Vec<Call>, answered: &AtomicUsize) -> Vec<Option<Response>> {
+    stream::iter(calls)
+        .map(async |call: Call| {
+            let response = call.try_send().await.ok();
+            if response.is_some() {
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            response
+        })
+        .buffered(CONCURRENCY)
+        .collect()
+        .await
+}
+
+#[test]
+fn a_killed_host_neither_loses_nor_repeats_a_spend() {
+    block_on(async {
+        let mut random = Random::seeded("crash");
+        let setup = TestHost::start(Settings::pooled()).await;
+        let (user, _) = setup.user_with("1000.00").await;
+        let cache_file = CacheFile::new();
+        let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
+        let spends = |api: &Api| -> Vec<Call> {
+            (0..SPENDS)
+                .map(|index| api.consume_call_with_key(&user, "1", &format!("spend-{index}")))
+                .collect()
+        };
+
+        // An old balance on the disk, as any earlier day would have left it.
+        let child = start().await;
+        setup.warm(&child.api.balance_call(&user)).await;
+        child.stop().await;
+
+        let mut child = start().await;
+        setup.warm(&child.api.balance_call(&user)).await;
+        let until = SPENDS * usize::try_from(10 + random.below(50)).unwrap_or(30) / 100;
+        println!("crash: killing the host after {until} answers");
+        let answered = AtomicUsize::new(0);
+        let calls = spends(&child.api);
+        let kill = async {
+            while answered.load(Ordering::Relaxed) < until {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            child.kill().await;
+        };
+        let (before, ()) = tokio::join!(spend_all(calls, &answered), kill);
+        let acknowledged = before
+            .iter()
+            .flatten()
+            .filter(|response| response.status == 201)
+            .count();
+        println!("crash: {acknowledged} spends were acknowledged");
+        assert!(
+            acknowledged > 0,
+            "the host must have spent something before it was killed"
+        );
+
+        let child = start().await;
+        for attempt in 0..5 {
+            let shown = child.api.balance(&user).await;
+            let real = setup.ledger_balance(&user).await;
+            assert_eq!(
+                shown, real,
+                "read {attempt} after the crash shows an old balance: the cache must not survive \
+                 with entries that later writes had made stale"
+            );
+        }
+        for (index, call) in spends(&child.api).into_iter().enumerate() {
+            let after = call.settle().await.expect(201);
+            let Some(first) = before[index].as_ref().filter(|first| first.status == 201) else {
+                continue;
+            };
+            if first.body != after.body {
+                after.fail(&format!("spend {index} was first answered thus:\n{first}"));
+            }
+        }
+        assert_eq!(child.api.balance(&user).await, decimal("0"));
+        let transfers = setup.count_transfers(&user, "consume").await;
+        assert_eq!(usize::try_from(transfers), Ok(SPENDS), "every spend once");
+        child.stop().await;
+        setup.finish().await;
+    });
+}

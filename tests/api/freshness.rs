@@ -1,0 +1,144 @@
+//! No read is older than a write that was acknowledged before it began, however the two race.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::{join, join_all};
+use turnpike_tests::personas::{BALANCE, ME, decimal};
+use turnpike_tests::{TestHost, User, api_tests};
+
+/// Length of each of the four races: ten seconds in all.
+const RACE: Duration = Duration::from_millis(2_500);
+
+/// Readers for each writer.
+const READERS: usize = 6;
+
+/// What each user starts with, in hundredths.
+const START_HUNDREDTHS: u64 = 100_000;
+
+/// One user's balance as their own writer knows it, in hundredths.
+struct Known {
+    /// After the last acknowledged spend: no read that begins now may show more.
+    acknowledged: AtomicU64,
+    /// After the last spend that was sent: no read that has ended may show less.
+    sent: AtomicU64,
+}
+
+fn hundredths(amount: &str) -> u64 {
+    (decimal(amount) * decimal("100"))
+        .normalize()
+        .to_string()
+        .parse()
+        .unwrap_or_else(|_| panic!("{amount} is no number of hundredths"))
+}
+
+async fn write(host: &TestHost, user: &User, known: &Known, end: Instant) -> u64 {
+    let mut count = 0;
+    while Instant::now() < end {
+        known.sent.fetch_sub(1, Ordering::SeqCst);
+        let response = host.consume_call(user, "0.01").settle().await.expect(201);
+        let after = hundredths(&response.text_at("/transaction/available_after/amount"));
+        known.acknowledged.store(after, Ordering::SeqCst);
+        count += 1;
+    }
+    count
+}
+
+async fn read(host: &TestHost, user: &User, known: &Known, end: Instant) -> (u64, u64) {
+    let (mut count, mut hits) = (0, 0);
+    while Instant::now() < end {
+        let most = known.acknowledged.load(Ordering::SeqCst);
+        let response = host.balance_call(user).settle().await.expect(200);
+        let least = known.sent.load(Ordering::SeqCst);
+        let shown = hundredths(&response.text_at("/available/amount"));
+        if shown > most {
+            response.fail(&format!(
+                "this read is stale: a spend that left {most} hundredths was acknowledged before it began"
+            ));
+        }
+        if shown < least {
+            response.fail(&format!(
+                "this read shows spends that were never sent: {least} are left at least"
+            ));
+        }
+        count += 1;
+        hits += u64::from(response.cache() == "hit");
+    }
+    (count, hits)
+}
+
+/// The readers of one token, and when it was logged out.
+struct Session {
+    token: String,
+    is_over: AtomicBool,
+}
+
+async fn validate(host: &TestHost, session: &Session, path: &str) -> u64 {
+    let mut count = 0;
+    let mut reads_after = 0;
+    while reads_after < 3 {
+        let was_over = session.is_over.load(Ordering::SeqCst);
+        let response = host.get(path).bearer(&session.token).settle().await;
+        if was_over {
+            reads_after += 1;
+            response.expect_problem(401, "unauthenticated");
+        } else if !matches!(response.status, 200 | 401) {
+            response.fail("a token is valid or it is not");
+        }
+        count += 1;
+    }
+    count
+}
+
+async fn log_out(host: &TestHost, session: &Session) {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let response = host
+        .post("/api/v1/auth/logout")
+        .bearer(&session.token)
+        .settle()
+        .await;
+    // A 401 answers a repetition whose first attempt had ended the session.
+    assert!(matches!(response.status, 200 | 401), "{response}");
+    session.is_over.store(true, Ordering::SeqCst);
+}
+
+api_tests! {
+    async fn reads_race_with_spends(host: &TestHost) {
+        let (first, admin) = host.user_with("1000.00").await;
+        let second = host.signup_and_login("second").await;
+        host.grant(&admin, &second, "1000.00", "USD").await;
+        let known = [(); 2].map(|()| Known {
+            acknowledged: AtomicU64::new(START_HUNDREDTHS),
+            sent: AtomicU64::new(START_HUNDREDTHS),
+        });
+        let end = Instant::now() + RACE;
+        let races = [&first, &second].into_iter().zip(&known).map(|(user, known)| {
+            let readers = join_all((0..READERS).map(|_| read(host, user, known, end)));
+            join(write(host, user, known, end), readers)
+        });
+        for (writes, reads) in join_all(races).await {
+            let count: u64 = reads.iter().map(|(count, _)| count).sum();
+            let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
+            println!("freshness: {writes} spends against {count} reads, {hits} of them cached");
+            assert!(writes > 0 && count > 0, "nothing raced");
+        }
+    }
+
+    async fn validations_race_with_logouts(host: &TestHost) {
+        let user = host.signup_and_login("ada").await;
+        let end = Instant::now() + RACE;
+        let (mut logouts, mut validations) = (0, 0);
+        while Instant::now() < end {
+            let session = Session {
+                token: host.issue_token(&user).await,
+                is_over: AtomicBool::new(false),
+            };
+            let readers = (0..8).map(|index| validate(host, &session, if index % 2 == 0 { ME } else { BALANCE }));
+            let (counts, ()) = join(join_all(readers), log_out(host, &session)).await;
+            validations += counts.iter().sum::<u64>();
+            logouts += 1;
+        }
+        println!("freshness: {logouts} logouts against {validations} validations");
+        assert!(logouts > 0 && validations > 0, "nothing raced");
+    }
+}

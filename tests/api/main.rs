@@ -1,0 +1,37 @@
+//! The whole application, through the host and the same `.wasm` files that are deployed. One
+//! module for each component, and one for each promise that no single component can keep.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests watch a real system, whose clocks are real too"
+)]
+
+// One for each component of spin.toml; `coverage` fails when one is missing.
+mod auth_login;
+mod auth_logout;
+mod auth_me;
+mod auth_signup;
+mod credits_balance;
+mod credits_consume;
+mod credits_grants;
+mod credits_transactions;
+mod health;
+mod not_found;
+mod openapi;
+
+// What the components' modules share.
+mod refusals;
+
+mod cache_faults;
+mod coverage;
+mod crash;
+mod expiry;
+mod freshness;
+mod parallel_spending;
+mod postgres_outage;
+mod random_operations;
+mod redis;
+mod request_headers;
+mod schema_checker;
+mod shutdown;
+mod tenancy;
+mod wire_format;

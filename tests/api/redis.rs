@@ -1,0 +1,151 @@
+//! The same promises with the cache in a Redis server.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use turnpike_host::KeyValueOptions;
+use turnpike_tests::host::block_on;
+use turnpike_tests::personas::{ME, decimal};
+use turnpike_tests::{Reuse, Settings, TestHost};
+
+/// How soon every request is answered while Redis says nothing.
+const ANSWER_BOUND: Duration = Duration::from_millis(500);
+
+/// How soon no read is stale any more once Redis answers again. A write repeats its invalidation
+/// with pauses that double from 100 milliseconds; see the outage's length below.
+const RECOVERY_BOUND: Duration = Duration::from_secs(3);
+
+/// A Redis server of the test's own, without persistence.
+struct RedisServer {
+    process: tokio::process::Child,
+    port: u16,
+}
+
+impl RedisServer {
+    /// Starts one if the program is installed.
+    async fn start() -> Option<Self> {
+        let is_installed = Command::new("redis-server")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !is_installed {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "redis-server is not installed, and CI must run every test: install it"
+            );
+            println!("redis: NOT TESTED, because redis-server is not installed");
+            return None;
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = listener
+            .local_addr()
+            .expect("a bound socket has an address")
+            .port();
+        drop(listener);
+        let process = tokio::process::Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server starts");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .is_err()
+        {
+            assert!(
+                Instant::now() < deadline,
+                "redis-server does not open port {port}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Some(Self { process, port })
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().expect("redis-server runs").to_string();
+        let status = Command::new("kill").args([name, &pid]).status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "kill {name} {pid} failed"
+        );
+    }
+}
+
+async fn check(reuse: Reuse) {
+    let Some(redis) = RedisServer::start().await else {
+        return;
+    };
+    let settings = match reuse {
+        Reuse::Pooled => Settings::pooled(),
+        Reuse::Fresh => Settings::fresh(),
+    };
+    let url = format!("redis://127.0.0.1:{}/0", redis.port);
+    let host = TestHost::start(settings.with_key_value(KeyValueOptions::Redis { url })).await;
+    let (user, admin) = host.user_with("10.00").await;
+    let cached = host.warm(&host.balance_call(&user)).await;
+    assert_eq!(cached.db_queries(), 0, "a hit needs no statement\n{cached}");
+    host.consume(&user, "1").await;
+    assert_eq!(
+        host.balance(&user).await,
+        decimal("9.00"),
+        "a spend must show at once"
+    );
+    host.warm(&host.balance_call(&user)).await;
+    host.warm(&host.get(ME).bearer(&user.token)).await;
+
+    redis.signal("-STOP");
+    for expected in ["8.00", "7.00", "6.00"] {
+        let calls = [
+            host.consume_call(&user, "1"),
+            host.balance_call(&user),
+            host.get(ME).bearer(&user.token),
+        ];
+        for call in calls {
+            let response = call.send().await;
+            if response.elapsed > ANSWER_BOUND || !matches!(response.status, 200 | 201) {
+                response.fail("with Redis silent every request is answered within half a second");
+            }
+        }
+        assert_eq!(host.balance(&user).await, decimal(expected));
+    }
+    redis.signal("-CONT");
+    let deadline = Instant::now() + RECOVERY_BOUND;
+    while host.balance(&user).await != decimal("6.00") {
+        assert!(
+            Instant::now() < deadline,
+            "three seconds after Redis came back a read is still stale"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    host.grant(&admin, &user, "1", "USD").await;
+    for _ in 0..20 {
+        assert_eq!(
+            host.balance(&user).await,
+            decimal("7.00"),
+            "once right, it must stay right"
+        );
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while host.balance_call(&user).send().await.expect(200).cache() != "hit" {
+        assert!(
+            Instant::now() < deadline,
+            "the cache must be used again after the outage"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    host.finish().await;
+}
+
+#[test]
+fn keeps_the_promises_of_the_cache_pooled() {
+    block_on(check(Reuse::Pooled));
+}
+
+#[test]
+fn keeps_the_promises_of_the_cache_fresh() {
+    block_on(check(Reuse::Fresh));
+}

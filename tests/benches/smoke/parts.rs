@@ -1,0 +1,7 @@
+//! Tests of those parts of the benchmark that need no server.
+
+#![allow(clippy::float_arithmetic, reason = "latencies and rates are not money")]
+#![allow(dead_code, reason = "the benchmark uses what the tests do not")]
+
+mod report;
+mod response;

@@ -1,0 +1,201 @@
+//! One database for each test, cloned from a template that was migrated once.
+//!
+//! Every process of tests has a number, and holds an advisory lock on it for as long as it
+//! lives. Whatever carries a number that nobody holds was left behind by a process that was
+//! killed, and is dropped.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio_postgres::Client;
+use turnpike_host::migrations;
+use turnpike_host::postgres_cluster::{Cluster, Durability, connect};
+
+/// The advisory locks of test processes: the letters `test`.
+const LOCK_CLASS: i32 = i32::from_be_bytes(*b"test");
+
+/// How many numbers are tried when others are taken, as by a process with the same id in
+/// another container.
+const NUMBERS_TRIED: i32 = 1_000;
+
+/// The server, and the right to create databases on it.
+pub struct Databases {
+    maintenance: Arc<Client>,
+    server: Server,
+    number: i32,
+    created: AtomicU64,
+}
+
+enum Server {
+    /// Started for the tests, in `.turnpike/test-postgres`. Kept, because dropping it stops it.
+    Private(Cluster),
+    /// Given by DATABASE_URL.
+    Given(String),
+}
+
+/// A test's own database.
+pub struct TestDatabase {
+    /// Its address, with the password.
+    pub url: String,
+    name: String,
+    maintenance: Arc<Client>,
+}
+
+impl Server {
+    fn url(&self, database: &str) -> String {
+        match self {
+            Self::Private(cluster) => cluster.url(database),
+            Self::Given(url) => with_database(url, database),
+        }
+    }
+}
+
+/// `url` with another database in it.
+fn with_database(url: &str, database: &str) -> String {
+    let (address, query) = match url.split_once('?') {
+        Some((address, query)) => (address, format!("?{query}")),
+        None => (url, String::new()),
+    };
+    let authority_start = address.find("://").map_or(0, |at| at + 3);
+    let authority_end = address[authority_start..]
+        .find('/')
+        .map_or(address.len(), |at| authority_start + at);
+    format!("{}/{database}{query}", &address[..authority_end])
+}
+
+impl Databases {
+    /// Starts the server unless DATABASE_URL names one, and migrates the template.
+    ///
+    /// # Errors
+    /// When there is no server, the user may not create databases, or a migration fails.
+    pub async fn prepare(root: &Path) -> Result<Self> {
+        let (server, maintenance_url) = match std::env::var("DATABASE_URL") {
+            Ok(url) if !url.is_empty() => (Server::Given(url.clone()), url),
+            _ => {
+                let directory = root.join(".turnpike").join("test-postgres");
+                let cluster = Cluster::start(&directory, Durability::Test).await?;
+                let url = cluster.url("postgres");
+                (Server::Private(cluster), url)
+            }
+        };
+        let maintenance = connect(&maintenance_url).await?;
+        maintenance
+            .batch_execute("SET client_min_messages = warning")
+            .await?;
+        let number = claim_number(&maintenance).await?;
+        drop_leftovers(&maintenance, number).await?;
+
+        let databases = Self {
+            maintenance: Arc::new(maintenance),
+            server,
+            number,
+            created: AtomicU64::new(0),
+        };
+        let template = databases.template();
+        databases
+            .maintenance
+            .batch_execute(&format!("CREATE DATABASE {template}"))
+            .await
+            .context("the tests need a Postgres user who may create databases")?;
+        migrations::migrate(&databases.server.url(&template), &root.join("migrations")).await?;
+        Ok(databases)
+    }
+
+    fn template(&self) -> String {
+        format!("turnpike_template_{}", self.number)
+    }
+
+    /// A migrated, empty database.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create(&self) -> Result<TestDatabase> {
+        let count = self.created.fetch_add(1, Ordering::Relaxed);
+        let name = format!("turnpike_test_{}_{count}", self.number);
+        self.maintenance
+            .batch_execute(&format!(
+                "CREATE DATABASE {name} TEMPLATE {}",
+                self.template()
+            ))
+            .await
+            .with_context(|| format!("cannot create the database {name}"))?;
+        Ok(TestDatabase {
+            url: self.server.url(&name),
+            name,
+            maintenance: Arc::clone(&self.maintenance),
+        })
+    }
+}
+
+impl TestDatabase {
+    /// Drops the database, whoever is connected to it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn remove(self) -> Result<()> {
+        self.maintenance
+            .batch_execute(&format!(
+                "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+                self.name
+            ))
+            .await
+            .with_context(|| format!("cannot drop the database {}", self.name))
+    }
+}
+
+/// This process's number: its id, or the next one that is free.
+async fn claim_number(maintenance: &Client) -> Result<i32> {
+    let first = i32::try_from(std::process::id()).unwrap_or(1);
+    for number in first..first.saturating_add(NUMBERS_TRIED) {
+        if try_lock(maintenance, number).await? {
+            return Ok(number);
+        }
+    }
+    anyhow::bail!("{NUMBERS_TRIED} test processes use this server: end some of them")
+}
+
+async fn try_lock(maintenance: &Client, number: i32) -> Result<bool> {
+    let row = maintenance
+        .query_one(
+            "SELECT pg_try_advisory_lock($1, $2)",
+            &[&LOCK_CLASS, &number],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+async fn drop_leftovers(maintenance: &Client, own_number: i32) -> Result<()> {
+    let rows = maintenance
+        .query(
+            "SELECT datname::text, (regexp_match(datname, '[0-9]+'))[1]::text FROM pg_database
+              WHERE datname ~ '^turnpike_(template_[0-9]+|test_[0-9]+_[0-9]+)$'",
+            &[],
+        )
+        .await?;
+    for row in rows {
+        let (name, digits): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let Ok(number) = digits.parse::<i32>() else {
+            continue;
+        };
+        let is_free = number == own_number || try_lock(maintenance, number).await?;
+        if !is_free {
+            continue;
+        }
+        maintenance
+            .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            .await
+            .with_context(|| format!("cannot drop {name}, which an earlier run left behind"))?;
+        if number != own_number {
+            let unlocked = maintenance
+                .query_one("SELECT pg_advisory_unlock($1, $2)", &[&LOCK_CLASS, &number])
+                .await?;
+            ensure!(
+                unlocked.try_get::<_, bool>(0)?,
+                "the lock on the leftovers of process {number} was lost"
+            );
+        }
+    }
+    Ok(())
+}

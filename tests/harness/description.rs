@@ -1,0 +1,107 @@
+//! `openapi.json`, as the tests use it: which operations there are, and what each may answer.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use turnpike_host::manifest::Manifest;
+
+/// The methods that OpenAPI gives operations for.
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+
+/// The API's own description, and the routes that it must describe.
+#[derive(Debug)]
+pub struct Description {
+    document: Value,
+    routes: Vec<String>,
+}
+
+impl Description {
+    /// Reads the description that the `openapi` component serves, and `spin.toml`.
+    ///
+    /// # Errors
+    /// When either is missing or malformed.
+    pub fn read(root: &Path) -> Result<Self> {
+        let path = root.join("functions").join("openapi").join("openapi.json");
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let document = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not JSON", path.display()))?;
+        let manifest = Manifest::read(&root.join("spin.toml"))?;
+        let routes = manifest
+            .triggers
+            .into_iter()
+            .filter_map(|trigger| trigger.route)
+            .collect();
+        Ok(Self { document, routes })
+    }
+
+    /// The whole document.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// The routes of `spin.toml`, wildcards included.
+    pub fn routes(&self) -> &[String] {
+        &self.routes
+    }
+
+    /// The described paths, as the document writes them.
+    pub fn paths(&self) -> Vec<&str> {
+        let paths = self.document["paths"].as_object();
+        paths
+            .map(|paths| paths.keys().map(String::as_str).collect())
+            .unwrap_or_default()
+    }
+
+    /// The path item that describes `path`, a request's path without its query.
+    pub fn path_item(&self, path: &str) -> Option<&Value> {
+        let paths = self.document["paths"].as_object()?;
+        paths.get(path).or_else(|| {
+            let matching = paths
+                .iter()
+                .find(|(template, _)| matches_template(template, path));
+            matching.map(|(_, item)| item)
+        })
+    }
+
+    /// The upper-case methods that a path item describes.
+    pub fn methods(path_item: &Value) -> Vec<String> {
+        METHODS
+            .iter()
+            .filter(|method| path_item.get(**method).is_some())
+            .map(|method| method.to_ascii_uppercase())
+            .collect()
+    }
+
+    /// Whether `spin.toml` has exactly this route.
+    pub fn is_route(&self, path: &str) -> bool {
+        self.routes.iter().any(|route| route == path)
+    }
+
+    /// Follows `$ref`s within the document.
+    pub fn resolve<'a>(&'a self, mut value: &'a Value) -> Option<&'a Value> {
+        while let Some(reference) = value.get("$ref") {
+            value = self
+                .document
+                .pointer(reference.as_str()?.strip_prefix('#')?)?;
+        }
+        Some(value)
+    }
+}
+
+/// Whether a path matches a template such as `/users/{id}`.
+fn matches_template(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given))
+                if wanted == given
+                    || wanted.starts_with('{') && wanted.ends_with('}') && !given.is_empty() => {}
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! A host of a test's own, on a database of its own.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::Builder;
+use tokio_postgres::config::Host as PostgresHost;
+use tokio_postgres::{Client, Config};
+use turnpike_host::postgres_cluster::connect;
+use turnpike_host::{
+    CapturedLog, Host, HostOptions, InstanceReuse, KeyValueOptions, KeyValueStore, LoadedApp,
+    LogSink,
+};
+
+use crate::api::Api;
+use crate::database::TestDatabase;
+use crate::environment::environment;
+
+/// Connections to Postgres of one host. Several tests run at once, and the server takes 500.
+const POSTGRES_POOL_SIZE: usize = 16;
+
+/// The memory store of one host: 16 MiB are some 30,000 entries of 500 bytes.
+const KEY_VALUE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long what a test left running may take to end.
+const RUNTIME_END_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How instances are reused between requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// As under `spin up`: 128 requests each, 16 of them at once.
+    Pooled,
+    /// One request each.
+    Fresh,
+}
+
+/// How a test wants its host.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How instances are reused.
+    pub reuse: Reuse,
+    /// Where the cache lives.
+    pub key_value: KeyValueOptions,
+    /// A migrated database that the test looks after itself; otherwise a fresh one is made.
+    pub database_url: Option<String>,
+    /// Connections to Postgres that the host keeps.
+    pub postgres_pool_size: usize,
+}
+
+impl Settings {
+    /// Reused instances, a cache in memory and a fresh database.
+    pub fn pooled() -> Self {
+        Self {
+            reuse: Reuse::Pooled,
+            key_value: KeyValueOptions::Memory {
+                max_bytes: KEY_VALUE_BYTES,
+            },
+            database_url: None,
+            postgres_pool_size: POSTGRES_POOL_SIZE,
+        }
+    }
+
+    /// As [`Settings::pooled`], with a fresh instance for every request.
+    pub fn fresh() -> Self {
+        Self {
+            reuse: Reuse::Fresh,
+            ..Self::pooled()
+        }
+    }
+
+    /// The same with another cache.
+    #[must_use]
+    pub fn with_key_value(self, key_value: KeyValueOptions) -> Self {
+        Self { key_value, ..self }
+    }
+
+    /// The same with as many connections to Postgres.
+    #[must_use]
+    pub fn with_postgres_pool_size(self, postgres_pool_size: usize) -> Self {
+        Self {
+            postgres_pool_size,
+            ..self
+        }
+    }
+
+    /// The same on another database.
+    #[must_use]
+    pub fn with_database_url(self, url: impl Into<String>) -> Self {
+        Self {
+            database_url: Some(url.into()),
+            ..self
+        }
+    }
+}
+
+impl Reuse {
+    fn instances(self) -> InstanceReuse {
+        let (max_requests, max_concurrent) = match self {
+            Self::Pooled => (128, 16),
+            Self::Fresh => (1, 1),
+        };
+        InstanceReuse {
+            max_requests,
+            max_concurrent,
+            idle_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A running host. Requests are built on it directly, as on an [`Api`].
+pub struct TestHost {
+    api: Api,
+    host: Option<Host>,
+    database: Option<TestDatabase>,
+    database_url: String,
+    db: Client,
+    log: CapturedLog,
+    reuse: Reuse,
+}
+
+impl Deref for TestHost {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
+}
+
+/// Runs a test on a host of its own, then shuts the host down and checks that the ledger is
+/// sound.
+pub fn run(settings: Settings, test: impl AsyncFnOnce(&TestHost)) {
+    block_on(async {
+        let host = TestHost::start(settings).await;
+        test(&host).await;
+        host.finish().await;
+    });
+}
+
+/// Runs a test that starts its hosts itself.
+pub fn block_on(test: impl Future<Output = ()>) {
+    // Prepared here, because preparing blocks and must not happen on a runtime's thread.
+    environment();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap_or_else(|error| panic!("cannot start a runtime: {error}"));
+    runtime.block_on(test);
+    runtime.shutdown_timeout(RUNTIME_END_PATIENCE);
+}
+
+/// Starts a host on a free port.
+///
+/// # Errors
+/// When the database's address cannot be read or the host does not start.
+pub async fn start_host(
+    app: &Arc<LoadedApp>,
+    settings: Settings,
+    database_url: &str,
+    log: LogSink,
+) -> Result<Host> {
+    let options = HostOptions {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        variables: variables(database_url)?,
+        key_value: settings.key_value,
+        reuse: settings.reuse.instances(),
+        postgres_pool_size: settings.postgres_pool_size,
+        log,
+        ..HostOptions::default()
+    };
+    Host::start(Arc::clone(app), options).await
+}
+
+/// The variables of `spin.toml` that lead to a database.
+fn variables(database_url: &str) -> Result<HashMap<String, String>> {
+    let config: Config = database_url
+        .parse()
+        .context("the address of the test database cannot be read")?;
+    let host = match config.get_hosts().first() {
+        Some(PostgresHost::Tcp(name)) => name.clone(),
+        _ => {
+            anyhow::bail!("the test database must be reached over TCP: components know no sockets")
+        }
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    Ok(HashMap::from([
+        ("db_url".to_owned(), database_url.to_owned()),
+        ("db_host".to_owned(), host),
+        ("db_port".to_owned(), port.to_string()),
+    ]))
+}
+
+impl TestHost {
+    /// Starts a host on a free port, and clones a database for it unless it is given one.
+    pub async fn start(settings: Settings) -> Self {
+        Self::try_start(settings)
+            .await
+            .unwrap_or_else(|error| panic!("the test's host does not start: {error:#}"))
+    }
+
+    async fn try_start(settings: Settings) -> Result<Self> {
+        let environment = environment();
+        let reuse = settings.reuse;
+        let (database, database_url) = match settings.database_url.clone() {
+            Some(url) => (None, url),
+            None => {
+                let database = environment.databases.create().await?;
+                let url = database.url.clone();
+                (Some(database), url)
+            }
+        };
+        let (sink, log) = LogSink::capture();
+        let host = start_host(&environment.app, settings, &database_url, sink).await?;
+        let description = Arc::clone(&environment.description);
+        Ok(Self {
+            api: Api::new(host.address(), description, Some(log.clone())),
+            host: Some(host),
+            database,
+            db: connect(&database_url).await?,
+            database_url,
+            log,
+            reuse,
+        })
+    }
+
+    /// A connection to the test's database, beside the host's own.
+    pub fn db(&self) -> &Client {
+        &self.db
+    }
+
+    /// The address of the test's database.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// The host's key-value store, to look into and to spoil.
+    pub fn key_value(&self) -> &KeyValueStore {
+        match &self.host {
+            Some(host) => host.key_value(),
+            None => panic!("the host was shut down, and its cache with it"),
+        }
+    }
+
+    /// How instances are reused.
+    pub fn reuse(&self) -> Reuse {
+        self.reuse
+    }
+
+    /// What the host and its components have logged.
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.lines()
+    }
+
+    /// Shuts the host down, and leaves the database.
+    pub async fn shut_down(&mut self) {
+        if let Some(host) = self.host.take() {
+            host.shutdown()
+                .await
+                .unwrap_or_else(|error| panic!("the host does not shut down: {error:#}"));
+        }
+    }
+
+    /// Checks the ledger, shuts the host down and drops the database.
+    pub async fn finish(mut self) {
+        self.assert_ledger_is_sound().await;
+        self.shut_down().await;
+        if let Some(database) = self.database.take() {
+            database
+                .remove()
+                .await
+                .unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
+
+    /// Fails with every violation that the ledger's own check finds.
+    pub async fn assert_ledger_is_sound(&self) {
+        let rows = self
+            .query("SELECT account_id::text, violation FROM ledger_violations()")
+            .await;
+        let violations: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                format!(
+                    "account {}: {}",
+                    row.get::<_, &str>(0),
+                    row.get::<_, &str>(1)
+                )
+            })
+            .collect();
+        assert!(
+            violations.is_empty(),
+            "the ledger is not sound:\n{}",
+            violations.join("\n")
+        );
+    }
+
+    /// Everything that a request for money could have changed, as one text to compare. An
+    /// account that nothing was ever booked on is no change.
+    pub async fn money_state(&self) -> String {
+        let rows = self
+            .query(
+                "SELECT concat(
+                     (SELECT string_agg(a::text, E'\\n' ORDER BY id) FROM credit_accounts a WHERE sequence > 0), E'\\n',
+                     (SELECT count(*) FROM ledger_transfers), ' transfers, ',
+                     (SELECT count(*) FROM idempotency_keys), ' keys')",
+            )
+            .await;
+        rows.first().map(|row| row.get(0)).unwrap_or_default()
+    }
+
+    /// Runs a statement without parameters on the test's database.
+    pub async fn query(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        self.db
+            .query(sql, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    }
+
+    /// Runs statements without parameters on the test's database.
+    pub async fn execute(&self, sql: &str) {
+        self.db
+            .batch_execute(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+}
+
+/// A test that failed leaves its database to be dropped here.
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            environment().spawn(async move {
+                if let Err(error) = database.remove().await {
+                    eprintln!("{error:#}; the next run drops it");
+                }
+            });
+        }
+    }
+}

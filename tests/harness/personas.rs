@@ -1,0 +1,259 @@
+//! The people who use the API, and what they do with it.
+
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use shared::ids::{SessionId, UserId};
+use shared::token::{self, TokenKind};
+
+use crate::api::{Api, Call};
+use crate::host::TestHost;
+use crate::random::Random;
+use crate::response::Response;
+
+/// Tells the users, keys and secrets of one process apart.
+static COUNTER: AtomicU64 = AtomicU64::new(1);
+
+/// The password of everybody who does not care.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// The path of a balance.
+pub const BALANCE: &str = "/api/v1/credits/balance";
+/// The path of the signed-in user.
+pub const ME: &str = "/api/v1/auth/me";
+/// The path that spends credits.
+pub const CONSUME: &str = "/api/v1/credits/consume";
+/// The path that gives credits.
+pub const GRANTS: &str = "/api/v1/credits/grants";
+/// The path of the ledger.
+pub const TRANSACTIONS: &str = "/api/v1/credits/transactions";
+/// The path that registers.
+pub const SIGNUP: &str = "/api/v1/auth/signup";
+/// The path that signs in.
+pub const LOGIN: &str = "/api/v1/auth/login";
+/// The path that signs out.
+pub const LOGOUT: &str = "/api/v1/auth/logout";
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Their id.
+    pub id: UserId,
+    /// Their email address.
+    pub email: String,
+    /// Their access token.
+    pub token: String,
+}
+
+/// A number that no one else in this process got.
+pub fn unique() -> u64 {
+    COUNTER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A fresh Idempotency-Key.
+pub fn fresh_key() -> String {
+    format!("key-{}", unique())
+}
+
+/// A well-formed access token of `owner` that nobody was given.
+pub fn invented_token(owner: UserId) -> String {
+    let mut secret = [0; token::SECRET_BYTES];
+    secret[..8].copy_from_slice(&unique().to_be_bytes());
+    token::mint(TokenKind::Access, owner, &secret)
+}
+
+/// The user's id inside a SQL statement.
+pub fn sql_id(user: UserId) -> String {
+    format!("'{}'::uuid", user.as_uuid())
+}
+
+impl Api {
+    /// A sign-up.
+    pub fn signup_call(&self, email: &str, password: &str) -> Call {
+        self.post(SIGNUP)
+            .json(&json!({"email": email, "password": password}))
+    }
+
+    /// A sign-in.
+    pub fn login_call(&self, email: &str, password: &str) -> Call {
+        self.post(LOGIN)
+            .json(&json!({"email": email, "password": password}))
+    }
+
+    /// A spend with a key of its own.
+    pub fn consume_call(&self, user: &User, amount: &str) -> Call {
+        self.consume_call_with_key(user, amount, &fresh_key())
+    }
+
+    /// A spend.
+    pub fn consume_call_with_key(&self, user: &User, amount: &str, key: &str) -> Call {
+        self.post(CONSUME)
+            .bearer(&user.token)
+            .idempotency_key(key)
+            .json(&json!({"amount": amount, "currency": "USD"}))
+    }
+
+    /// A gift with a key of its own.
+    pub fn grant_call(&self, admin: &User, to: UserId, amount: &str, currency: &str) -> Call {
+        self.post(GRANTS)
+            .bearer(&admin.token)
+            .idempotency_key(&fresh_key())
+            .json(&json!({"user_id": to, "amount": amount, "currency": currency}))
+    }
+
+    /// Spends US dollars, which must succeed; returns the transaction.
+    pub async fn consume(&self, user: &User, amount: &str) -> Value {
+        let response = self.consume_call(user, amount).settle().await.expect(201);
+        response.json()["transaction"].clone()
+    }
+
+    /// Gives credits, which must succeed; returns the transaction.
+    pub async fn grant(&self, admin: &User, user: &User, amount: &str, currency: &str) -> Value {
+        let call = self.grant_call(admin, user.id, amount, currency);
+        call.settle().await.expect(201).json()["transaction"].clone()
+    }
+
+    /// A question for the balance in US dollars.
+    pub fn balance_call(&self, user: &User) -> Call {
+        self.get(BALANCE).bearer(&user.token)
+    }
+
+    /// What is available in US dollars.
+    pub async fn balance(&self, user: &User) -> Decimal {
+        available(&self.balance_call(user).settle().await.expect(200))
+    }
+}
+
+/// What a balance says is available.
+#[track_caller]
+pub fn available(balance: &Response) -> Decimal {
+    decimal(&balance.text_at("/available/amount"))
+}
+
+/// A decimal in a test's table or in an answer.
+#[track_caller]
+pub fn decimal(text: &str) -> Decimal {
+    match Decimal::from_str(text) {
+        Ok(amount) => amount,
+        Err(error) => panic!("{text:?} is no decimal: {error}"),
+    }
+}
+
+impl TestHost {
+    /// Registers somebody whose email begins with `name`; returns the email.
+    pub async fn signup(&self, name: &str) -> String {
+        let email = format!("{name}-{}@example.com", unique());
+        self.signup_call(&email, PASSWORD)
+            .settle()
+            .await
+            .expect(202);
+        email
+    }
+
+    /// Signs in through the API.
+    pub async fn login(&self, email: &str) -> User {
+        let response = self.login_call(email, PASSWORD).settle().await.expect(200);
+        let id = response.text_at("/user_id");
+        User {
+            id: id
+                .parse()
+                .unwrap_or_else(|_| response.fail("user_id must be a user's id")),
+            email: email.to_owned(),
+            token: response.text_at("/access_token"),
+        }
+    }
+
+    /// Somebody new, signed in.
+    pub async fn signup_and_login(&self, name: &str) -> User {
+        let email = self.signup(name).await;
+        self.login(&email).await
+    }
+
+    /// Somebody new who may do everything, signed in.
+    pub async fn platform_admin(&self) -> User {
+        let email = self.signup("admin").await;
+        self.execute(&format!(
+            "UPDATE users SET platform_role = 'platform_admin' WHERE email = '{email}'"
+        ))
+        .await;
+        self.login(&email).await
+    }
+
+    /// Somebody new with US dollars to spend, and the admin who gave them.
+    pub async fn user_with(&self, amount: &str) -> (User, User) {
+        let admin = self.platform_admin().await;
+        let user = self.signup_and_login("user").await;
+        self.grant(&admin, &user, amount, "USD").await;
+        (user, admin)
+    }
+
+    /// Another access token of the user, in a session of its own. It is written straight to the
+    /// database, because checking a password takes longer than all the rest of a test.
+    pub async fn issue_token(&self, user: &User) -> String {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        let millis = clock.map_or(0, |elapsed| elapsed.as_millis() as u64);
+        let mut random = [0; shared::ids::RANDOM_BYTES];
+        random[..8].copy_from_slice(&unique().to_be_bytes());
+        let session = SessionId::new(millis, &random).as_uuid();
+        let token = invented_token(user.id);
+        let digest: String = token::digest(&token)
+            .0
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.execute(&format!(
+            "SELECT auth_login(id, password_hash, '{session}', '\\x{digest}', 3600)
+               FROM users WHERE id = {}",
+            sql_id(user.id)
+        ))
+        .await;
+        token
+    }
+
+    /// What the ledger says is available in US dollars.
+    pub async fn ledger_balance(&self, user: &User) -> Decimal {
+        let rows = self
+            .query(&format!(
+                "SELECT coalesce(sum(e.amount), 0)::text
+                   FROM ledger_entries e JOIN credit_accounts a ON a.id = e.account_id
+                  WHERE a.user_id = {} AND a.currency = 'USD' AND e.bucket = 'available'",
+                sql_id(user.id)
+            ))
+            .await;
+        decimal(rows[0].get(0))
+    }
+
+    /// How many transfers of a kind the user's US dollars have seen.
+    pub async fn count_transfers(&self, user: &User, kind: &str) -> i64 {
+        let rows = self
+            .query(&format!(
+                "SELECT count(*) FROM ledger_transfers t JOIN credit_accounts a ON a.id = t.account_id
+                  WHERE a.user_id = {} AND a.currency = 'USD' AND t.kind = '{kind}'",
+                sql_id(user.id)
+            ))
+            .await;
+        rows[0].get(0)
+    }
+
+    /// Reads until the answer comes from the cache, which takes two reads when nothing
+    /// interferes: the first names a generation, the second stores under it.
+    pub async fn warm(&self, call: &Call) -> Response {
+        for _ in 0..20 {
+            let response = call.settle().await.expect(200);
+            if response.cache() == "hit" {
+                return response;
+            }
+        }
+        call.send()
+            .await
+            .fail("20 reads in a row were not served from the cache")
+    }
+
+    /// A random pause of up to `most_millis` milliseconds.
+    pub async fn pause(random: &mut Random, most_millis: u64) {
+        tokio::time::sleep(std::time::Duration::from_millis(random.below(most_millis))).await;
+    }
+}
