@@ -88,8 +88,14 @@ async fn grant(
     let session = SessionId::new(now_millis(), &random()?);
     client
         .execute(
-            "SELECT auth_login(id, password_hash, $2, $3, 60) FROM users WHERE email = $1",
-            &[&admin_email, &session.as_uuid(), &digest.0.as_slice()],
+            "SELECT auth_login(id, password_hash, password_hash, $2, $3, $4, 60, 60, 'turnpike seed', '')
+               FROM users WHERE email = $1",
+            &[
+                &admin_email,
+                &session.as_uuid(),
+                &digest.0.as_slice(),
+                &random::<32>()?.as_slice(),
+            ],
         )
         .await?;
     let answer: String = client

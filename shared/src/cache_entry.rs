@@ -41,6 +41,11 @@ impl Entry {
         seal(key, bytes)
     }
 
+    /// The value, if the payload is one.
+    pub fn value<V: serde::de::DeserializeOwned>(&self) -> Option<V> {
+        serde_json::from_slice(&self.payload).ok()
+    }
+
     /// Reads an entry; `None` for anything that is not the whole of one that was
     /// written under `key`.
     pub fn decode(key: &str, bytes: &[u8]) -> Option<Self> {

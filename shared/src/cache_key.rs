@@ -24,6 +24,10 @@ pub enum Namespace {
     CreditBalance,
     /// The signed-in user, as answered to one token.
     User,
+    /// What a token stands for, as answered to an introspection.
+    Token,
+    /// That a caller may introspect, and for which organization.
+    Permissions,
 }
 
 impl Namespace {
@@ -32,6 +36,8 @@ impl Namespace {
         match self {
             Self::CreditBalance => "credit_balance",
             Self::User => "user",
+            Self::Token => "token",
+            Self::Permissions => "permissions",
         }
     }
 
@@ -41,7 +47,8 @@ impl Namespace {
     pub const fn ttl_secs(self) -> u32 {
         match self {
             Self::CreditBalance => 60,
-            Self::User => 900,
+            Self::User | Self::Permissions => 900,
+            Self::Token => 300,
         }
     }
 }

@@ -169,6 +169,11 @@ impl Request {
             .map(|(_, value)| value.as_slice())
     }
 
+    /// Whether a header was sent at all.
+    pub fn header_is_present(&self, name: &str) -> bool {
+        self.header_values(name).next().is_some()
+    }
+
     /// A header that may be sent once.
     ///
     /// # Errors
@@ -453,9 +458,15 @@ async fn read_body(wire: WireRequest) -> Result<Vec<u8>, Problem> {
 ///
 /// The SDK's own attribute hands over the `http` crate's request; this hands
 /// over the host's.
+///
+/// A component whose paths answer different methods gives, instead of a text, a
+/// function from the path to the methods.
 #[macro_export]
 macro_rules! component {
     ($id:literal, $allow:literal, $handler:expr) => {
+        $crate::component!($id, |_: &str| $allow, $handler);
+    };
+    ($id:literal, $allow:expr, $handler:expr) => {
         struct Component;
 
         impl $crate::http::Guest for Component {
@@ -470,17 +481,18 @@ macro_rules! component {
     };
 }
 
-/// Runs `handler` for a request with one of the methods in `allow`, which reads
-/// as the `Allow` header will: `"GET"` or `"GET, POST"`.
+/// Runs `handler` for a request with one of the methods that `allow` gives for
+/// its path, which read as the `Allow` header will: `"GET"` or `"GET, POST"`.
 pub async fn handle(
     component: &'static str,
-    allow: &'static str,
+    allow: impl FnOnce(&str) -> &'static str,
     wire: WireRequest,
     handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
 ) -> WireResponse {
     let request = Request::decode(wire);
     let client_request_id = request.header("x-request-id").ok().flatten();
     let context = Context::begin(component, client_request_id);
+    let allow = allow(request.path());
     let outcome = if is_allowed(allow, &request.method) {
         handler(&context, &request).await
     } else {

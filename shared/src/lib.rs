@@ -15,6 +15,7 @@ pub mod fields;
 pub mod ids;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+pub mod lockout;
 pub mod money;
 pub mod pagination;
 #[cfg(feature = "password")]
@@ -32,3 +33,7 @@ pub mod context;
 pub mod db;
 #[cfg(feature = "spin")]
 pub mod http;
+#[cfg(feature = "spin")]
+pub mod secrets;
+#[cfg(feature = "spin")]
+pub mod session;

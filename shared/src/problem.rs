@@ -124,7 +124,7 @@ impl Problem {
             401,
             "unauthenticated",
             "Authentication is required",
-            "Send a valid access token as \"Authorization: Bearer\".",
+            "Send a valid access token or API key as \"Authorization: Bearer\".",
         )
     }
 
@@ -135,6 +135,16 @@ impl Problem {
             "forbidden",
             "The credential lacks a permission",
             format!("This needs the permission \"{permission}\"."),
+        )
+    }
+
+    /// 403: only a person who signed in may do this, and not an API key.
+    pub fn session_required() -> Self {
+        Self::new(
+            403,
+            "session_required",
+            "An API key cannot do this",
+            "Sign in, and send the access token of the session.",
         )
     }
 

@@ -10,9 +10,9 @@ api_tests! {
         let first = host.login_call(&email, PASSWORD).send().await.expect(200);
         let second = host.login_call(&email, PASSWORD).send().await.expect(200);
         assert_eq!(first.text_at("/token_type"), "Bearer");
-        assert_eq!(first.json()["expires_in"], 3_600);
+        assert_eq!(first.json()["expires_in"], 900);
         assert_eq!(first.text_at("/user_id"), second.text_at("/user_id"));
-        for pointer in ["/access_token", "/session_id"] {
+        for pointer in ["/access_token", "/refresh_token", "/session_id"] {
             assert_ne!(first.text_at(pointer), second.text_at(pointer), "{pointer} must be new");
         }
         // One session ends, the other goes on.
@@ -48,6 +48,45 @@ api_tests! {
         }
     }
 
+    /// Who guesses is slowed down, whether or not there is anything to guess.
+    async fn locks_out_after_six_failures(host: &TestHost) {
+        let email = host.signup("ada").await;
+        let unknown = "nobody@example.com";
+        for email in [email.as_str(), unknown] {
+            for _ in 0..6 {
+                host.login_call(email, "wrong password").send().await.expect_problem(401, "invalid_credentials");
+            }
+        }
+        let rows = host.query(
+            "SELECT failures, extract(epoch FROM locked_until - last_failed)::integer
+               FROM login_attempts WHERE subject LIKE 'account:%'",
+        ).await;
+        let seen: Vec<(i32, i32)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(seen, [(6, 1), (6, 1)], "the sixth failure locks an account for a second");
+        // Longer than a slow machine may take between two requests.
+        host.execute("UPDATE login_attempts SET locked_until = now() + interval '3 seconds' WHERE subject LIKE 'account:%'").await;
+        let began = std::time::Instant::now();
+        let mut refusals = Vec::new();
+        for (email, password) in [(email.as_str(), PASSWORD), (email.as_str(), "x"), (unknown, PASSWORD)] {
+            let refused = host.login_call(email, password).send().await.expect_problem(429, "too_many_attempts");
+            let secs: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or_default();
+            if !(1..=3).contains(&secs) {
+                refused.fail("Retry-After must be the rest of the wait");
+            }
+            refusals.push((refused.json()["title"].clone(), refused.db_queries()));
+        }
+        assert_eq!(refusals[0].0, refusals[2].0, "an unknown email must be answered as a known one");
+        assert_eq!(refusals[0].1, refusals[2].1, "an unknown email must cost what a known one does");
+        let wait = std::time::Duration::from_millis(3_100).saturating_sub(began.elapsed());
+        tokio::time::sleep(wait).await;
+        host.login_call(&email, PASSWORD).send().await.expect(200);
+        // A success forgets the failures: five more are free again.
+        for _ in 0..5 {
+            host.login_call(&email, "wrong password").send().await.expect_problem(401, "invalid_credentials");
+        }
+        host.login_call(&email, PASSWORD).send().await.expect(200);
+    }
+
     async fn refuses(host: &TestHost) {
         let email = host.signup("ada").await;
         check_methods(host, LOGIN, "POST").await;
@@ -57,9 +96,10 @@ api_tests! {
             (json!({}), vec!["email", "password"]),
             (json!({"email": email}), vec!["password"]),
             (json!({"email": email, "password": ""}), vec!["password"]),
-            (json!({"email": email, "password": "p".repeat(129)}), vec!["password"]),
+            (json!({"email": email, "password": "p".repeat(513)}), vec!["password"]),
             (json!({"email": email, "password": "a\u{0}b"}), vec!["password"]),
             (json!({"email": email, "password": 1}), vec!["password"]),
+            (json!({"email": email, "password": PASSWORD, "cookie": "yes"}), vec!["cookie"]),
             (json!({"email": "ada", "password": PASSWORD}), vec!["email"]),
             (json!({"email": [email], "password": PASSWORD}), vec!["email"]),
             (json!({"email": "' OR 1=1 --", "password": PASSWORD}), vec!["email"]),

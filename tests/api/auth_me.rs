@@ -4,6 +4,18 @@ use turnpike_tests::personas::ME;
 
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 
+/// What the owner of an organization may do.
+const OWNER: [&str; 8] = [
+    "api_keys:manage",
+    "audit:read",
+    "credits:consume",
+    "credits:read",
+    "members:manage",
+    "organization:read",
+    "roles:manage",
+    "tokens:introspect",
+];
+
 api_tests! {
     async fn tells_who_the_token_stands_for(host: &TestHost) {
         let user = host.signup_and_login("ada").await;
@@ -12,14 +24,25 @@ api_tests! {
         assert_eq!(body["user_id"], json!(user.id), "{response}");
         assert_eq!(body["email"], json!(user.email), "{response}");
         assert_eq!(body["organization_name"], json!(user.email), "{response}");
-        assert_eq!(body["permissions"], json!(["credits:consume", "credits:read"]), "{response}");
+        assert_eq!(body["permissions"], json!(OWNER), "{response}");
         let admin = host.platform_admin().await;
         let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
-        assert_eq!(
-            response.json()["permissions"],
-            json!(["credits:consume", "credits:grant", "credits:read"]),
-            "{response}"
-        );
+        let mut all = OWNER.to_vec();
+        all.push("credits:grant");
+        all.sort_unstable();
+        assert_eq!(response.json()["permissions"], json!(all), "{response}");
+    }
+
+    async fn tells_who_an_api_key_stands_for(host: &TestHost) {
+        let user = host.signup_and_login("ada").await;
+        let key = host.issue_api_key(&user, &["credits:read"]).await;
+        let call = host.get(ME).bearer(&key.key);
+        let response = call.send().await.expect(200);
+        let body = response.json();
+        assert_eq!(body["user_id"], json!(user.id), "{response}");
+        assert_eq!(body["session_id"], json!(null), "a key opened no session\n{response}");
+        assert_eq!(body["permissions"], json!(["credits:read"]), "only its scopes\n{response}");
+        assert_eq!(host.warm(&call).await.json(), body, "the cache must not change the answer");
     }
 
     async fn is_cached_until_logout(host: &TestHost) {

@@ -6,9 +6,15 @@
 )]
 
 // One for each component of spin.toml; `coverage` fails when one is missing.
+mod audit_log;
+mod auth_api_keys;
+mod auth_introspect;
 mod auth_login;
 mod auth_logout;
 mod auth_me;
+mod auth_password;
+mod auth_refresh;
+mod auth_sessions;
 mod auth_signup;
 mod credits_balance;
 mod credits_consume;
@@ -21,6 +27,7 @@ mod openapi;
 // What the components' modules share.
 mod refusals;
 
+mod authorization_matrix;
 mod cache_faults;
 mod coverage;
 mod crash;

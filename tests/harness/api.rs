@@ -92,6 +92,16 @@ impl Api {
     pub fn post(&self, target: impl Into<String>) -> Call {
         self.call(Method::POST, target)
     }
+
+    /// A PUT.
+    pub fn put(&self, target: impl Into<String>) -> Call {
+        self.call(Method::PUT, target)
+    }
+
+    /// A DELETE.
+    pub fn delete(&self, target: impl Into<String>) -> Call {
+        self.call(Method::DELETE, target)
+    }
 }
 
 impl Call {
@@ -123,6 +133,12 @@ impl Call {
     /// A body that claims to be JSON.
     pub fn json_text(self, text: impl Into<Bytes>) -> Self {
         self.header("content-type", "application/json").body(text)
+    }
+
+    /// A form body with its content type.
+    pub fn form(self, text: &str) -> Self {
+        self.header("content-type", "application/x-www-form-urlencoded")
+            .body(text.to_owned())
     }
 
     /// A body without a content type.

@@ -77,6 +77,7 @@ fn check_headers(response: &Response) -> Result<(), String> {
         (401, "www-authenticate"),
         (405, "allow"),
         (409, "retry-after"),
+        (429, "retry-after"),
         (503, "retry-after"),
     ] {
         if response.status == status {

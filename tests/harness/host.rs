@@ -130,8 +130,8 @@ impl Deref for TestHost {
     }
 }
 
-/// Runs a test on a host of its own, then shuts the host down and checks that the ledger is
-/// sound.
+/// Runs a test on a host of its own, then shuts the host down and checks that the ledger and the
+/// audit log are sound.
 pub fn run(settings: Settings, test: impl AsyncFnOnce(&TestHost)) {
     block_on(async {
         let host = TestHost::start(settings).await;
@@ -264,9 +264,10 @@ impl TestHost {
         }
     }
 
-    /// Checks the ledger, shuts the host down and drops the database.
+    /// Checks the ledger and the audit log, shuts the host down and drops the database.
     pub async fn finish(mut self) {
         self.assert_ledger_is_sound().await;
+        self.assert_audit_log_is_sound().await;
         self.shut_down().await;
         if let Some(database) = self.database.take() {
             database
@@ -296,6 +297,23 @@ impl TestHost {
             "the ledger is not sound:\n{}",
             violations.join("\n")
         );
+    }
+
+    /// Fails with the first broken link of each organization's audit log.
+    pub async fn assert_audit_log_is_sound(&self) {
+        let violations = self.audit_violations().await;
+        assert!(
+            violations.is_empty(),
+            "the audit log is not sound: {violations:?}"
+        );
+    }
+
+    /// The first broken link of each organization's audit log, as its number and what is wrong.
+    pub async fn audit_violations(&self) -> Vec<(i64, String)> {
+        let rows = self
+            .query("SELECT sequence, violation FROM audit_violations()")
+            .await;
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
     /// Everything that a request for money could have changed, as one text to compare. An

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use shared::ids::{SessionId, UserId};
+use shared::ids::{ApiKeyId, SessionId, UserId};
 use shared::token::{self, TokenKind};
 
 use crate::api::{Api, Call};
@@ -37,6 +37,19 @@ pub const LOGIN: &str = "/api/v1/auth/login";
 /// The path that signs out.
 pub const LOGOUT: &str = "/api/v1/auth/logout";
 
+/// The path that spends a refresh token.
+pub const REFRESH: &str = "/api/v1/auth/refresh";
+/// The path that tells what a token stands for.
+pub const INTROSPECT: &str = "/api/v1/auth/introspect";
+/// The path of one's sessions.
+pub const SESSIONS: &str = "/api/v1/auth/sessions";
+/// The path of one's API keys.
+pub const API_KEYS: &str = "/api/v1/auth/api-keys";
+/// The path that changes a password.
+pub const PASSWORD_CHANGE: &str = "/api/v1/auth/password";
+/// The path of the organization's audit log.
+pub const AUDIT_LOG: &str = "/api/v1/audit-log";
+
 /// Somebody who is signed in.
 #[derive(Debug, Clone)]
 pub struct User {
@@ -46,6 +59,26 @@ pub struct User {
     pub email: String,
     /// Their access token.
     pub token: String,
+}
+
+/// A session of a user.
+#[derive(Debug, Clone)]
+pub struct IssuedSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Its access token.
+    pub token: String,
+    /// Its refresh token.
+    pub refresh_token: String,
+}
+
+/// An API key of a user.
+#[derive(Debug, Clone)]
+pub struct IssuedKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The key itself.
+    pub key: String,
 }
 
 /// A number that no one else in this process got.
@@ -60,9 +93,20 @@ pub fn fresh_key() -> String {
 
 /// A well-formed access token of `owner` that nobody was given.
 pub fn invented_token(owner: UserId) -> String {
+    invented(TokenKind::Access, owner)
+}
+
+/// A well-formed token of any kind that nobody was given.
+pub fn invented(kind: TokenKind, owner: UserId) -> String {
     let mut secret = [0; token::SECRET_BYTES];
     secret[..8].copy_from_slice(&unique().to_be_bytes());
-    token::mint(TokenKind::Access, owner, &secret)
+    token::mint(kind, owner, &secret)
+}
+
+/// A token's digest inside a SQL statement.
+pub fn sql_digest(token: &str) -> String {
+    let digits = token::digest(token).0.map(|byte| format!("{byte:02x}"));
+    format!("'\\x{}'::bytea", digits.concat())
 }
 
 /// The user's id inside a SQL statement.
@@ -102,6 +146,31 @@ impl Api {
             .bearer(&admin.token)
             .idempotency_key(&fresh_key())
             .json(&json!({"user_id": to, "amount": amount, "currency": currency}))
+    }
+
+    /// A request for an API key.
+    pub fn api_key_call(&self, user: &User, body: &Value) -> Call {
+        self.post(API_KEYS).bearer(&user.token).json(body)
+    }
+
+    /// A use of a refresh token.
+    pub fn refresh_call(&self, refresh_token: &str) -> Call {
+        self.post(REFRESH)
+            .json(&json!({"refresh_token": refresh_token}))
+    }
+
+    /// A question for what `token` stands for.
+    pub fn introspect_call(&self, caller_token: &str, token: &str) -> Call {
+        self.post(INTROSPECT)
+            .bearer(caller_token)
+            .form(&format!("token={token}"))
+    }
+
+    /// A change of password.
+    pub fn password_call(&self, token: &str, current: &str, new: &str) -> Call {
+        self.put(PASSWORD_CHANGE)
+            .bearer(token)
+            .json(&json!({"current_password": current, "new_password": new}))
     }
 
     /// Spends US dollars, which must succeed; returns the transaction.
@@ -190,27 +259,46 @@ impl TestHost {
         (user, admin)
     }
 
-    /// Another access token of the user, in a session of its own. It is written straight to the
-    /// database, because checking a password takes longer than all the rest of a test.
+    /// Another access token of the user, in a session of its own.
     pub async fn issue_token(&self, user: &User) -> String {
+        self.issue_session(user).await.token
+    }
+
+    /// Another session of the user. It is written straight to the database, because checking a
+    /// password takes longer than all the rest of a test.
+    pub async fn issue_session(&self, user: &User) -> IssuedSession {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH);
         let millis = clock.map_or(0, |elapsed| elapsed.as_millis() as u64);
         let mut random = [0; shared::ids::RANDOM_BYTES];
         random[..8].copy_from_slice(&unique().to_be_bytes());
-        let session = SessionId::new(millis, &random).as_uuid();
-        let token = invented_token(user.id);
-        let digest: String = token::digest(&token)
-            .0
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let session = IssuedSession {
+            id: SessionId::new(millis, &random),
+            token: invented_token(user.id),
+            refresh_token: invented(TokenKind::Refresh, user.id),
+        };
         self.execute(&format!(
-            "SELECT auth_login(id, password_hash, '{session}', '\\x{digest}', 3600)
+            "SELECT auth_login(id, password_hash, password_hash, '{}', {}, {}, 3600, 7200, 'test', '127.0.0.1')
                FROM users WHERE id = {}",
+            session.id.as_uuid(),
+            sql_digest(&session.token),
+            sql_digest(&session.refresh_token),
             sql_id(user.id)
         ))
         .await;
-        token
+        session
+    }
+
+    /// A new API key of the user.
+    pub async fn issue_api_key(&self, user: &User, scopes: &[&str]) -> IssuedKey {
+        let call = self.api_key_call(user, &json!({"name": "test", "scopes": scopes}));
+        let response = call.send().await.expect(201);
+        let id = response.text_at("/api_key/id");
+        IssuedKey {
+            id: id
+                .parse()
+                .unwrap_or_else(|_| response.fail("id must be an API key's id")),
+            key: response.text_at("/key"),
+        }
     }
 
     /// What the ledger says is available in US dollars.

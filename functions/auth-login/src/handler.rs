@@ -1,37 +1,29 @@
 //! Two statements where other routes have one: the hash must be read before it
-//! can be verified, and the session is opened only after. An unknown email
-//! costs a verification too, against a hash that nothing matches.
+//! can be verified, and the session is opened only after. The first counts the
+//! attempt, the second takes it back. An unknown email costs a verification too,
+//! against a hash that nothing matches.
 
-use serde::Serialize;
 use shared::context::Context;
 use shared::email::EmailAddress;
 use shared::fields::{self, Fields};
 use shared::http::{Reply, Request};
-use shared::ids::{OrganizationId, SessionId, UserId};
+use shared::ids::SessionId;
+use shared::lockout;
 use shared::password::{self, Password};
 use shared::problem::Problem;
-use shared::token::{self, TokenKind};
+use shared::secrets;
+use shared::session::{Carrier, TokenPair};
 
-use crate::queries;
+use crate::queries::{self, Begin};
 
-/// How long an access token lives: one hour. A session ends sooner by logout.
-const ACCESS_TOKEN_TTL_SECS: i32 = 3_600;
+/// Longest user agent that is kept, in characters.
+const MAX_USER_AGENT_CHARS: usize = 200;
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Input {
     email: EmailAddress,
-    password: Password,
-}
-
-#[derive(Serialize)]
-struct Output {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: i32,
-    expires_at: String,
-    user_id: UserId,
-    organization_id: OrganizationId,
-    session_id: SessionId,
+    password: String,
+    carrier: Carrier,
 }
 
 fn refused() -> Problem {
@@ -45,16 +37,21 @@ fn refused() -> Problem {
 
 fn read(mut fields: Fields) -> Result<Input, Problem> {
     let email = fields.required("email", fields::email);
-    // Shorter than any password can be is a wrong password, not a bad request;
-    // longer than any can be would be work for nothing.
+    // Shorter than any password can be is a wrong password, not a bad request.
     let password = fields.required("password", |value| {
-        let text = fields::text(value, 1..=password::MAX_PRESENTED_CHARS)?;
-        Ok(Password::presented(&text))
+        fields::text(value, 1..=password::MAX_PRESENTED_CHARS)
     });
+    let is_cookie = fields.optional("cookie", fields::boolean);
     fields.finish(|| {
+        let carrier = if is_cookie?.unwrap_or(false) {
+            Carrier::Cookie
+        } else {
+            Carrier::Bearer
+        };
         Some(Input {
             email: email?,
             password: password?,
+            carrier,
         })
     })
 }
@@ -62,32 +59,42 @@ fn read(mut fields: Fields) -> Result<Input, Problem> {
 pub async fn login(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (fields, _) = request.json_fields().await?;
     let input = read(fields)?;
-
-    let user = queries::find_user(context, &input.email).await?;
+    let address = request.client_address();
+    let user = match queries::begin(context, &input.email, address).await? {
+        Begin::Locked { retry_after_secs } => return Err(lockout::locked(retry_after_secs)),
+        Begin::Proceed(user) => user,
+    };
+    let pepper = secrets::password_pepper(context).await?;
+    let presented = Password::presented(&input.password);
     let hash = user
         .as_ref()
         .map_or(password::NOBODY, |user| user.password_hash.as_str());
-    let matches = password::verify(&input.password, hash, &[]);
+    let matches = password::verify(&presented, hash, &pepper);
     let user = user.filter(|_| matches).ok_or_else(refused)?;
 
-    let access_token = token::mint(TokenKind::Access, user.id, &context.random()?);
+    let new_hash = if password::needs_rehash(&user.password_hash) {
+        password::hash(&presented, &context.random()?, &pepper).map_err(|error| {
+            context.log("error", &error.to_string());
+            Problem::internal()
+        })?
+    } else {
+        user.password_hash.clone()
+    };
+    let pair = TokenPair::mint(user.id, &context.random()?, &context.random()?);
     let session_id = SessionId::new(context.now_millis(), &context.random()?);
-    let digest = token::digest(&access_token);
-    let session = queries::open_session(context, &user, session_id, digest, ACCESS_TOKEN_TTL_SECS)
+    let user_agent = request
+        .header("user-agent")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let client = queries::Client {
+        user_agent: user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
+        address: address.to_owned(),
+    };
+    let session = queries::open_session(context, &user, new_hash, session_id, &pair, client)
         .await?
         .ok_or_else(refused)?;
-    Reply::json(
-        200,
-        &Output {
-            access_token,
-            token_type: "Bearer",
-            expires_in: ACCESS_TOKEN_TTL_SECS,
-            expires_at: session.expires_at,
-            user_id: user.id,
-            organization_id: session.organization_id,
-            session_id,
-        },
-    )
+    pair.reply(&session, input.carrier)
 }
 
 #[cfg(test)]
@@ -100,6 +107,10 @@ mod tests {
         let table = [
             (json!({"email": "Ada@Example.com", "password": "x"}), vec![]),
             (
+                json!({"email": "a@b.example", "password": "x", "cookie": true}),
+                vec![],
+            ),
+            (
                 json!({}),
                 vec![("email", "required"), ("password", "required")],
             ),
@@ -110,6 +121,10 @@ mod tests {
             (
                 json!({"email": "a@b.example", "password": "x", "otp": "1"}),
                 vec![("otp", "unknown")],
+            ),
+            (
+                json!({"email": "a@b.example", "password": "x", "cookie": "yes"}),
+                vec![("cookie", "wrong_type")],
             ),
             (
                 json!({"email": "a@b.example", "password": "p".repeat(513)}),

@@ -2,7 +2,7 @@ use serde::Serialize;
 use shared::cache;
 use shared::cache_key::Scope;
 use shared::context::Context;
-use shared::http::{Reply, Request};
+use shared::http::{ACCESS_COOKIE, REFRESH_COOKIE, Reply, Request};
 use shared::problem::Problem;
 
 use crate::queries;
@@ -22,10 +22,18 @@ pub async fn logout(context: &Context, request: &Request) -> Result<Reply, Probl
         queries::end_session(context, token.digest),
     )
     .await?;
-    Reply::json(
+    let reply = Reply::json(
         200,
         &Output {
             status: "logged_out",
         },
-    )
+    )?;
+    // A browser would go on sending cookies that are worth nothing.
+    Ok(if request.header_is_present("cookie") {
+        reply
+            .with_cookie(ACCESS_COOKIE, "", 0)
+            .with_cookie(REFRESH_COOKIE, "", 0)
+    } else {
+        reply
+    })
 }

@@ -15,7 +15,8 @@ pub struct Output {
     pub email: String,
     pub organization_id: OrganizationId,
     pub organization_name: String,
-    pub session_id: SessionId,
+    /// The session, unless the credential is an API key.
+    pub session_id: Option<SessionId>,
     pub permissions: Vec<String>,
     pub created_at: String,
 }

@@ -9,6 +9,7 @@ use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
 use shared::password::{self, Password};
 use shared::problem::Problem;
+use shared::secrets;
 
 use crate::queries;
 
@@ -41,7 +42,8 @@ fn read(mut fields: Fields) -> Result<Input, Problem> {
 pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (fields, _) = request.json_fields().await?;
     let input = read(fields)?;
-    let hash = password::hash(&input.password, &context.random()?, &[]).map_err(|error| {
+    let pepper = secrets::password_pepper(context).await?;
+    let hash = password::hash(&input.password, &context.random()?, &pepper).map_err(|error| {
         context.log("error", &error.to_string());
         Problem::internal()
     })?;

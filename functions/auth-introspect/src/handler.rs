@@ -1,0 +1,208 @@
+//! The route that gateways call before every request of theirs, so it is the
+//! one that must be fast: both the caller and the subject are cached, each
+//! under the sign-in of its own user, and a full hit asks nothing of Postgres.
+//!
+//! A token that is unknown, expired, revoked, malformed or of another
+//! organization is answered alike (RFC 7662, section 2.2), so that the route
+//! cannot be used to find out which tokens exist.
+
+use serde::{Deserialize, Serialize};
+use shared::cache::{self, Lookup};
+use shared::cache_key::{CacheKey, Namespace, Scope};
+use shared::context::Context;
+use shared::http::{Reply, Request};
+use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use shared::problem::Problem;
+use shared::token::{self, TokenKind};
+
+use crate::queries;
+
+/// Who asks. Cached only for callers that may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub organization_id: OrganizationId,
+}
+
+/// What a live token stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    pub organization_id: OrganizationId,
+    pub user_id: UserId,
+    pub session_id: Option<SessionId>,
+    pub api_key_id: Option<ApiKeyId>,
+    pub expires_millis: Option<u64>,
+    pub permissions: Vec<String>,
+}
+
+/// RFC 7662, section 2.2, with the organization, session and key as extensions.
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    token_type: &'static str,
+    sub: UserId,
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    org: OrganizationId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a ApiKeyId>,
+}
+
+#[derive(Serialize)]
+struct Inactive {
+    active: bool,
+}
+
+fn read(form: &[(String, String)]) -> Result<&str, Problem> {
+    let mut tokens = form
+        .iter()
+        .filter(|(name, _)| name == "token")
+        .map(|(_, value)| value);
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) if !token.is_empty() => Ok(token),
+        (Some(_), Some(_)) => Err(Problem::invalid_parameter(
+            "token",
+            "repeated",
+            "must be sent once",
+        )),
+        _ => Err(Problem::invalid_parameter(
+            "token",
+            "required",
+            "is required",
+        )),
+    }
+}
+
+fn answer(caller: Caller, subject: Option<&Subject>) -> Result<Reply, Problem> {
+    match subject.filter(|subject| subject.organization_id == caller.organization_id) {
+        None => Reply::json(200, &Inactive { active: false }),
+        Some(subject) => Reply::json(
+            200,
+            &Active {
+                active: true,
+                token_type: "Bearer",
+                sub: subject.user_id,
+                scope: subject.permissions.join(" "),
+                exp: subject.expires_millis.map(|millis| millis / 1_000),
+                org: subject.organization_id,
+                sid: subject.session_id,
+                client_id: subject.api_key_id.as_ref(),
+            },
+        ),
+    }
+}
+
+pub async fn introspect(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let caller_token = request.access_token()?;
+    let form = request.form().await?;
+    let text = read(&form)?;
+    let subject_token =
+        token::parse(TokenKind::Access, text).or_else(|| token::parse(TokenKind::ApiKey, text));
+
+    let caller_key = CacheKey::<Caller>::for_token(Namespace::Permissions, caller_token.digest);
+    let caller = cache::look_up(context, caller_key, Scope::Auth(caller_token.owner)).await;
+    // A text that is not a token at all is looked up by its digest like any
+    // other, and not found; only the caller's right to ask is then at stake.
+    let digest = subject_token.map_or_else(|| token::digest(text), |token| token.digest);
+    let subject = match subject_token {
+        Some(token) => {
+            let key = CacheKey::<Subject>::for_token(Namespace::Token, token.digest);
+            Some(cache::look_up(context, key, Scope::Auth(token.owner)).await)
+        }
+        None => None,
+    };
+    if let (Lookup::Hit(caller), Some(Lookup::Hit(subject))) = (&caller, &subject)
+        && let (Some(caller), Some(subject)) =
+            (caller.value::<Caller>(), subject.value::<Subject>())
+    {
+        return answer(caller, Some(&subject));
+    }
+    let found = queries::introspect(context, caller_token.digest, digest).await?;
+    if let Lookup::Miss(fill) = caller {
+        fill.store(
+            context,
+            &found.caller,
+            found.caller_expires_millis.unwrap_or(u64::MAX),
+        )
+        .await;
+    }
+    if let (Some(Lookup::Miss(fill)), Some(subject)) = (subject, &found.subject) {
+        fill.store(context, subject, subject.expires_millis.unwrap_or(u64::MAX))
+            .await;
+    }
+    answer(found.caller, found.subject.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let table: [(&[(&str, &str)], Result<&str, &str>); 6] = [
+            (&[("token", "abc")], Ok("abc")),
+            (
+                &[("token_type_hint", "access_token"), ("token", "abc")],
+                Ok("abc"),
+            ),
+            (&[], Err("required")),
+            (&[("token", "")], Err("required")),
+            (&[("Token", "abc")], Err("required")),
+            (&[("token", "a"), ("token", "b")], Err("repeated")),
+        ];
+        for (form, expected) in table {
+            let form: Vec<_> = form
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect();
+            let got = read(&form).map_err(|problem| problem.errors[0].code);
+            assert_eq!(got, expected, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_token_is_exactly_inactive() {
+        let ours = OrganizationId::new(1, &[1; 10]);
+        let theirs = OrganizationId::new(1, &[2; 10]);
+        let subject = Subject {
+            organization_id: theirs,
+            user_id: UserId::new(1, &[3; 10]),
+            session_id: None,
+            api_key_id: None,
+            expires_millis: Some(1_500),
+            permissions: vec!["credits:read".to_owned()],
+        };
+        let body = |caller, subject| answer(caller, subject).expect("plain data").body;
+        assert_eq!(
+            body(
+                Caller {
+                    organization_id: ours
+                },
+                Some(&subject)
+            ),
+            br#"{"active":false}"#
+        );
+        assert_eq!(
+            body(
+                Caller {
+                    organization_id: ours
+                },
+                None
+            ),
+            br#"{"active":false}"#
+        );
+        let active = body(
+            Caller {
+                organization_id: theirs,
+            },
+            Some(&subject),
+        );
+        assert!(
+            active.starts_with(br#"{"active":true,"#),
+            "{}",
+            String::from_utf8_lossy(&active)
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! `POST /api/v1/auth/introspect`: what a token stands for (RFC 7662).
+
+mod handler;
+mod queries;
+
+shared::component!("auth-introspect", "POST", handler::introspect);

@@ -1,0 +1,88 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::db;
+use shared::email::EmailAddress;
+use shared::lockout::{self, ACCOUNT_FREE_ATTEMPTS, ADDRESS_FREE_ATTEMPTS};
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+use crate::handler;
+
+/// Whose password is to change, and what it must match now.
+pub struct User {
+    pub email: EmailAddress,
+    pub password_hash: String,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum BeginAnswer {
+    Proceed {
+        email: String,
+        password_hash: String,
+    },
+    Locked {
+        retry_after_secs: u32,
+    },
+    SessionRequired,
+    Unauthenticated,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum ChangeAnswer {
+    Changed,
+    WrongPassword,
+    SessionRequired,
+    Unauthenticated,
+}
+
+/// Counts an attempt at the password and reads what it must match.
+pub async fn find_user(
+    context: &Context,
+    digest: TokenDigest,
+    address: &str,
+) -> Result<User, Problem> {
+    let parameters = [
+        digest.0.to_vec().into(),
+        address.to_owned().into(),
+        ACCOUNT_FREE_ATTEMPTS.into(),
+        ADDRESS_FREE_ATTEMPTS.into(),
+    ];
+    let sql = "SELECT auth_password_begin($1, $2, $3, $4)::text";
+    match db::call(context, sql, &parameters).await? {
+        BeginAnswer::Proceed {
+            email,
+            password_hash,
+        } => Ok(User {
+            email: EmailAddress::parse(&email).map_err(|_| Problem::internal())?,
+            password_hash,
+        }),
+        BeginAnswer::Locked { retry_after_secs } => Err(lockout::locked(retry_after_secs)),
+        BeginAnswer::SessionRequired => Err(Problem::session_required()),
+        BeginAnswer::Unauthenticated => Err(Problem::unauthenticated()),
+    }
+}
+
+/// Replaces the password, if it is still the one that was verified.
+pub async fn change(
+    context: &Context,
+    digest: TokenDigest,
+    verified_hash: &str,
+    new_hash: &str,
+    address: &str,
+) -> Result<(), Problem> {
+    let parameters = [
+        digest.0.to_vec().into(),
+        verified_hash.to_owned().into(),
+        new_hash.to_owned().into(),
+        address.to_owned().into(),
+    ];
+    let sql = "SELECT auth_password_change($1, $2, $3, $4)::text";
+    match db::call(context, sql, &parameters).await? {
+        ChangeAnswer::Changed => Ok(()),
+        ChangeAnswer::WrongPassword => Err(handler::wrong_password()),
+        ChangeAnswer::SessionRequired => Err(Problem::session_required()),
+        ChangeAnswer::Unauthenticated => Err(Problem::unauthenticated()),
+    }
+}
