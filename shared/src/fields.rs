@@ -310,7 +310,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(body: Value) -> Result<(Money, Option<String>), Vec<(String, &'static str)>> {
+    /// The fields that were refused, with their codes.
+    type Refused = Vec<(String, &'static str)>;
+
+    fn read(body: Value) -> Result<(Money, Option<String>), Refused> {
         let mut fields = Fields::new(body).map_err(codes)?;
         let money = positive_money(&mut fields);
         let note = fields.optional("note", |value| text(value, 1..=5));
@@ -340,7 +343,9 @@ mod tests {
 
     #[test]
     fn bodies() {
-        let table: [(&[u8], Result<(), (u16, &str)>); 9] = [
+        /// A body, and the status and field of its refusal.
+        type Row<'a> = (&'a [u8], Result<(), (u16, &'a str)>);
+        let table: [Row<'_>; 9] = [
             (br#"{"a": 1}"#, Ok(())),
             (b"{}", Ok(())),
             (br#"{"a": 1, "a": 2}"#, Err((422, "a"))),

@@ -1,73 +1,118 @@
 use serde_json::json;
-use turnpike_tests::api_tests;
 use turnpike_tests::personas::{LOGIN, ME, PASSWORD, sql_id};
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{check_json_body, check_methods, refuse};
 
-api_tests! {
-    async fn opens_a_session_of_its_own_each_time(host: &TestHost) {
-        let email = host.signup("ada").await;
-        let first = host.login_call(&email, PASSWORD).send().await.expect(200);
-        let second = host.login_call(&email, PASSWORD).send().await.expect(200);
-        assert_eq!(first.text_at("/token_type"), "Bearer");
-        assert_eq!(first.json()["expires_in"], 3_600);
-        assert_eq!(first.text_at("/user_id"), second.text_at("/user_id"));
-        for pointer in ["/access_token", "/session_id"] {
-            assert_ne!(first.text_at(pointer), second.text_at(pointer), "{pointer} must be new");
-        }
-        // One session ends, the other goes on.
-        let first_token = first.text_at("/access_token");
-        host.post("/api/v1/auth/logout").bearer(&first_token).send().await.expect(200);
-        host.get(ME).bearer(&first_token).send().await.expect(401);
-        host.get(ME).bearer(&second.text_at("/access_token")).send().await.expect(200);
-    }
+api_tests![
+    opens_a_session_of_its_own_each_time,
+    answers_alike_for_unknown_emails_and_wrong_passwords,
+    refuses,
+];
 
-    /// Nobody learns from sign-in who has an account.
-    async fn answers_alike_for_unknown_emails_and_wrong_passwords(host: &TestHost) {
-        let email = host.signup("ada").await;
-        let disabled = host.signup_and_login("gone").await;
-        host.execute(&format!("UPDATE users SET disabled_at = now() WHERE id = {}", sql_id(disabled.id))).await;
-        let wrong = host.login_call(&email, "wrong password").send().await;
-        let wrong = wrong.expect_problem(401, "invalid_credentials");
-        let table = [
-            ("nobody@example.com", PASSWORD),
-            ("nobody@example.com", "x"),
-            (email.as_str(), "x"),
-            (email.as_str(), " correct horse battery"),
-            (email.as_str(), "CORRECT HORSE BATTERY"),
-            (disabled.email.as_str(), PASSWORD),
-        ];
-        for (email, password) in table {
-            let refused = host.login_call(email, password).send().await;
-            let refused = refused.expect_problem(401, "invalid_credentials");
-            if refused.problem_without_request_id() != wrong.problem_without_request_id()
-                || refused.db_queries() != wrong.db_queries()
-            {
-                refused.fail(&format!("{email} with {password:?} must be answered as a wrong password is:\n{wrong}"));
-            }
-        }
+async fn opens_a_session_of_its_own_each_time(host: &TestHost) {
+    let email = host.signup("ada").await;
+    let first = host.login_call(&email, PASSWORD).send().await.expect(200);
+    let second = host.login_call(&email, PASSWORD).send().await.expect(200);
+    assert_eq!(first.text_at("/token_type"), "Bearer");
+    assert_eq!(first.json()["expires_in"], 3_600);
+    assert_eq!(first.text_at("/user_id"), second.text_at("/user_id"));
+    for pointer in ["/access_token", "/session_id"] {
+        assert_ne!(
+            first.text_at(pointer),
+            second.text_at(pointer),
+            "{pointer} must be new"
+        );
     }
+    // One session ends, the other goes on.
+    let first_token = first.text_at("/access_token");
+    host.post("/api/v1/auth/logout")
+        .bearer(&first_token)
+        .send()
+        .await
+        .expect(200);
+    host.get(ME).bearer(&first_token).send().await.expect(401);
+    host.get(ME)
+        .bearer(&second.text_at("/access_token"))
+        .send()
+        .await
+        .expect(200);
+}
 
-    async fn refuses(host: &TestHost) {
-        let email = host.signup("ada").await;
-        check_methods(host, LOGIN, "POST").await;
-        let valid = json!({"email": email, "password": PASSWORD});
-        check_json_body(host, || host.post(LOGIN), &valid).await;
-        let table = [
-            (json!({}), vec!["email", "password"]),
-            (json!({"email": email}), vec!["password"]),
-            (json!({"email": email, "password": ""}), vec!["password"]),
-            (json!({"email": email, "password": "p".repeat(129)}), vec!["password"]),
-            (json!({"email": email, "password": "a\u{0}b"}), vec!["password"]),
-            (json!({"email": email, "password": 1}), vec!["password"]),
-            (json!({"email": "ada", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": [email], "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "' OR 1=1 --", "password": PASSWORD}), vec!["email"]),
-        ];
-        for (body, fields) in table {
-            refuse(host, host.post(LOGIN).json(&body), 422, "invalid_fields", &fields).await;
+/// Nobody learns from sign-in who has an account.
+async fn answers_alike_for_unknown_emails_and_wrong_passwords(host: &TestHost) {
+    let email = host.signup("ada").await;
+    let disabled = host.signup_and_login("gone").await;
+    host.execute(&format!(
+        "UPDATE users SET disabled_at = now() WHERE id = {}",
+        sql_id(disabled.id)
+    ))
+    .await;
+    let wrong = host.login_call(&email, "wrong password").send().await;
+    let wrong = wrong.expect_problem(401, "invalid_credentials");
+    let table = [
+        ("nobody@example.com", PASSWORD),
+        ("nobody@example.com", "x"),
+        (email.as_str(), "x"),
+        (email.as_str(), " correct horse battery"),
+        (email.as_str(), "CORRECT HORSE BATTERY"),
+        (disabled.email.as_str(), PASSWORD),
+    ];
+    for (email, password) in table {
+        let refused = host.login_call(email, password).send().await;
+        let refused = refused.expect_problem(401, "invalid_credentials");
+        if refused.problem_without_request_id() != wrong.problem_without_request_id()
+            || refused.db_queries() != wrong.db_queries()
+        {
+            refused.fail(&format!(
+                "{email} with {password:?} must be answered as a wrong password is:\n{wrong}"
+            ));
         }
-        let rows = host.query("SELECT count(*) FROM sessions").await;
-        assert_eq!(rows[0].get::<_, i64>(0), 0, "a refused sign-in must open no session");
     }
+}
+
+async fn refuses(host: &TestHost) {
+    let email = host.signup("ada").await;
+    check_methods(host, LOGIN, "POST").await;
+    let valid = json!({"email": email, "password": PASSWORD});
+    check_json_body(host, || host.post(LOGIN), &valid).await;
+    let table = [
+        (json!({}), vec!["email", "password"]),
+        (json!({"email": email}), vec!["password"]),
+        (json!({"email": email, "password": ""}), vec!["password"]),
+        (
+            json!({"email": email, "password": "p".repeat(513)}),
+            vec!["password"],
+        ),
+        (
+            json!({"email": email, "password": "a\u{0}b"}),
+            vec!["password"],
+        ),
+        (json!({"email": email, "password": 1}), vec!["password"]),
+        (json!({"email": "ada", "password": PASSWORD}), vec!["email"]),
+        (
+            json!({"email": [email], "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": "' OR 1=1 --", "password": PASSWORD}),
+            vec!["email"],
+        ),
+    ];
+    for (body, fields) in table {
+        refuse(
+            host,
+            host.post(LOGIN).json(&body),
+            422,
+            "invalid_fields",
+            &fields,
+        )
+        .await;
+    }
+    let rows = host.query("SELECT count(*) FROM sessions").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        0,
+        "a refused sign-in must open no session"
+    );
 }

@@ -1,46 +1,71 @@
 use serde_json::json;
-use turnpike_tests::api_tests;
 use turnpike_tests::personas::ME;
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 
-api_tests! {
-    async fn tells_who_the_token_stands_for(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let response = host.get(ME).bearer(&user.token).send().await.expect(200);
-        let body = response.json();
-        assert_eq!(body["user_id"], json!(user.id), "{response}");
-        assert_eq!(body["email"], json!(user.email), "{response}");
-        assert_eq!(body["organization_name"], json!(user.email), "{response}");
-        assert_eq!(body["permissions"], json!(["credits:consume", "credits:read"]), "{response}");
-        let admin = host.platform_admin().await;
-        let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
-        assert_eq!(
-            response.json()["permissions"],
-            json!(["credits:consume", "credits:grant", "credits:read"]),
-            "{response}"
-        );
-    }
+api_tests![
+    tells_who_the_token_stands_for,
+    is_cached_until_logout,
+    refuses,
+];
 
-    async fn is_cached_until_logout(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let call = host.get(ME).header("authorization", format!("bearer  {}", user.token));
-        let first = call.send().await.expect(200);
-        assert_eq!(first.cache(), "miss", "{first}");
-        let cached = host.warm(&call).await;
-        assert_eq!(cached.db_queries(), 0, "a hit needs no statement\n{cached}");
-        assert_eq!(cached.json(), first.json(), "the cache must not change the answer");
-        // Spending does not evict the sign-in.
-        host.consume_call(&user, "1").send().await.expect_problem(402, "insufficient_credits");
-        assert_eq!(call.send().await.expect(200).cache(), "hit", "a spend must not evict a sign-in");
-        host.post("/api/v1/auth/logout").bearer(&user.token).send().await.expect(200);
-        call.send().await.expect_problem(401, "unauthenticated");
-    }
+async fn tells_who_the_token_stands_for(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let response = host.get(ME).bearer(&user.token).send().await.expect(200);
+    let body = response.json();
+    assert_eq!(body["user_id"], json!(user.id), "{response}");
+    assert_eq!(body["email"], json!(user.email), "{response}");
+    assert_eq!(body["organization_name"], json!(user.email), "{response}");
+    assert_eq!(
+        body["permissions"],
+        json!(["credits:consume", "credits:read"]),
+        "{response}"
+    );
+    let admin = host.platform_admin().await;
+    let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
+    assert_eq!(
+        response.json()["permissions"],
+        json!(["credits:consume", "credits:grant", "credits:read"]),
+        "{response}"
+    );
+}
 
-    async fn refuses(host: &TestHost) {
-        check_methods(host, ME, "GET").await;
-        let user = host.signup_and_login("ada").await;
-        check_authentication(host, &user, || host.get(ME)).await;
-        check_disabled_user(host, || host.get(ME)).await;
-    }
+async fn is_cached_until_logout(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let call = host
+        .get(ME)
+        .header("authorization", format!("bearer  {}", user.token));
+    let first = call.send().await.expect(200);
+    assert_eq!(first.cache(), "miss", "{first}");
+    let cached = host.warm(&call).await;
+    assert_eq!(cached.db_queries(), 0, "a hit needs no statement\n{cached}");
+    assert_eq!(
+        cached.json(),
+        first.json(),
+        "the cache must not change the answer"
+    );
+    // Spending does not evict the sign-in.
+    host.consume_call(&user, "1")
+        .send()
+        .await
+        .expect_problem(402, "insufficient_credits");
+    assert_eq!(
+        call.send().await.expect(200).cache(),
+        "hit",
+        "a spend must not evict a sign-in"
+    );
+    host.post("/api/v1/auth/logout")
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    call.send().await.expect_problem(401, "unauthenticated");
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, ME, "GET").await;
+    let user = host.signup_and_login("ada").await;
+    check_authentication(host, &user, || host.get(ME)).await;
+    check_disabled_user(host, || host.get(ME)).await;
 }
