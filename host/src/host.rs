@@ -35,7 +35,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Instances of one component that may compute at once, for each core: one runs, and one is ready
 /// to when the system takes the first one's thread away. More would only compete for the caches.
-const COMPUTING_INSTANCES_PER_CORE: usize = 1;
+const COMPUTING_INSTANCES_PER_CORE: usize = 2;
 
 /// How a host is to run.
 #[derive(Debug, Clone)]
