@@ -106,6 +106,7 @@ impl Shared {
             let seat = Seat {
                 shared: Arc::clone(self),
                 id,
+                accepting: false,
                 blocked: false,
             };
             tokio::spawn(worker::run(seat));
@@ -118,6 +119,8 @@ impl Shared {
 pub(crate) struct Seat {
     pub(crate) shared: Arc<Shared>,
     id: u64,
+    /// Whether the worker would take a request if there were one.
+    accepting: bool,
     blocked: bool,
 }
 
@@ -128,9 +131,10 @@ impl Seat {
     }
 
     /// The next request, or else the worker is woken when there is one.
-    pub(crate) fn take_or_wait(&self, cx: &mut Context<'_>) -> Option<Job> {
+    pub(crate) fn take_or_wait(&mut self, cx: &mut Context<'_>) -> Option<Job> {
         let mut state = self.shared.lock();
         let job = state.queue.pop_front();
+        self.accepting = job.is_none();
         let position = state.waiting.iter().position(|(id, _)| *id == self.id);
         match (&job, position) {
             (Some(_), Some(position)) => drop(state.waiting.remove(position)),
@@ -142,21 +146,25 @@ impl Seat {
     }
 
     /// Says that the worker cannot take a request now.
-    pub(crate) fn decline(&self) {
+    pub(crate) fn decline(&mut self) {
+        // Only a worker that would take a request is among the waiting.
+        if !std::mem::take(&mut self.accepting) {
+            return;
+        }
         let mut state = self.shared.lock();
         if let Some(position) = state.waiting.iter().position(|(id, _)| *id == self.id) {
             state.waiting.remove(position);
         }
     }
 
-    /// Says that the worker sleeps until something it waits for happens. Unless it is waiting
-    /// for requests as well, it counts as blocked until [`Seat::wakes`].
+    /// Says that the worker sleeps until something it waits for happens. Unless it would take a
+    /// request as well, it counts as blocked until [`Seat::wakes`].
     pub(crate) fn sleeps(&mut self) {
-        let mut state = self.shared.lock();
-        if self.blocked || state.waiting.iter().any(|(id, _)| *id == self.id) {
+        if self.accepting || self.blocked {
             return;
         }
         self.blocked = true;
+        let mut state = self.shared.lock();
         state.blocked += 1;
         if !state.queue.is_empty() {
             self.shared.find_worker(state);

@@ -258,7 +258,10 @@ mod tests {
         "/slash/",
     ];
 
-    fn check(path: &str, expected: Option<(&str, &[(&str, &str)], &str)>) -> Result<()> {
+    /// A route, its parameters' values, and what stands for the wildcard.
+    type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
+    fn check(path: &str, expected: Option<Expected<'_>>) -> Result<()> {
         let routes = Routes::build(TABLE.iter().enumerate().map(|(i, raw)| (*raw, *raw, i)))?;
         let found = routes.find(path);
         match (found, expected) {

@@ -25,184 +25,381 @@ fn consume(host: &TestHost, key: &str) -> Call {
         .json(&body)
 }
 
-api_tests! {
-    async fn acts_as_its_user_within_its_scopes(host: &TestHost) {
-        let (user, _) = host.user_with("10.00").await;
-        let reader = host.issue_api_key(&user, &["credits:read"]).await.key;
-        let spender = host.issue_api_key(&user, &["credits:consume"]).await.key;
-        for key in [&reader, &spender] {
-            let me = host.get(ME).bearer(key).send().await.expect(200);
-            assert_eq!(me.text_at("/user_id"), user.id.to_string(), "{me}");
-        }
-        consume(host, &spender).send().await.expect(201);
-        let balance = host.get(BALANCE).bearer(&reader).send().await.expect(200);
-        assert_eq!(balance.text_at("/available/amount"), "9.00", "{balance}");
-        host.get(TRANSACTIONS).bearer(&reader).send().await.expect(200);
-        for path in [BALANCE, TRANSACTIONS] {
-            refuse(host, host.get(path).bearer(&spender), 403, "forbidden", &[]).await;
-        }
-        refuse(host, consume(host, &reader), 403, "forbidden", &[]).await;
-        for path in [AUDIT_LOG, API_KEYS] {
-            refuse(host, host.get(path).bearer(&reader), 403, "forbidden", &[]).await;
-        }
-        refuse(host, host.post(LOGOUT).bearer(&reader), 401, "unauthenticated", &[]).await;
-        // What the user loses, the key loses.
-        take_permissions(host, &user).await;
-        refuse(host, consume(host, &spender), 403, "forbidden", &[]).await;
-        refuse(host, host.get(TRANSACTIONS).bearer(&reader), 403, "forbidden", &[]).await;
+api_tests![
+    acts_as_its_user_within_its_scopes,
+    is_listed_without_its_secret,
+    is_rotated_with_an_overlap,
+    is_dead_once_revoked_or_expired,
+    a_key_makes_no_key_stronger_than_itself,
+    refuses
+];
+
+async fn acts_as_its_user_within_its_scopes(host: &TestHost) {
+    let (user, _) = host.user_with("10.00").await;
+    let reader = host.issue_api_key(&user, &["credits:read"]).await.key;
+    let spender = host.issue_api_key(&user, &["credits:consume"]).await.key;
+    for key in [&reader, &spender] {
+        let me = host.get(ME).bearer(key).send().await.expect(200);
+        assert_eq!(me.text_at("/user_id"), user.id.to_string(), "{me}");
     }
-
-    async fn is_listed_without_its_secret(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let other = host.signup_and_login("eve").await;
-        let first = host.issue_api_key(&user, &["credits:read"]).await;
-        let body = json!({"name": "deploy", "scopes": ["credits:read", "credits:consume"], "ttl_secs": 3_600});
-        let second = host.api_key_call(&user, &body).send().await.expect(201);
-        let key = second.text_at("/key");
-        assert!(key.starts_with("tpk_"), "{second}");
-        assert!(second.json()["api_key"]["expires_at"].is_string(), "{second}");
-        let response = host.get(API_KEYS).bearer(&user.token).send().await.expect(200);
-        let text = String::from_utf8_lossy(&response.body).into_owned();
-        for secret in [&first.key, &key] {
-            // The first characters are the hint, and come from the user's id.
-            assert!(!text.contains(&secret[12..]), "a key is shown once\n{response}");
-        }
-        let keys = list(host, &user.token).await;
-        assert_eq!(keys.len(), 2);
-        assert_eq!((&keys[0]["name"], &keys[1]["id"]), (&json!("deploy"), &json!(first.id)), "newest first");
-        assert_eq!(keys[0]["hint"], json!(key[..12]));
-        assert_eq!(keys[1]["expires_at"], json!(null));
-        assert_eq!(list(host, &other.token).await.len(), 0, "nobody sees another's keys");
-        let rows = host.query("SELECT count(*) FROM api_keys WHERE octet_length(digest) = 32").await;
-        assert_eq!(rows[0].get::<_, i64>(0), 2, "only digests are stored");
+    consume(host, &spender).send().await.expect(201);
+    let balance = host.get(BALANCE).bearer(&reader).send().await.expect(200);
+    assert_eq!(balance.text_at("/available/amount"), "9.00", "{balance}");
+    host.get(TRANSACTIONS)
+        .bearer(&reader)
+        .send()
+        .await
+        .expect(200);
+    for path in [BALANCE, TRANSACTIONS] {
+        refuse(host, host.get(path).bearer(&spender), 403, "forbidden", &[]).await;
     }
+    refuse(host, consume(host, &reader), 403, "forbidden", &[]).await;
+    for path in [AUDIT_LOG, API_KEYS] {
+        refuse(host, host.get(path).bearer(&reader), 403, "forbidden", &[]).await;
+    }
+    refuse(
+        host,
+        host.post(LOGOUT).bearer(&reader),
+        401,
+        "unauthenticated",
+        &[],
+    )
+    .await;
+    // What the user loses, the key loses.
+    take_permissions(host, &user).await;
+    refuse(host, consume(host, &spender), 403, "forbidden", &[]).await;
+    refuse(
+        host,
+        host.get(TRANSACTIONS).bearer(&reader),
+        403,
+        "forbidden",
+        &[],
+    )
+    .await;
+}
 
-    async fn is_rotated_with_an_overlap(host: &TestHost) {
-        let (user, _) = host.user_with("10.00").await;
-        let old = host.issue_api_key(&user, &["credits:read"]).await;
-        let rotate = host.post(format!("{API_KEYS}/{}/rotate", old.id)).bearer(&user.token);
-        let rotated = rotate.clone().json(&json!({})).send().await.expect(200);
-        let new = rotated.text_at("/key");
-        assert_ne!(new, old.key);
-        assert_eq!(rotated.json()["api_key"]["id"], json!(old.id), "the key stays, its secret does not");
-        let read = |key: &str| host.get(TRANSACTIONS).bearer(key);
-        for key in [&old.key, &new] {
-            read(key).send().await.expect(200);
-        }
-        host.execute("UPDATE api_keys SET previous_until = now() - interval '1 second'").await;
-        read(&old.key).send().await.expect_problem(401, "unauthenticated");
-        read(&new).send().await.expect(200);
+async fn is_listed_without_its_secret(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let other = host.signup_and_login("eve").await;
+    let first = host.issue_api_key(&user, &["credits:read"]).await;
+    let body =
+        json!({"name": "deploy", "scopes": ["credits:read", "credits:consume"], "ttl_secs": 3_600});
+    let second = host.api_key_call(&user, &body).send().await.expect(201);
+    let key = second.text_at("/key");
+    assert!(key.starts_with("tpk_"), "{second}");
+    assert!(
+        second.json()["api_key"]["expires_at"].is_string(),
+        "{second}"
+    );
+    let response = host
+        .get(API_KEYS)
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    let text = String::from_utf8_lossy(&response.body).into_owned();
+    for secret in [&first.key, &key] {
+        // The first characters are the hint, and come from the user's id.
+        assert!(
+            !text.contains(&secret[12..]),
+            "a key is shown once\n{response}"
+        );
+    }
+    let keys = list(host, &user.token).await;
+    assert_eq!(keys.len(), 2);
+    assert_eq!(
+        (&keys[0]["name"], &keys[1]["id"]),
+        (&json!("deploy"), &json!(first.id)),
+        "newest first"
+    );
+    assert_eq!(keys[0]["hint"], json!(key[..12]));
+    assert_eq!(keys[1]["expires_at"], json!(null));
+    assert_eq!(
+        list(host, &other.token).await.len(),
+        0,
+        "nobody sees another's keys"
+    );
+    let rows = host
+        .query("SELECT count(*) FROM api_keys WHERE octet_length(digest) = 32")
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 2, "only digests are stored");
+}
 
-        // Cached or not, the overlap ends when it says.
-        rotate.json(&json!({"overlap_secs": 1})).send().await.expect(200);
-        let began = std::time::Instant::now();
-        while began.elapsed() < Duration::from_millis(800) {
-            let response = host.get(ME).bearer(&new).send().await;
-            if response.status != 200 || response.cache() == "hit" {
-                break;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(1_500).saturating_sub(began.elapsed())).await;
-        for path in [ME, TRANSACTIONS] {
-            host.get(path).bearer(&new).send().await.expect_problem(401, "unauthenticated");
+async fn is_rotated_with_an_overlap(host: &TestHost) {
+    let (user, _) = host.user_with("10.00").await;
+    let old = host.issue_api_key(&user, &["credits:read"]).await;
+    let rotate = host
+        .post(format!("{API_KEYS}/{}/rotate", old.id))
+        .bearer(&user.token);
+    let rotated = rotate.clone().json(&json!({})).send().await.expect(200);
+    let new = rotated.text_at("/key");
+    assert_ne!(new, old.key);
+    assert_eq!(
+        rotated.json()["api_key"]["id"],
+        json!(old.id),
+        "the key stays, its secret does not"
+    );
+    let read = |key: &str| host.get(TRANSACTIONS).bearer(key);
+    for key in [&old.key, &new] {
+        read(key).send().await.expect(200);
+    }
+    host.execute("UPDATE api_keys SET previous_until = now() - interval '1 second'")
+        .await;
+    read(&old.key)
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+    read(&new).send().await.expect(200);
+
+    // Cached or not, the overlap ends when it says.
+    rotate
+        .json(&json!({"overlap_secs": 1}))
+        .send()
+        .await
+        .expect(200);
+    let began = std::time::Instant::now();
+    while began.elapsed() < Duration::from_millis(800) {
+        let response = host.get(ME).bearer(&new).send().await;
+        if response.status != 200 || response.cache() == "hit" {
+            break;
         }
     }
-
-    async fn is_dead_once_revoked_or_expired(host: &TestHost) {
-        let (user, _) = host.user_with("10.00").await;
-        let key = host.issue_api_key(&user, &["credits:read"]).await;
-        let calls = [ME, BALANCE].map(|path| host.get(path).bearer(&key.key));
-        for call in &calls {
-            host.warm(call).await;
-        }
-        let path = format!("{API_KEYS}/{}", key.id);
-        let revoked = host.delete(&path).bearer(&user.token).send().await.expect(200);
-        assert_eq!(revoked.json(), json!({"status": "revoked"}));
-        for call in &calls {
-            call.send().await.expect_problem(401, "unauthenticated");
-        }
-        refuse(host, host.delete(&path).bearer(&user.token), 404, "not_found", &[]).await;
-        assert_eq!(list(host, &user.token).await.len(), 0, "a revoked key is not listed");
-
-        // A revocation ends the secret before the last rotation too.
-        let key = host.issue_api_key(&user, &["credits:read"]).await;
-        let path = format!("{API_KEYS}/{}", key.id);
-        host.post(format!("{path}/rotate")).bearer(&user.token).json(&json!({})).send().await.expect(200);
-        host.warm(&host.get(ME).bearer(&key.key)).await;
-        host.delete(&path).bearer(&user.token).send().await.expect(200);
-        host.get(ME).bearer(&key.key).send().await.expect_problem(401, "unauthenticated");
-
-        let expired = host.issue_api_key(&user, &["credits:read"]).await;
-        host.execute("UPDATE api_keys SET expires_at = now() - interval '1 second'").await;
-        for path in [ME, BALANCE, TRANSACTIONS] {
-            host.get(path).bearer(&expired.key).send().await.expect_problem(401, "unauthenticated");
-        }
+    tokio::time::sleep(Duration::from_millis(1_500).saturating_sub(began.elapsed())).await;
+    for path in [ME, TRANSACTIONS] {
+        host.get(path)
+            .bearer(&new)
+            .send()
+            .await
+            .expect_problem(401, "unauthenticated");
     }
+}
 
-    /// A key that manages keys gets no more out of them than it has itself.
-    async fn a_key_makes_no_key_stronger_than_itself(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let strong = host.issue_api_key(&user, &["credits:consume"]).await;
-        let manager = host.issue_api_key(&user, &["api_keys:manage", "credits:read"]).await;
-        let create = |scopes: &[&str]| host.post(API_KEYS).bearer(&manager.key).json(&json!({"name": "made", "scopes": scopes}));
-        create(&["credits:read"]).send().await.expect(201);
-        refuse(host, create(&["credits:consume"]), 422, "invalid_fields", &["scopes"]).await;
-        let rotate = |id: &dyn std::fmt::Display| host.post(format!("{API_KEYS}/{id}/rotate")).bearer(&manager.key).json(&json!({}));
-        refuse(host, rotate(&strong.id), 422, "invalid_fields", &["scopes"]).await;
-        host.get(ME).bearer(&strong.key).send().await.expect(200);
-        rotate(&manager.id).send().await.expect(200);
+async fn is_dead_once_revoked_or_expired(host: &TestHost) {
+    let (user, _) = host.user_with("10.00").await;
+    let key = host.issue_api_key(&user, &["credits:read"]).await;
+    let calls = [ME, BALANCE].map(|path| host.get(path).bearer(&key.key));
+    for call in &calls {
+        host.warm(call).await;
     }
+    let path = format!("{API_KEYS}/{}", key.id);
+    let revoked = host
+        .delete(&path)
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(revoked.json(), json!({"status": "revoked"}));
+    for call in &calls {
+        call.send().await.expect_problem(401, "unauthenticated");
+    }
+    refuse(
+        host,
+        host.delete(&path).bearer(&user.token),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    assert_eq!(
+        list(host, &user.token).await.len(),
+        0,
+        "a revoked key is not listed"
+    );
 
-    async fn refuses(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let eve = host.signup_and_login("eve").await;
-        let key = host.issue_api_key(&user, &["credits:read"]).await;
-        let (one, rotation) = (format!("{API_KEYS}/{}", key.id), format!("{API_KEYS}/{}/rotate", key.id));
-        check_methods(host, API_KEYS, "GET, POST").await;
-        check_methods(host, &one, "DELETE").await;
-        check_methods(host, &rotation, "POST").await;
-        let valid = json!({"name": "test", "scopes": ["credits:read"]});
-        check_authentication(host, &user, || host.get(API_KEYS)).await;
-        check_authentication(host, &user, || host.post(API_KEYS).json(&valid)).await;
-        check_authentication(host, &user, || host.delete(&one)).await;
-        check_authentication(host, &user, || host.post(&rotation).json(&json!({}))).await;
-        check_disabled_user(host, || host.post(API_KEYS).json(&valid)).await;
-        check_json_body(host, || host.post(API_KEYS).bearer(&user.token), &valid).await;
-        let many = vec!["credits:read"; 33];
-        let table = [
-            (json!({}), vec!["name", "scopes"]),
-            (json!({"name": "", "scopes": ["credits:read"]}), vec!["name"]),
-            (json!({"name": "n".repeat(101), "scopes": ["credits:read"]}), vec!["name"]),
-            (json!({"name": 1, "scopes": ["credits:read"]}), vec!["name"]),
-            (json!({"name": "n", "scopes": []}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": many}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": "credits:read"}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": [1]}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": ["credits:grant"]}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": ["credits:read", "credits:reed"]}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": ["*"]}), vec!["scopes"]),
-            (json!({"name": "n", "scopes": ["credits:read"], "ttl_secs": 0}), vec!["ttl_secs"]),
-            (json!({"name": "n", "scopes": ["credits:read"], "ttl_secs": 63_072_001}), vec!["ttl_secs"]),
-            (json!({"name": "n", "scopes": ["credits:read"], "ttl_secs": "60"}), vec!["ttl_secs"]),
-        ];
-        for (body, fields) in table {
-            refuse(host, host.api_key_call(&user, &body), 422, "invalid_fields", &fields).await;
-        }
-        for overlap in [json!(0), json!(-1), json!(604_801), json!("60"), json!(1.5)] {
-            let call = host.post(&rotation).bearer(&user.token).json(&json!({"overlap_secs": overlap}));
-            refuse(host, call, 422, "invalid_fields", &["overlap_secs"]).await;
-        }
-        // Another's key is no more there than one that never was.
-        refuse(host, host.delete(&one).bearer(&eve.token), 404, "not_found", &[]).await;
-        refuse(host, host.post(&rotation).bearer(&eve.token).json(&json!({})), 404, "not_found", &[]).await;
-        for id in ["key_1", "key_0193e7a1b2c37d4e8f90a1b2c3d4e5f6", "usr_0193e7a1b2c37d4e8f90a1b2c3d4e5f6", "%00"] {
-            refuse(host, host.delete(format!("{API_KEYS}/{id}")).bearer(&user.token), 404, "not_found", &[]).await;
-        }
-        host.get(ME).bearer(&key.key).send().await.expect(200);
-        let rows = host.query("SELECT count(*) FROM api_keys").await;
-        assert_eq!(rows[0].get::<_, i64>(0), 1, "a refused request must make no key");
-        take_permissions(host, &user).await;
-        refuse(host, host.get(API_KEYS).bearer(&user.token), 403, "forbidden", &[]).await;
-        refuse(host, host.api_key_call(&user, &valid), 403, "forbidden", &[]).await;
+    // A revocation ends the secret before the last rotation too.
+    let key = host.issue_api_key(&user, &["credits:read"]).await;
+    let path = format!("{API_KEYS}/{}", key.id);
+    host.post(format!("{path}/rotate"))
+        .bearer(&user.token)
+        .json(&json!({}))
+        .send()
+        .await
+        .expect(200);
+    host.warm(&host.get(ME).bearer(&key.key)).await;
+    host.delete(&path)
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    host.get(ME)
+        .bearer(&key.key)
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+
+    let expired = host.issue_api_key(&user, &["credits:read"]).await;
+    host.execute("UPDATE api_keys SET expires_at = now() - interval '1 second'")
+        .await;
+    for path in [ME, BALANCE, TRANSACTIONS] {
+        host.get(path)
+            .bearer(&expired.key)
+            .send()
+            .await
+            .expect_problem(401, "unauthenticated");
     }
+}
+
+/// A key that manages keys gets no more out of them than it has itself.
+async fn a_key_makes_no_key_stronger_than_itself(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let strong = host.issue_api_key(&user, &["credits:consume"]).await;
+    let manager = host
+        .issue_api_key(&user, &["api_keys:manage", "credits:read"])
+        .await;
+    let create = |scopes: &[&str]| {
+        host.post(API_KEYS)
+            .bearer(&manager.key)
+            .json(&json!({"name": "made", "scopes": scopes}))
+    };
+    create(&["credits:read"]).send().await.expect(201);
+    refuse(
+        host,
+        create(&["credits:consume"]),
+        422,
+        "invalid_fields",
+        &["scopes"],
+    )
+    .await;
+    let rotate = |id: &dyn std::fmt::Display| {
+        host.post(format!("{API_KEYS}/{id}/rotate"))
+            .bearer(&manager.key)
+            .json(&json!({}))
+    };
+    refuse(host, rotate(&strong.id), 422, "invalid_fields", &["scopes"]).await;
+    host.get(ME).bearer(&strong.key).send().await.expect(200);
+    rotate(&manager.id).send().await.expect(200);
+}
+
+async fn refuses(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let eve = host.signup_and_login("eve").await;
+    let key = host.issue_api_key(&user, &["credits:read"]).await;
+    let (one, rotation) = (
+        format!("{API_KEYS}/{}", key.id),
+        format!("{API_KEYS}/{}/rotate", key.id),
+    );
+    check_methods(host, API_KEYS, "GET, POST").await;
+    check_methods(host, &one, "DELETE").await;
+    check_methods(host, &rotation, "POST").await;
+    let valid = json!({"name": "test", "scopes": ["credits:read"]});
+    check_authentication(host, &user, || host.get(API_KEYS)).await;
+    check_authentication(host, &user, || host.post(API_KEYS).json(&valid)).await;
+    check_authentication(host, &user, || host.delete(&one)).await;
+    check_authentication(host, &user, || host.post(&rotation).json(&json!({}))).await;
+    check_disabled_user(host, || host.post(API_KEYS).json(&valid)).await;
+    check_json_body(host, || host.post(API_KEYS).bearer(&user.token), &valid).await;
+    let many = vec!["credits:read"; 33];
+    let table = [
+        (json!({}), vec!["name", "scopes"]),
+        (
+            json!({"name": "", "scopes": ["credits:read"]}),
+            vec!["name"],
+        ),
+        (
+            json!({"name": "n".repeat(101), "scopes": ["credits:read"]}),
+            vec!["name"],
+        ),
+        (json!({"name": 1, "scopes": ["credits:read"]}), vec!["name"]),
+        (json!({"name": "n", "scopes": []}), vec!["scopes"]),
+        (json!({"name": "n", "scopes": many}), vec!["scopes"]),
+        (
+            json!({"name": "n", "scopes": "credits:read"}),
+            vec!["scopes"],
+        ),
+        (json!({"name": "n", "scopes": [1]}), vec!["scopes"]),
+        (
+            json!({"name": "n", "scopes": ["credits:grant"]}),
+            vec!["scopes"],
+        ),
+        (
+            json!({"name": "n", "scopes": ["credits:read", "credits:reed"]}),
+            vec!["scopes"],
+        ),
+        (json!({"name": "n", "scopes": ["*"]}), vec!["scopes"]),
+        (
+            json!({"name": "n", "scopes": ["credits:read"], "ttl_secs": 0}),
+            vec!["ttl_secs"],
+        ),
+        (
+            json!({"name": "n", "scopes": ["credits:read"], "ttl_secs": 63_072_001}),
+            vec!["ttl_secs"],
+        ),
+        (
+            json!({"name": "n", "scopes": ["credits:read"], "ttl_secs": "60"}),
+            vec!["ttl_secs"],
+        ),
+    ];
+    for (body, fields) in table {
+        refuse(
+            host,
+            host.api_key_call(&user, &body),
+            422,
+            "invalid_fields",
+            &fields,
+        )
+        .await;
+    }
+    for overlap in [json!(0), json!(-1), json!(604_801), json!("60"), json!(1.5)] {
+        let call = host
+            .post(&rotation)
+            .bearer(&user.token)
+            .json(&json!({"overlap_secs": overlap}));
+        refuse(host, call, 422, "invalid_fields", &["overlap_secs"]).await;
+    }
+    // Another's key is no more there than one that never was.
+    refuse(
+        host,
+        host.delete(&one).bearer(&eve.token),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    refuse(
+        host,
+        host.post(&rotation).bearer(&eve.token).json(&json!({})),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    for id in [
+        "key_1",
+        "key_0193e7a1b2c37d4e8f90a1b2c3d4e5f6",
+        "usr_0193e7a1b2c37d4e8f90a1b2c3d4e5f6",
+        "%00",
+    ] {
+        refuse(
+            host,
+            host.delete(format!("{API_KEYS}/{id}")).bearer(&user.token),
+            404,
+            "not_found",
+            &[],
+        )
+        .await;
+    }
+    host.get(ME).bearer(&key.key).send().await.expect(200);
+    let rows = host.query("SELECT count(*) FROM api_keys").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        1,
+        "a refused request must make no key"
+    );
+    take_permissions(host, &user).await;
+    refuse(
+        host,
+        host.get(API_KEYS).bearer(&user.token),
+        403,
+        "forbidden",
+        &[],
+    )
+    .await;
+    refuse(
+        host,
+        host.api_key_call(&user, &valid),
+        403,
+        "forbidden",
+        &[],
+    )
+    .await;
 }

@@ -16,54 +16,88 @@ const OWNER: [&str; 8] = [
     "tokens:introspect",
 ];
 
-api_tests! {
-    async fn tells_who_the_token_stands_for(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let response = host.get(ME).bearer(&user.token).send().await.expect(200);
-        let body = response.json();
-        assert_eq!(body["user_id"], json!(user.id), "{response}");
-        assert_eq!(body["email"], json!(user.email), "{response}");
-        assert_eq!(body["organization_name"], json!(user.email), "{response}");
-        assert_eq!(body["permissions"], json!(OWNER), "{response}");
-        let admin = host.platform_admin().await;
-        let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
-        let mut all = OWNER.to_vec();
-        all.push("credits:grant");
-        all.sort_unstable();
-        assert_eq!(response.json()["permissions"], json!(all), "{response}");
-    }
+api_tests![
+    tells_who_the_token_stands_for,
+    tells_who_an_api_key_stands_for,
+    is_cached_until_logout,
+    refuses
+];
 
-    async fn tells_who_an_api_key_stands_for(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let key = host.issue_api_key(&user, &["credits:read"]).await;
-        let call = host.get(ME).bearer(&key.key);
-        let response = call.send().await.expect(200);
-        let body = response.json();
-        assert_eq!(body["user_id"], json!(user.id), "{response}");
-        assert_eq!(body["session_id"], json!(null), "a key opened no session\n{response}");
-        assert_eq!(body["permissions"], json!(["credits:read"]), "only its scopes\n{response}");
-        assert_eq!(host.warm(&call).await.json(), body, "the cache must not change the answer");
-    }
+async fn tells_who_the_token_stands_for(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let response = host.get(ME).bearer(&user.token).send().await.expect(200);
+    let body = response.json();
+    assert_eq!(body["user_id"], json!(user.id), "{response}");
+    assert_eq!(body["email"], json!(user.email), "{response}");
+    assert_eq!(body["organization_name"], json!(user.email), "{response}");
+    assert_eq!(body["permissions"], json!(OWNER), "{response}");
+    let admin = host.platform_admin().await;
+    let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
+    let mut all = OWNER.to_vec();
+    all.push("credits:grant");
+    all.sort_unstable();
+    assert_eq!(response.json()["permissions"], json!(all), "{response}");
+}
 
-    async fn is_cached_until_logout(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let call = host.get(ME).header("authorization", format!("bearer  {}", user.token));
-        let first = call.send().await.expect(200);
-        assert_eq!(first.cache(), "miss", "{first}");
-        let cached = host.warm(&call).await;
-        assert_eq!(cached.db_queries(), 0, "a hit needs no statement\n{cached}");
-        assert_eq!(cached.json(), first.json(), "the cache must not change the answer");
-        // Spending does not evict the sign-in.
-        host.consume_call(&user, "1").send().await.expect_problem(402, "insufficient_credits");
-        assert_eq!(call.send().await.expect(200).cache(), "hit", "a spend must not evict a sign-in");
-        host.post("/api/v1/auth/logout").bearer(&user.token).send().await.expect(200);
-        call.send().await.expect_problem(401, "unauthenticated");
-    }
+async fn tells_who_an_api_key_stands_for(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let key = host.issue_api_key(&user, &["credits:read"]).await;
+    let call = host.get(ME).bearer(&key.key);
+    let response = call.send().await.expect(200);
+    let body = response.json();
+    assert_eq!(body["user_id"], json!(user.id), "{response}");
+    assert_eq!(
+        body["session_id"],
+        json!(null),
+        "a key opened no session\n{response}"
+    );
+    assert_eq!(
+        body["permissions"],
+        json!(["credits:read"]),
+        "only its scopes\n{response}"
+    );
+    assert_eq!(
+        host.warm(&call).await.json(),
+        body,
+        "the cache must not change the answer"
+    );
+}
 
-    async fn refuses(host: &TestHost) {
-        check_methods(host, ME, "GET").await;
-        let user = host.signup_and_login("ada").await;
-        check_authentication(host, &user, || host.get(ME)).await;
-        check_disabled_user(host, || host.get(ME)).await;
-    }
+async fn is_cached_until_logout(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let call = host
+        .get(ME)
+        .header("authorization", format!("bearer  {}", user.token));
+    let first = call.send().await.expect(200);
+    assert_eq!(first.cache(), "miss", "{first}");
+    let cached = host.warm(&call).await;
+    assert_eq!(cached.db_queries(), 0, "a hit needs no statement\n{cached}");
+    assert_eq!(
+        cached.json(),
+        first.json(),
+        "the cache must not change the answer"
+    );
+    // Spending does not evict the sign-in.
+    host.consume_call(&user, "1")
+        .send()
+        .await
+        .expect_problem(402, "insufficient_credits");
+    assert_eq!(
+        call.send().await.expect(200).cache(),
+        "hit",
+        "a spend must not evict a sign-in"
+    );
+    host.post("/api/v1/auth/logout")
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    call.send().await.expect_problem(401, "unauthenticated");
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, ME, "GET").await;
+    let user = host.signup_and_login("ada").await;
+    check_authentication(host, &user, || host.get(ME)).await;
+    check_disabled_user(host, || host.get(ME)).await;
 }

@@ -8,63 +8,138 @@ use crate::refusals::{
 
 const NEW_PASSWORD: &str = "a quite different phrase";
 
-api_tests! {
-    async fn changes_it_and_ends_every_other_session(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let eve = host.signup_and_login("eve").await;
-        let other = host.issue_session(&user).await;
-        for token in [&user.token, &other.token, &eve.token] {
-            host.warm(&host.get(ME).bearer(token)).await;
-        }
-        let response = host.password_call(&user.token, PASSWORD, NEW_PASSWORD).send().await.expect(200);
-        assert_eq!(response.json(), json!({"status": "changed"}));
-        host.get(ME).bearer(&other.token).send().await.expect_problem(401, "unauthenticated");
-        host.refresh_call(&other.refresh_token).send().await.expect_problem(401, "invalid_refresh_token");
-        for token in [&user.token, &eve.token] {
-            host.get(ME).bearer(token).send().await.expect(200);
-        }
-        host.login_call(&user.email, PASSWORD).send().await.expect_problem(401, "invalid_credentials");
-        host.login_call(&user.email, NEW_PASSWORD).send().await.expect(200);
-        host.login_call(&eve.email, PASSWORD).send().await.expect(200);
-    }
+api_tests![
+    changes_it_and_ends_every_other_session,
+    refuses_a_wrong_current_password,
+    refuses
+];
 
-    async fn refuses_a_wrong_current_password(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let other = host.issue_session(&user).await;
-        for current in ["wrong password", "x", &PASSWORD.to_uppercase(), NEW_PASSWORD] {
-            let call = host.password_call(&user.token, current, NEW_PASSWORD);
-            refuse(host, call, 422, "invalid_fields", &["current_password"]).await;
-        }
-        // A program has no business with a password, right or wrong.
-        let key = host.issue_api_key(&user, &["credits:read", "api_keys:manage"]).await;
-        for current in [PASSWORD, "wrong password"] {
-            refuse(host, host.password_call(&key.key, current, NEW_PASSWORD), 401, "unauthenticated", &[]).await;
-        }
-        host.get(ME).bearer(&other.token).send().await.expect(200);
-        host.login_call(&user.email, PASSWORD).send().await.expect(200);
+async fn changes_it_and_ends_every_other_session(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let eve = host.signup_and_login("eve").await;
+    let other = host.issue_session(&user).await;
+    for token in [&user.token, &other.token, &eve.token] {
+        host.warm(&host.get(ME).bearer(token)).await;
     }
+    let response = host
+        .password_call(&user.token, PASSWORD, NEW_PASSWORD)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(response.json(), json!({"status": "changed"}));
+    host.get(ME)
+        .bearer(&other.token)
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+    host.refresh_call(&other.refresh_token)
+        .send()
+        .await
+        .expect_problem(401, "invalid_refresh_token");
+    for token in [&user.token, &eve.token] {
+        host.get(ME).bearer(token).send().await.expect(200);
+    }
+    host.login_call(&user.email, PASSWORD)
+        .send()
+        .await
+        .expect_problem(401, "invalid_credentials");
+    host.login_call(&user.email, NEW_PASSWORD)
+        .send()
+        .await
+        .expect(200);
+    host.login_call(&eve.email, PASSWORD)
+        .send()
+        .await
+        .expect(200);
+}
 
-    async fn refuses(host: &TestHost) {
-        check_methods(host, PASSWORD_CHANGE, "PUT").await;
-        let user = host.signup_and_login("ada").await;
-        let valid = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
-        check_authentication(host, &user, || host.put(PASSWORD_CHANGE).json(&valid)).await;
-        check_disabled_user(host, || host.put(PASSWORD_CHANGE).json(&valid)).await;
-        check_json_body(host, || host.put(PASSWORD_CHANGE).bearer(&user.token), &valid).await;
-        let local = user.email.split('@').next().unwrap_or_default();
-        let long = "p".repeat(129);
-        for new in ["", "seven77", &long, "password123", "PASSWORD123", "iloveyou", "a\u{0}bcdefgh", &user.email, local] {
-            refuse(host, host.password_call(&user.token, PASSWORD, new), 422, "invalid_fields", &["new_password"]).await;
-        }
-        for field in ["current_password", "new_password"] {
-            for value in [json!(1), json!(null), json!("p".repeat(513))] {
-                let mut body = valid.clone();
-                body[field] = value;
-                let call = host.put(PASSWORD_CHANGE).bearer(&user.token).json(&body);
-                refuse(host, call, 422, "invalid_fields", &[field]).await;
-            }
-        }
-        refuse(host, host.put(PASSWORD_CHANGE).bearer(&user.token).json(&json!({})), 422, "invalid_fields", &["current_password", "new_password"]).await;
-        host.login_call(&user.email, PASSWORD).send().await.expect(200);
+async fn refuses_a_wrong_current_password(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let other = host.issue_session(&user).await;
+    for current in [
+        "wrong password",
+        "x",
+        &PASSWORD.to_uppercase(),
+        NEW_PASSWORD,
+    ] {
+        let call = host.password_call(&user.token, current, NEW_PASSWORD);
+        refuse(host, call, 422, "invalid_fields", &["current_password"]).await;
     }
+    // A program has no business with a password, right or wrong.
+    let key = host
+        .issue_api_key(&user, &["credits:read", "api_keys:manage"])
+        .await;
+    for current in [PASSWORD, "wrong password"] {
+        refuse(
+            host,
+            host.password_call(&key.key, current, NEW_PASSWORD),
+            401,
+            "unauthenticated",
+            &[],
+        )
+        .await;
+    }
+    host.get(ME).bearer(&other.token).send().await.expect(200);
+    host.login_call(&user.email, PASSWORD)
+        .send()
+        .await
+        .expect(200);
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, PASSWORD_CHANGE, "PUT").await;
+    let user = host.signup_and_login("ada").await;
+    let valid = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
+    check_authentication(host, &user, || host.put(PASSWORD_CHANGE).json(&valid)).await;
+    check_disabled_user(host, || host.put(PASSWORD_CHANGE).json(&valid)).await;
+    check_json_body(
+        host,
+        || host.put(PASSWORD_CHANGE).bearer(&user.token),
+        &valid,
+    )
+    .await;
+    let local = user.email.split('@').next().unwrap_or_default();
+    let long = "p".repeat(129);
+    for new in [
+        "",
+        "seven77",
+        &long,
+        "password123",
+        "PASSWORD123",
+        "iloveyou",
+        "a\u{0}bcdefgh",
+        &user.email,
+        local,
+    ] {
+        refuse(
+            host,
+            host.password_call(&user.token, PASSWORD, new),
+            422,
+            "invalid_fields",
+            &["new_password"],
+        )
+        .await;
+    }
+    for field in ["current_password", "new_password"] {
+        for value in [json!(1), json!(null), json!("p".repeat(513))] {
+            let mut body = valid.clone();
+            body[field] = value;
+            let call = host.put(PASSWORD_CHANGE).bearer(&user.token).json(&body);
+            refuse(host, call, 422, "invalid_fields", &[field]).await;
+        }
+    }
+    refuse(
+        host,
+        host.put(PASSWORD_CHANGE)
+            .bearer(&user.token)
+            .json(&json!({})),
+        422,
+        "invalid_fields",
+        &["current_password", "new_password"],
+    )
+    .await;
+    host.login_call(&user.email, PASSWORD)
+        .send()
+        .await
+        .expect(200);
 }

@@ -14,82 +14,164 @@ async fn expect_me(host: &TestHost, token: &str, status: u16) {
     host.get(ME).bearer(token).send().await.expect(status);
 }
 
-api_tests! {
-    async fn lists_ones_own_newest_first(host: &TestHost) {
-        let ada = host.signup_and_login("ada").await;
-        let eve = host.signup_and_login("eve").await;
-        let second = host.issue_session(&ada).await;
-        let sessions = list(host, &ada.token).await;
-        assert_eq!(sessions.len(), 2, "{sessions:?}");
-        assert_eq!(sessions[0]["id"], json!(second.id), "newest first");
-        let current: Vec<_> = sessions.iter().map(|session| session["is_current"].clone()).collect();
-        assert_eq!(current, [json!(false), json!(true)], "the caller's own is marked");
-        assert_eq!(sessions[0]["user_agent"], "test");
-        assert_eq!(sessions[1]["address"], "127.0.0.1", "as the host saw it");
-        let seen_by_second = list(host, &second.token).await;
-        assert_eq!(seen_by_second[0]["is_current"], true);
-        assert_eq!(list(host, &eve.token).await.len(), 1, "nobody sees another's sessions");
-        host.delete(format!("{SESSIONS}/{}", second.id)).bearer(&ada.token).send().await.expect(200);
-        assert_eq!(list(host, &ada.token).await.len(), 1, "an ended session is not listed");
-    }
+api_tests![
+    lists_ones_own_newest_first,
+    ends_one,
+    ends_all_others,
+    refuses
+];
 
-    async fn ends_one(host: &TestHost) {
-        let ada = host.signup_and_login("ada").await;
-        let eve = host.signup_and_login("eve").await;
-        let (second, third) = (host.issue_session(&ada).await, host.issue_session(&ada).await);
-        for token in [&second.token, &third.token, &eve.token] {
-            host.warm(&host.get(ME).bearer(token)).await;
-        }
-        let path = format!("{SESSIONS}/{}", second.id);
-        refuse(host, host.delete(&path).bearer(&eve.token), 404, "not_found", &[]).await;
-        expect_me(host, &second.token, 200).await;
-        let response = host.delete(&path).bearer(&ada.token).send().await.expect(200);
-        assert_eq!(response.json(), json!({"revoked": 1}));
-        expect_me(host, &second.token, 401).await;
-        host.refresh_call(&second.refresh_token).send().await.expect_problem(401, "invalid_refresh_token");
-        for token in [&ada.token, &third.token, &eve.token] {
-            expect_me(host, token, 200).await;
-        }
-        refuse(host, host.delete(&path).bearer(&ada.token), 404, "not_found", &[]).await;
-        // One's own can be ended too, as by a logout.
-        let path = format!("{SESSIONS}/{}", third.id);
-        host.delete(&path).bearer(&third.token).send().await.expect(200);
-        expect_me(host, &third.token, 401).await;
-    }
+async fn lists_ones_own_newest_first(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let eve = host.signup_and_login("eve").await;
+    let second = host.issue_session(&ada).await;
+    let sessions = list(host, &ada.token).await;
+    assert_eq!(sessions.len(), 2, "{sessions:?}");
+    assert_eq!(sessions[0]["id"], json!(second.id), "newest first");
+    let current: Vec<_> = sessions
+        .iter()
+        .map(|session| session["is_current"].clone())
+        .collect();
+    assert_eq!(
+        current,
+        [json!(false), json!(true)],
+        "the caller's own is marked"
+    );
+    assert_eq!(sessions[0]["user_agent"], "test");
+    assert_eq!(sessions[1]["address"], "127.0.0.1", "as the host saw it");
+    let seen_by_second = list(host, &second.token).await;
+    assert_eq!(seen_by_second[0]["is_current"], true);
+    assert_eq!(
+        list(host, &eve.token).await.len(),
+        1,
+        "nobody sees another's sessions"
+    );
+    host.delete(format!("{SESSIONS}/{}", second.id))
+        .bearer(&ada.token)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        list(host, &ada.token).await.len(),
+        1,
+        "an ended session is not listed"
+    );
+}
 
-    async fn ends_all_others(host: &TestHost) {
-        let ada = host.signup_and_login("ada").await;
-        let eve = host.signup_and_login("eve").await;
-        let others = [host.issue_session(&ada).await, host.issue_session(&ada).await];
-        for session in &others {
-            host.warm(&host.get(ME).bearer(&session.token)).await;
-        }
-        for revoked in [2, 0] {
-            let response = host.delete(SESSIONS).bearer(&ada.token).send().await.expect(200);
-            assert_eq!(response.json(), json!({"revoked": revoked}));
-        }
-        for session in &others {
-            expect_me(host, &session.token, 401).await;
-            host.refresh_call(&session.refresh_token).send().await.expect_problem(401, "invalid_refresh_token");
-        }
-        expect_me(host, &ada.token, 200).await;
-        expect_me(host, &eve.token, 200).await;
+async fn ends_one(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let eve = host.signup_and_login("eve").await;
+    let (second, third) = (
+        host.issue_session(&ada).await,
+        host.issue_session(&ada).await,
+    );
+    for token in [&second.token, &third.token, &eve.token] {
+        host.warm(&host.get(ME).bearer(token)).await;
     }
+    let path = format!("{SESSIONS}/{}", second.id);
+    refuse(
+        host,
+        host.delete(&path).bearer(&eve.token),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    expect_me(host, &second.token, 200).await;
+    let response = host
+        .delete(&path)
+        .bearer(&ada.token)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(response.json(), json!({"revoked": 1}));
+    expect_me(host, &second.token, 401).await;
+    host.refresh_call(&second.refresh_token)
+        .send()
+        .await
+        .expect_problem(401, "invalid_refresh_token");
+    for token in [&ada.token, &third.token, &eve.token] {
+        expect_me(host, token, 200).await;
+    }
+    refuse(
+        host,
+        host.delete(&path).bearer(&ada.token),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    // One's own can be ended too, as by a logout.
+    let path = format!("{SESSIONS}/{}", third.id);
+    host.delete(&path)
+        .bearer(&third.token)
+        .send()
+        .await
+        .expect(200);
+    expect_me(host, &third.token, 401).await;
+}
 
-    async fn refuses(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let one = format!("{SESSIONS}/{}", host.issue_session(&user).await.id);
-        check_methods(host, SESSIONS, "GET, DELETE").await;
-        check_methods(host, &one, "DELETE").await;
-        check_authentication(host, &user, || host.get(SESSIONS)).await;
-        check_authentication(host, &user, || host.delete(SESSIONS)).await;
-        // The deletions above were refused, and so ended nothing.
-        check_authentication(host, &user, || host.delete(&one)).await;
-        check_disabled_user(host, || host.get(SESSIONS)).await;
-        let ids = ["ses_1", "usr_0193e7a1b2c37d4e8f90a1b2c3d4e5f6", "ses_0193e7a1b2c37d4e8f90a1b2c3d4e5f6", "%00", "SES_", "1"];
-        for id in ids {
-            refuse(host, host.delete(format!("{SESSIONS}/{id}")).bearer(&user.token), 404, "not_found", &[]).await;
-        }
-        host.delete(&one).bearer(&user.token).send().await.expect(200);
+async fn ends_all_others(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let eve = host.signup_and_login("eve").await;
+    let others = [
+        host.issue_session(&ada).await,
+        host.issue_session(&ada).await,
+    ];
+    for session in &others {
+        host.warm(&host.get(ME).bearer(&session.token)).await;
     }
+    for revoked in [2, 0] {
+        let response = host
+            .delete(SESSIONS)
+            .bearer(&ada.token)
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(response.json(), json!({"revoked": revoked}));
+    }
+    for session in &others {
+        expect_me(host, &session.token, 401).await;
+        host.refresh_call(&session.refresh_token)
+            .send()
+            .await
+            .expect_problem(401, "invalid_refresh_token");
+    }
+    expect_me(host, &ada.token, 200).await;
+    expect_me(host, &eve.token, 200).await;
+}
+
+async fn refuses(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let one = format!("{SESSIONS}/{}", host.issue_session(&user).await.id);
+    check_methods(host, SESSIONS, "GET, DELETE").await;
+    check_methods(host, &one, "DELETE").await;
+    check_authentication(host, &user, || host.get(SESSIONS)).await;
+    check_authentication(host, &user, || host.delete(SESSIONS)).await;
+    // The deletions above were refused, and so ended nothing.
+    check_authentication(host, &user, || host.delete(&one)).await;
+    check_disabled_user(host, || host.get(SESSIONS)).await;
+    let ids = [
+        "ses_1",
+        "usr_0193e7a1b2c37d4e8f90a1b2c3d4e5f6",
+        "ses_0193e7a1b2c37d4e8f90a1b2c3d4e5f6",
+        "%00",
+        "SES_",
+        "1",
+    ];
+    for id in ids {
+        refuse(
+            host,
+            host.delete(format!("{SESSIONS}/{id}")).bearer(&user.token),
+            404,
+            "not_found",
+            &[],
+        )
+        .await;
+    }
+    host.delete(&one)
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
 }

@@ -1,66 +1,167 @@
 use serde_json::json;
-use turnpike_tests::api_tests;
 use turnpike_tests::personas::{PASSWORD, SIGNUP};
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{check_json_body, check_methods, refuse};
 
-api_tests! {
-    async fn registers_a_user_who_can_sign_in(host: &TestHost) {
-        let response = host.signup_call("  Ada.Lovelace@Example.COM ", PASSWORD).send().await.expect(202);
-        assert_eq!(response.json(), json!({"status": "accepted", "email": "ada.lovelace@example.com"}));
-        for email in ["ada.lovelace@example.com", "ADA.LOVELACE@example.com"] {
-            host.login_call(email, PASSWORD).send().await.expect(200);
-        }
-        let wide = "pässwörd-ünïcode-🔑".to_owned();
-        for (email, password) in [("eight@example.com", "8chars!!".to_owned()), ("most@example.com", "p".repeat(128)), ("wide@example.com", wide)] {
-            host.signup_call(email, &password).send().await.expect(202);
-            host.login_call(email, &password).send().await.expect(200);
-        }
-    }
+api_tests![
+    registers_a_user_who_can_sign_in,
+    answers_alike_for_a_taken_email,
+    refuses,
+];
 
-    /// Nobody learns from sign-up who has an account, and nobody takes one over.
-    async fn answers_alike_for_a_taken_email(host: &TestHost) {
-        let email = host.signup("ada").await;
-        let user = host.login(&email).await;
-        let free = host.signup_call("free@example.com", "another password").send().await.expect(202);
-        let taken = host.signup_call(&email, "another password").send().await.expect(202);
-        assert_eq!(taken.json()["status"], free.json()["status"], "the answers must not differ");
-        assert_eq!(taken.db_queries(), free.db_queries(), "the work must not differ");
-        host.login_call(&email, "another password").send().await.expect_problem(401, "invalid_credentials");
-        assert_eq!(host.login(&email).await.id, user.id, "the first password must still sign in");
-        let rows = host.query("SELECT count(*) FROM users").await;
-        assert_eq!(rows[0].get::<_, i64>(0), 2, "a taken email must not create a second user");
+async fn registers_a_user_who_can_sign_in(host: &TestHost) {
+    let response = host
+        .signup_call("  Ada.Lovelace@Example.COM ", PASSWORD)
+        .send()
+        .await
+        .expect(202);
+    assert_eq!(
+        response.json(),
+        json!({"status": "accepted", "email": "ada.lovelace@example.com"})
+    );
+    for email in ["ada.lovelace@example.com", "ADA.LOVELACE@example.com"] {
+        host.login_call(email, PASSWORD).send().await.expect(200);
     }
+    let wide = "pässwörd-ünïcode-🔑".to_owned();
+    // One password, typed on two keyboards: composed and not (Unicode, NFKC).
+    host.signup_call("two-keyboards@example.com", "cafe\u{301} au lait")
+        .send()
+        .await
+        .expect(202);
+    host.login_call("two-keyboards@example.com", "caf\u{e9} au lait")
+        .send()
+        .await
+        .expect(200);
+    for (email, password) in [
+        ("eight@example.com", "8chars!!".to_owned()),
+        ("most@example.com", "p".repeat(128)),
+        ("wide@example.com", wide),
+    ] {
+        host.signup_call(email, &password).send().await.expect(202);
+        host.login_call(email, &password).send().await.expect(200);
+    }
+}
 
-    async fn refuses(host: &TestHost) {
-        check_methods(host, SIGNUP, "POST").await;
-        let valid = json!({"email": "valid@example.com", "password": PASSWORD});
-        check_json_body(host, || host.post(SIGNUP), &valid).await;
-        let long_local = format!("{}@example.com", "a".repeat(65));
-        let long = format!("a@{}.example", "b".repeat(250));
-        let table = [
-            (json!({}), vec!["email", "password"]),
-            (json!({"email": "ada", "password": "short"}), vec!["email", "password"]),
-            (json!({"email": "ada@example", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "@example.com", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "a b@example.com", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "a@b@example.com", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "a\u{0}@example.com", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "a@example.com\r\nbcc: b@example.com", "password": PASSWORD}), vec!["email"]),
-            (json!({"email": long_local, "password": PASSWORD}), vec!["email"]),
-            (json!({"email": long, "password": PASSWORD}), vec!["email"]),
-            (json!({"email": 1, "password": PASSWORD}), vec!["email"]),
-            (json!({"email": null, "password": PASSWORD}), vec!["email"]),
-            (json!({"email": "a@example.com", "password": "seven77"}), vec!["password"]),
-            (json!({"email": "a@example.com", "password": "p".repeat(129)}), vec!["password"]),
-            (json!({"email": "a@example.com", "password": "with\u{0}nul-inside"}), vec!["password"]),
-            (json!({"email": "a@example.com", "password": 12_345_678}), vec!["password"]),
-            (json!({"email": "a@example.com", "password": "A@Example.com"}), vec!["password"]),
-        ];
-        for (body, fields) in table {
-            refuse(host, host.post(SIGNUP).json(&body), 422, "invalid_fields", &fields).await;
-        }
-        let rows = host.query("SELECT count(*) FROM users").await;
-        assert_eq!(rows[0].get::<_, i64>(0), 0, "a refused sign-up must register nobody");
+/// Nobody learns from sign-up who has an account, and nobody takes one over.
+async fn answers_alike_for_a_taken_email(host: &TestHost) {
+    let email = host.signup("ada").await;
+    let user = host.login(&email).await;
+    let free = host
+        .signup_call("free@example.com", "another password")
+        .send()
+        .await
+        .expect(202);
+    let taken = host
+        .signup_call(&email, "another password")
+        .send()
+        .await
+        .expect(202);
+    assert_eq!(
+        taken.json()["status"],
+        free.json()["status"],
+        "the answers must not differ"
+    );
+    assert_eq!(
+        taken.db_queries(),
+        free.db_queries(),
+        "the work must not differ"
+    );
+    host.login_call(&email, "another password")
+        .send()
+        .await
+        .expect_problem(401, "invalid_credentials");
+    assert_eq!(
+        host.login(&email).await.id,
+        user.id,
+        "the first password must still sign in"
+    );
+    let rows = host.query("SELECT count(*) FROM users").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        2,
+        "a taken email must not create a second user"
+    );
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, SIGNUP, "POST").await;
+    let valid = json!({"email": "valid@example.com", "password": PASSWORD});
+    check_json_body(host, || host.post(SIGNUP), &valid).await;
+    let long_local = format!("{}@example.com", "a".repeat(65));
+    let long = format!("a@{}.example", "b".repeat(250));
+    let table = [
+        (json!({}), vec!["email", "password"]),
+        (
+            json!({"email": "ada", "password": "short"}),
+            vec!["email", "password"],
+        ),
+        (
+            json!({"email": "ada@example", "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": "@example.com", "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": "a b@example.com", "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": "a@b@example.com", "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": "a\u{0}@example.com", "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": "a@example.com\r\nbcc: b@example.com", "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (
+            json!({"email": long_local, "password": PASSWORD}),
+            vec!["email"],
+        ),
+        (json!({"email": long, "password": PASSWORD}), vec!["email"]),
+        (json!({"email": 1, "password": PASSWORD}), vec!["email"]),
+        (json!({"email": null, "password": PASSWORD}), vec!["email"]),
+        (
+            json!({"email": "a@example.com", "password": "seven77"}),
+            vec!["password"],
+        ),
+        (
+            json!({"email": "a@example.com", "password": "p".repeat(129)}),
+            vec!["password"],
+        ),
+        (
+            json!({"email": "a@example.com", "password": "with\u{0}nul-inside"}),
+            vec!["password"],
+        ),
+        (
+            json!({"email": "a@example.com", "password": 12_345_678}),
+            vec!["password"],
+        ),
+        (
+            json!({"email": "a@example.com", "password": "A@Example.com"}),
+            vec!["password"],
+        ),
+    ];
+    for (body, fields) in table {
+        refuse(
+            host,
+            host.post(SIGNUP).json(&body),
+            422,
+            "invalid_fields",
+            &fields,
+        )
+        .await;
     }
+    let rows = host.query("SELECT count(*) FROM users").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        0,
+        "a refused sign-up must register nobody"
+    );
 }

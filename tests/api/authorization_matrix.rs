@@ -299,13 +299,22 @@ fn every_route_has_a_row() {
     );
 }
 
-api_tests! {
-    async fn everybody_may_do_what_the_matrix_says(host: &TestHost) {
-        for row in rows() {
-            // Some rows end every session of their callers, so each has callers of its own.
-            let (owner, admin) = host.user_with("5.00").await;
-            let foreigner = host.signup_and_login("foreigner").await;
-            check(host, &Cast { owner, admin, foreigner }, &row).await;
-        }
+api_tests![everybody_may_do_what_the_matrix_says];
+
+async fn everybody_may_do_what_the_matrix_says(host: &TestHost) {
+    for row in rows() {
+        // Some rows end every session of their callers, so each has callers of its own.
+        let (owner, admin) = host.user_with("5.00").await;
+        let foreigner = host.signup_and_login("foreigner").await;
+        check(
+            host,
+            &Cast {
+                owner,
+                admin,
+                foreigner,
+            },
+            &row,
+        )
+        .await;
     }
 }

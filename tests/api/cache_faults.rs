@@ -187,96 +187,119 @@ async fn spoil(host: &TestHost, mut replace: impl FnMut(&[(String, Vec<u8>)], us
     }
 }
 
-api_tests! {
-    async fn a_store_that_fails_is_done_without(host: &TestHost) {
-        use_without_cache(host, Fault::Error).await;
-    }
+api_tests![
+    a_store_that_fails_is_done_without,
+    a_store_that_hangs_is_done_without,
+    a_write_during_a_failure_is_not_forgotten,
+    a_write_during_a_hang_is_not_forgotten,
+    garbage_is_never_answered,
+    an_emptied_store_is_filled_again,
+];
 
-    async fn a_store_that_hangs_is_done_without(host: &TestHost) {
-        use_without_cache(host, Fault::Hang).await;
-    }
+async fn a_store_that_fails_is_done_without(host: &TestHost) {
+    use_without_cache(host, Fault::Error).await;
+}
 
-    async fn a_write_during_a_failure_is_not_forgotten(host: &TestHost) {
-        recover_from(host, Fault::Error).await;
-    }
+async fn a_store_that_hangs_is_done_without(host: &TestHost) {
+    use_without_cache(host, Fault::Hang).await;
+}
 
-    async fn a_write_during_a_hang_is_not_forgotten(host: &TestHost) {
-        recover_from(host, Fault::Hang).await;
-    }
+async fn a_write_during_a_failure_is_not_forgotten(host: &TestHost) {
+    recover_from(host, Fault::Error).await;
+}
 
-    async fn garbage_is_never_answered(host: &TestHost) {
-        let mut random = Random::seeded("garbage");
-        let (ada, admin) = host.user_with("10.00").await;
-        let eve = host.signup_and_login("eve").await;
-        host.grant(&admin, &eve, "3", "USD").await;
-        let users = [(ada, decimal("10.00")), (eve, decimal("3.00"))];
-        let refill = async || {
-            for (user, _) in &users {
-                host.warm(&host.balance_call(user)).await;
-                host.warm(&host.get(ME).bearer(&user.token)).await;
-            }
-        };
-        let unusable = ["miss", "bypass"];
-        let any = ["hit", "miss", "bypass"];
+async fn a_write_during_a_hang_is_not_forgotten(host: &TestHost) {
+    recover_from(host, Fault::Hang).await;
+}
 
-        for length in [0, 1, 29, 1_000] {
-            refill().await;
-            spoil(host, |_, _| random.bytes(length)).await;
-            read_all(host, &users, &unusable, "random bytes").await;
-            read_all(host, &users, &any, "random bytes").await;
+async fn garbage_is_never_answered(host: &TestHost) {
+    let mut random = Random::seeded("garbage");
+    let (ada, admin) = host.user_with("10.00").await;
+    let eve = host.signup_and_login("eve").await;
+    host.grant(&admin, &eve, "3", "USD").await;
+    let users = [(ada, decimal("10.00")), (eve, decimal("3.00"))];
+    let refill = async || {
+        for (user, _) in &users {
+            host.warm(&host.balance_call(user)).await;
+            host.warm(&host.get(ME).bearer(&user.token)).await;
         }
-        refill().await;
-        spoil(host, |entries, index| {
-            let value = &entries[index].1;
-            let keep = usize::try_from(random.below(value.len() as u64)).unwrap_or(0);
-            value[..keep].to_vec()
-        }).await;
-        read_all(host, &users, &unusable, "a cut entry").await;
+    };
+    let unusable = ["miss", "bypass"];
+    let any = ["hit", "miss", "bypass"];
 
+    for length in [0, 1, 29, 1_000] {
         refill().await;
-        spoil(host, |entries, index| {
-            let mut value = entries[index].1.clone();
-            let at = usize::try_from(random.below(value.len() as u64)).unwrap_or(0);
-            value[at] ^= 1 << random.below(8);
-            value
-        }).await;
-        read_all(host, &users, &unusable, "an entry with a changed bit").await;
-
-        // One donor for all, then every rotation: among these, each of two users gets exactly
-        // what the other had, generations included.
-        for shift in 0..8 {
-            refill().await;
-            spoil(host, |entries, index| match shift {
-                0 => entries[0].1.clone(),
-                _ => entries[(index + shift) % entries.len()].1.clone(),
-            }).await;
-            read_all(host, &users, &any, "another entry").await;
-        }
-        refill().await;
-        let partner = |key: &str| {
-            let ids = [users[0].0.id.to_string(), users[1].0.id.to_string()];
-            let digests = [&users[0].0, &users[1].0].map(|user| shared::token::digest(&user.token).to_base64());
-            let pairs = [(&ids[0], &ids[1]), (&ids[1], &ids[0]), (&digests[0], &digests[1]), (&digests[1], &digests[0])];
-            let pair = pairs.into_iter().find(|(own, _)| key.contains(own.as_str()));
-            pair.map(|(own, other)| key.replace(own.as_str(), other))
-        };
-        spoil(host, |entries, index| {
-            let (key, own) = &entries[index];
-            let other = partner(key).and_then(|wanted| entries.iter().find(|(key, _)| *key == wanted));
-            other.map_or(own, |(_, value)| value).clone()
-        }).await;
-        read_all(host, &users, &any, "the other user's entry").await;
+        spoil(host, |_, _| random.bytes(length)).await;
+        read_all(host, &users, &unusable, "random bytes").await;
+        read_all(host, &users, &any, "random bytes").await;
     }
+    refill().await;
+    spoil(host, |entries, index| {
+        let value = &entries[index].1;
+        let keep = usize::try_from(random.below(value.len() as u64)).unwrap_or(0);
+        value[..keep].to_vec()
+    })
+    .await;
+    read_all(host, &users, &unusable, "a cut entry").await;
 
-    async fn an_emptied_store_is_filled_again(host: &TestHost) {
-        let (user, _) = host.user_with("10.00").await;
-        for _ in 0..3 {
-            host.warm(&host.balance_call(&user)).await;
-            host.key_value().clear().await.expect("the store clears");
-            let balance = host.balance_call(&user).send().await.expect(200);
-            assert_ne!(balance.cache(), "hit", "without a generation nothing is known to be current\n{balance}");
-            host.consume(&user, "1").await;
-        }
-        assert_eq!(host.balance(&user).await, decimal("7.00"));
+    refill().await;
+    spoil(host, |entries, index| {
+        let mut value = entries[index].1.clone();
+        let at = usize::try_from(random.below(value.len() as u64)).unwrap_or(0);
+        value[at] ^= 1 << random.below(8);
+        value
+    })
+    .await;
+    read_all(host, &users, &unusable, "an entry with a changed bit").await;
+
+    // One donor for all, then every rotation: among these, each of two users gets exactly
+    // what the other had, generations included.
+    for shift in 0..8 {
+        refill().await;
+        spoil(host, |entries, index| match shift {
+            0 => entries[0].1.clone(),
+            _ => entries[(index + shift) % entries.len()].1.clone(),
+        })
+        .await;
+        read_all(host, &users, &any, "another entry").await;
     }
+    refill().await;
+    let partner = |key: &str| {
+        let ids = [users[0].0.id.to_string(), users[1].0.id.to_string()];
+        let digests =
+            [&users[0].0, &users[1].0].map(|user| shared::token::digest(&user.token).to_base64());
+        let pairs = [
+            (&ids[0], &ids[1]),
+            (&ids[1], &ids[0]),
+            (&digests[0], &digests[1]),
+            (&digests[1], &digests[0]),
+        ];
+        let pair = pairs
+            .into_iter()
+            .find(|(own, _)| key.contains(own.as_str()));
+        pair.map(|(own, other)| key.replace(own.as_str(), other))
+    };
+    spoil(host, |entries, index| {
+        let (key, own) = &entries[index];
+        let other = partner(key).and_then(|wanted| entries.iter().find(|(key, _)| *key == wanted));
+        other.map_or(own, |(_, value)| value).clone()
+    })
+    .await;
+    read_all(host, &users, &any, "the other user's entry").await;
+}
+
+async fn an_emptied_store_is_filled_again(host: &TestHost) {
+    let (user, _) = host.user_with("10.00").await;
+    for _ in 0..3 {
+        host.warm(&host.balance_call(&user)).await;
+        host.key_value().clear().await.expect("the store clears");
+        let balance = host.balance_call(&user).send().await.expect(200);
+        assert_ne!(
+            balance.cache(),
+            "hit",
+            "without a generation nothing is known to be current\n{balance}"
+        );
+        host.consume(&user, "1").await;
+    }
+    assert_eq!(host.balance(&user).await, decimal("7.00"));
 }

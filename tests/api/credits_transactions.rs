@@ -46,70 +46,121 @@ fn ids(transactions: &[Value]) -> Vec<String> {
     transactions.iter().map(|t| t["id"].to_string()).collect()
 }
 
-api_tests! {
-    async fn lists_the_ledger_newest_first(host: &TestHost) {
-        let (user, admin) = host.user_with("10.00").await;
-        host.consume(&user, "2.5").await;
-        host.grant(&admin, &user, "5", "JPY").await;
-        let (transactions, next_cursor) = page(host, &user, "").await;
-        let seen: Vec<_> = transactions.iter().map(|t| (t["kind"].clone(), t["amount"]["amount"].clone(), t["available_after"]["amount"].clone())).collect();
-        let expected = [("consume", "-2.50", "7.50"), ("grant", "10.00", "10.00")];
-        assert_eq!(seen, expected.map(|(a, b, c)| (json!(a), json!(b), json!(c))));
-        assert_eq!(next_cursor, None);
-        assert_eq!(page(host, &user, "?currency=JPY").await.0.len(), 1);
-        assert_eq!(page(host, &user, "?currency=EUR").await, (vec![], None));
-        let (first, next_cursor) = page(host, &user, "?limit=1").await;
-        assert_eq!((first.len(), next_cursor.is_some()), (1, true));
-    }
+api_tests![
+    lists_the_ledger_newest_first,
+    pages_show_every_row_once,
+    refuses,
+];
 
-    async fn pages_show_every_row_once(host: &TestHost) {
-        let (user, admin) = host.user_with("1000.00").await;
-        let spends: Vec<_> = (0..249).map(|_| host.consume_call(&user, "0.5")).collect();
-        stream::iter(spends)
-            .for_each_concurrent(8, async |call| { call.settle().await.expect(201); })
-            .await;
-        let all = all_pages(host, &user, 100, async || ()).await;
-        assert_eq!(all.len(), 250, "every row once");
-        let mut unique = ids(&all);
-        unique.sort();
-        unique.dedup();
-        assert_eq!(unique.len(), 250, "no row twice");
-        for pair in all.windows(2) {
-            let [newer, older] = pair else { continue };
-            let after = |t: &Value| decimal(t["available_after"]["amount"].as_str().unwrap_or_default());
-            assert_eq!(after(newer) + decimal("0.5"), after(older), "newest first: {newer} then {older}");
-            assert!(newer["created_at"].as_str() >= older["created_at"].as_str(), "{newer} is older than {older}");
-        }
-        // What arrives between two pages is newer than the first, and so on none that follows.
-        let again = all_pages(host, &user, 100, async || { host.grant(&admin, &user, "1", "USD").await; }).await;
-        assert_eq!(ids(&again), ids(&all), "rows that arrive between pages must not shift them");
-        for limit in [1, 50, 99] {
-            let (first, _) = page(host, &user, &format!("?limit={limit}")).await;
-            assert_eq!(first.len(), limit);
-        }
-        let (default, next_cursor) = page(host, &user, "").await;
-        assert_eq!((default.len(), next_cursor.is_some()), (50, true), "50 rows unless asked for others");
-    }
+async fn lists_the_ledger_newest_first(host: &TestHost) {
+    let (user, admin) = host.user_with("10.00").await;
+    host.consume(&user, "2.5").await;
+    host.grant(&admin, &user, "5", "JPY").await;
+    let (transactions, next_cursor) = page(host, &user, "").await;
+    let seen: Vec<_> = transactions
+        .iter()
+        .map(|t| {
+            (
+                t["kind"].clone(),
+                t["amount"]["amount"].clone(),
+                t["available_after"]["amount"].clone(),
+            )
+        })
+        .collect();
+    let expected = [("consume", "-2.50", "7.50"), ("grant", "10.00", "10.00")];
+    assert_eq!(
+        seen,
+        expected.map(|(a, b, c)| (json!(a), json!(b), json!(c)))
+    );
+    assert_eq!(next_cursor, None);
+    assert_eq!(page(host, &user, "?currency=JPY").await.0.len(), 1);
+    assert_eq!(page(host, &user, "?currency=EUR").await, (vec![], None));
+    let (first, next_cursor) = page(host, &user, "?limit=1").await;
+    assert_eq!((first.len(), next_cursor.is_some()), (1, true));
+}
 
-    async fn refuses(host: &TestHost) {
-        check_methods(host, TRANSACTIONS, "GET").await;
-        let (user, _) = host.user_with("5.00").await;
-        check_authentication(host, &user, || host.get(TRANSACTIONS)).await;
-        check_disabled_user(host, || host.get(TRANSACTIONS)).await;
-        let with_query = |query: &str| host.get(format!("{TRANSACTIONS}?{query}")).bearer(&user.token);
-        check_currency_parameter(host, with_query).await;
-        let table = [
-            ("limit=0", "limit"), ("limit=101", "limit"), ("limit=-1", "limit"), ("limit=", "limit"),
-            ("limit=%2B1", "limit"), ("limit=1.0", "limit"), ("limit=ten", "limit"), ("limit=4294967297", "limit"),
-            ("limit=1&limit=1", "limit"), ("limit=%00", "limit"),
-            ("cursor=", "cursor"), ("cursor=AQ", "cursor"), ("cursor=%00", "cursor"), ("cursor=not+base64!", "cursor"),
-            ("cursor=AgAAAAAAAAAH", "cursor"), ("cursor=AQAAAAAAAAAH%3D", "cursor"),
-            ("cursor=AQAAAAAAAAAH&cursor=AQAAAAAAAAAH", "cursor"),
-        ];
-        for (query, field) in table {
-            refuse(host, with_query(query), 400, "invalid_parameter", &[field]).await;
-        }
-        take_permissions(host, &user).await;
-        refuse(host, with_query(""), 403, "forbidden", &[]).await;
+async fn pages_show_every_row_once(host: &TestHost) {
+    let (user, admin) = host.user_with("1000.00").await;
+    let spends: Vec<_> = (0..249).map(|_| host.consume_call(&user, "0.5")).collect();
+    stream::iter(spends)
+        .for_each_concurrent(8, async |call| {
+            call.settle().await.expect(201);
+        })
+        .await;
+    let all = all_pages(host, &user, 100, async || ()).await;
+    assert_eq!(all.len(), 250, "every row once");
+    let mut unique = ids(&all);
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), 250, "no row twice");
+    for pair in all.windows(2) {
+        let [newer, older] = pair else { continue };
+        let after =
+            |t: &Value| decimal(t["available_after"]["amount"].as_str().unwrap_or_default());
+        assert_eq!(
+            after(newer) + decimal("0.5"),
+            after(older),
+            "newest first: {newer} then {older}"
+        );
+        assert!(
+            newer["created_at"].as_str() >= older["created_at"].as_str(),
+            "{newer} is older than {older}"
+        );
     }
+    // What arrives between two pages is newer than the first, and so on none that follows.
+    let again = all_pages(host, &user, 100, async || {
+        host.grant(&admin, &user, "1", "USD").await;
+    })
+    .await;
+    assert_eq!(
+        ids(&again),
+        ids(&all),
+        "rows that arrive between pages must not shift them"
+    );
+    for limit in [1, 50, 99] {
+        let (first, _) = page(host, &user, &format!("?limit={limit}")).await;
+        assert_eq!(first.len(), limit);
+    }
+    let (default, next_cursor) = page(host, &user, "").await;
+    assert_eq!(
+        (default.len(), next_cursor.is_some()),
+        (50, true),
+        "50 rows unless asked for others"
+    );
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, TRANSACTIONS, "GET").await;
+    let (user, _) = host.user_with("5.00").await;
+    check_authentication(host, &user, || host.get(TRANSACTIONS)).await;
+    check_disabled_user(host, || host.get(TRANSACTIONS)).await;
+    let with_query = |query: &str| {
+        host.get(format!("{TRANSACTIONS}?{query}"))
+            .bearer(&user.token)
+    };
+    check_currency_parameter(host, with_query).await;
+    let table = [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=", "limit"),
+        ("limit=%2B1", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=4294967297", "limit"),
+        ("limit=1&limit=1", "limit"),
+        ("limit=%00", "limit"),
+        ("cursor=", "cursor"),
+        ("cursor=AQ", "cursor"),
+        ("cursor=%00", "cursor"),
+        ("cursor=not+base64!", "cursor"),
+        ("cursor=AgAAAAAAAAAH", "cursor"),
+        ("cursor=AQAAAAAAAAAH%3D", "cursor"),
+        ("cursor=AQAAAAAAAAAH&cursor=AQAAAAAAAAAH", "cursor"),
+    ];
+    for (query, field) in table {
+        refuse(host, with_query(query), 400, "invalid_parameter", &[field]).await;
+    }
+    take_permissions(host, &user).await;
+    refuse(host, with_query(""), 403, "forbidden", &[]).await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 use turnpike_tests::personas::{BALANCE, ME, decimal};
-use turnpike_tests::{TestHost, User, api_tests};
+use turnpike_tests::{Random, TestHost, User, api_tests};
 
 /// Length of each of the four races: ten seconds in all.
 const RACE: Duration = Duration::from_millis(2_500);
@@ -32,7 +32,14 @@ fn hundredths(amount: &str) -> u64 {
         .unwrap_or_else(|_| panic!("{amount} is no number of hundredths"))
 }
 
-async fn write(host: &TestHost, user: &User, known: &Known, end: Instant) -> u64 {
+/// Spends one hundredth at a time, and pauses now and then so that readers fill the cache.
+async fn write(
+    host: &TestHost,
+    user: &User,
+    known: &Known,
+    end: Instant,
+    mut random: Random,
+) -> u64 {
     let mut count = 0;
     while Instant::now() < end {
         known.sent.fetch_sub(1, Ordering::SeqCst);
@@ -40,6 +47,9 @@ async fn write(host: &TestHost, user: &User, known: &Known, end: Instant) -> u64
         let after = hundredths(&response.text_at("/transaction/available_after/amount"));
         known.acknowledged.store(after, Ordering::SeqCst);
         count += 1;
+        if random.below(2) == 0 {
+            tokio::time::sleep(Duration::from_millis(random.below(20))).await;
+        }
     }
     count
 }
@@ -102,43 +112,48 @@ async fn log_out(host: &TestHost, session: &Session) {
     session.is_over.store(true, Ordering::SeqCst);
 }
 
-api_tests! {
-    async fn reads_race_with_spends(host: &TestHost) {
-        let (first, admin) = host.user_with("1000.00").await;
-        let second = host.signup_and_login("second").await;
-        host.grant(&admin, &second, "1000.00", "USD").await;
-        let known = [(); 2].map(|()| Known {
-            acknowledged: AtomicU64::new(START_HUNDREDTHS),
-            sent: AtomicU64::new(START_HUNDREDTHS),
-        });
-        let end = Instant::now() + RACE;
-        let races = [&first, &second].into_iter().zip(&known).map(|(user, known)| {
-            let readers = join_all((0..READERS).map(|_| read(host, user, known, end)));
-            join(write(host, user, known, end), readers)
-        });
-        for (writes, reads) in join_all(races).await {
-            let count: u64 = reads.iter().map(|(count, _)| count).sum();
-            let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
-            println!("freshness: {writes} spends against {count} reads, {hits} of them cached");
-            assert!(writes > 0 && count > 0, "nothing raced");
-        }
-    }
+api_tests![reads_race_with_spends, validations_race_with_logouts,];
 
-    async fn validations_race_with_logouts(host: &TestHost) {
-        let user = host.signup_and_login("ada").await;
-        let end = Instant::now() + RACE;
-        let (mut logouts, mut validations) = (0, 0);
-        while Instant::now() < end {
-            let session = Session {
-                token: host.issue_token(&user).await,
-                is_over: AtomicBool::new(false),
-            };
-            let readers = (0..8).map(|index| validate(host, &session, if index % 2 == 0 { ME } else { BALANCE }));
-            let (counts, ()) = join(join_all(readers), log_out(host, &session)).await;
-            validations += counts.iter().sum::<u64>();
-            logouts += 1;
-        }
-        println!("freshness: {logouts} logouts against {validations} validations");
-        assert!(logouts > 0 && validations > 0, "nothing raced");
+async fn reads_race_with_spends(host: &TestHost) {
+    let (first, admin) = host.user_with("1000.00").await;
+    let second = host.signup_and_login("second").await;
+    host.grant(&admin, &second, "1000.00", "USD").await;
+    let known = [(); 2].map(|()| Known {
+        acknowledged: AtomicU64::new(START_HUNDREDTHS),
+        sent: AtomicU64::new(START_HUNDREDTHS),
+    });
+    let mut random = Random::seeded("freshness");
+    let end = Instant::now() + RACE;
+    let races = [&first, &second]
+        .into_iter()
+        .zip(&known)
+        .map(|(user, known)| {
+            let readers = join_all((0..READERS).map(|_| read(host, user, known, end)));
+            join(write(host, user, known, end, random.fork()), readers)
+        });
+    for (writes, reads) in join_all(races).await {
+        let count: u64 = reads.iter().map(|(count, _)| count).sum();
+        let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
+        println!("freshness: {writes} spends against {count} reads, {hits} of them cached");
+        assert!(writes > 0 && count > 0, "nothing raced");
     }
+}
+
+async fn validations_race_with_logouts(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let end = Instant::now() + RACE;
+    let (mut logouts, mut validations) = (0, 0);
+    while Instant::now() < end {
+        let session = Session {
+            token: host.issue_token(&user).await,
+            is_over: AtomicBool::new(false),
+        };
+        let readers =
+            (0..8).map(|index| validate(host, &session, if index % 2 == 0 { ME } else { BALANCE }));
+        let (counts, ()) = join(join_all(readers), log_out(host, &session)).await;
+        validations += counts.iter().sum::<u64>();
+        logouts += 1;
+    }
+    println!("freshness: {logouts} logouts against {validations} validations");
+    assert!(logouts > 0 && validations > 0, "nothing raced");
 }

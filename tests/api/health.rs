@@ -1,26 +1,41 @@
 use serde_json::json;
 use turnpike_host::Fault;
-use turnpike_tests::api_tests;
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::check_methods;
 
-api_tests! {
-    async fn lives_and_is_ready(host: &TestHost) {
-        let live = host.get("/api/v1/health").send().await.expect(200);
-        assert_eq!(live.json()["status"], "ok", "{live}");
-        assert_eq!(live.db_queries(), 0, "liveness must not depend on Postgres\n{live}");
-        let ready = host.get("/api/v1/health/ready").send().await.expect(200);
-        assert_eq!(ready.json(), json!({"status": "ok", "postgres": "ok", "cache": "ok"}), "{ready}");
-        // Without the cache all is well, only slower.
-        host.key_value().set_fault(Fault::Error);
-        let ready = host.get("/api/v1/health/ready").send().await.expect(200);
-        assert_eq!(ready.json(), json!({"status": "ok", "postgres": "ok", "cache": "unavailable"}), "{ready}");
-        host.get("/api/v1/health").send().await.expect(200);
-    }
+api_tests![lives_and_is_ready, refuses,];
 
-    async fn refuses(host: &TestHost) {
-        check_methods(host, "/api/v1/health", "GET").await;
-        check_methods(host, "/api/v1/health/ready", "GET").await;
-        host.get("/api/v1/health/other").send().await.expect_problem(404, "not_found");
-    }
+async fn lives_and_is_ready(host: &TestHost) {
+    let live = host.get("/api/v1/health").send().await.expect(200);
+    assert_eq!(live.json()["status"], "ok", "{live}");
+    assert_eq!(
+        live.db_queries(),
+        0,
+        "liveness must not depend on Postgres\n{live}"
+    );
+    let ready = host.get("/api/v1/health/ready").send().await.expect(200);
+    assert_eq!(
+        ready.json(),
+        json!({"status": "ok", "postgres": "ok", "cache": "ok"}),
+        "{ready}"
+    );
+    // Without the cache all is well, only slower.
+    host.key_value().set_fault(Fault::Error);
+    let ready = host.get("/api/v1/health/ready").send().await.expect(200);
+    assert_eq!(
+        ready.json(),
+        json!({"status": "ok", "postgres": "ok", "cache": "unavailable"}),
+        "{ready}"
+    );
+    host.get("/api/v1/health").send().await.expect(200);
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, "/api/v1/health", "GET").await;
+    check_methods(host, "/api/v1/health/ready", "GET").await;
+    host.get("/api/v1/health/other")
+        .send()
+        .await
+        .expect_problem(404, "not_found");
 }

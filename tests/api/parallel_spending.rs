@@ -18,93 +18,124 @@ fn count(responses: &[Response], status: u16) -> usize {
         .count()
 }
 
-api_tests! {
-    async fn a_balance_is_never_overspent(host: &TestHost) {
-        let (user, _) = host.user_with("100.00").await;
-        let spends = (0..RACERS).map(|_| {
-            let call = host.consume_call(&user, "1.00");
-            async move { call.settle().await }
-        });
-        let responses = join_all(spends).await;
-        assert_eq!(count(&responses, 201), AFFORDABLE, "exactly the affordable spends must succeed");
-        for response in responses {
-            if response.status != 201 {
-                response.expect_problem(402, "insufficient_credits");
-            }
+api_tests![
+    a_balance_is_never_overspent,
+    one_key_spends_once,
+    one_key_grants_once,
+    first_grants_race_to_one_account,
+    one_key_with_two_bodies_does_one,
+    sign_ups_race_to_one_user,
+];
+
+async fn a_balance_is_never_overspent(host: &TestHost) {
+    let (user, _) = host.user_with("100.00").await;
+    let spends = (0..RACERS).map(|_| {
+        let call = host.consume_call(&user, "1.00");
+        async move { call.settle().await }
+    });
+    let responses = join_all(spends).await;
+    assert_eq!(
+        count(&responses, 201),
+        AFFORDABLE,
+        "exactly the affordable spends must succeed"
+    );
+    for response in responses {
+        if response.status != 201 {
+            response.expect_problem(402, "insufficient_credits");
         }
-        assert_eq!(host.balance(&user).await.to_string(), "0.00");
-        assert_eq!(host.count_transfers(&user, "consume").await, 100);
     }
+    assert_eq!(host.balance(&user).await.to_string(), "0.00");
+    assert_eq!(host.count_transfers(&user, "consume").await, 100);
+}
 
-    async fn one_key_spends_once(host: &TestHost) {
-        let (user, _) = host.user_with("100.00").await;
-        let call = host.consume_call_with_key(&user, "3.00", "one-key");
-        let responses = join_all((0..REPEATS).map(|_| call.settle())).await;
-        let first = responses[0].body.clone();
-        for response in responses {
-            let response = response.expect(201);
-            if response.body != first {
-                response.fail(&format!("all must be answered alike: {}", String::from_utf8_lossy(&first)));
-            }
+async fn one_key_spends_once(host: &TestHost) {
+    let (user, _) = host.user_with("100.00").await;
+    let call = host.consume_call_with_key(&user, "3.00", "one-key");
+    let responses = join_all((0..REPEATS).map(|_| call.settle())).await;
+    let first = responses[0].body.clone();
+    for response in responses {
+        let response = response.expect(201);
+        if response.body != first {
+            response.fail(&format!(
+                "all must be answered alike: {}",
+                String::from_utf8_lossy(&first)
+            ));
         }
-        assert_eq!(host.balance(&user).await.to_string(), "97.00");
-        assert_eq!(host.count_transfers(&user, "consume").await, 1);
     }
+    assert_eq!(host.balance(&user).await.to_string(), "97.00");
+    assert_eq!(host.count_transfers(&user, "consume").await, 1);
+}
 
-    async fn one_key_grants_once(host: &TestHost) {
-        let admin = host.platform_admin().await;
-        let user = host.signup_and_login("ada").await;
-        let body = serde_json::json!({"user_id": user.id, "amount": "7", "currency": "USD"});
-        let call = host.post(GRANTS).bearer(&admin.token).idempotency_key("one-grant").json(&body);
-        let responses = join_all((0..REPEATS).map(|_| call.settle())).await;
-        let first = responses[0].body.clone();
-        for response in responses {
-            let response = response.expect(201);
-            if response.body != first {
-                response.fail(&format!("all must be answered alike: {}", String::from_utf8_lossy(&first)));
-            }
+async fn one_key_grants_once(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    let body = serde_json::json!({"user_id": user.id, "amount": "7", "currency": "USD"});
+    let call = host
+        .post(GRANTS)
+        .bearer(&admin.token)
+        .idempotency_key("one-grant")
+        .json(&body);
+    let responses = join_all((0..REPEATS).map(|_| call.settle())).await;
+    let first = responses[0].body.clone();
+    for response in responses {
+        let response = response.expect(201);
+        if response.body != first {
+            response.fail(&format!(
+                "all must be answered alike: {}",
+                String::from_utf8_lossy(&first)
+            ));
         }
-        assert_eq!(host.balance(&user).await.to_string(), "7.00");
-        assert_eq!(host.count_transfers(&user, "grant").await, 1);
     }
+    assert_eq!(host.balance(&user).await.to_string(), "7.00");
+    assert_eq!(host.count_transfers(&user, "grant").await, 1);
+}
 
-    /// The first grant creates the account; many first grants create one.
-    async fn first_grants_race_to_one_account(host: &TestHost) {
-        let admin = host.platform_admin().await;
-        let user = host.signup_and_login("ada").await;
-        let grants = (0..20).map(|_| {
-            let call = host.grant_call(&admin, user.id, "1", "USD");
-            async move { call.settle().await.expect(201) }
-        });
-        join_all(grants).await;
-        assert_eq!(host.balance(&user).await.to_string(), "20.00");
-    }
+/// The first grant creates the account; many first grants create one.
+async fn first_grants_race_to_one_account(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    let grants = (0..20).map(|_| {
+        let call = host.grant_call(&admin, user.id, "1", "USD");
+        async move { call.settle().await.expect(201) }
+    });
+    join_all(grants).await;
+    assert_eq!(host.balance(&user).await.to_string(), "20.00");
+}
 
-    /// Two bodies under one key: whichever comes first is done, and the other refused.
-    async fn one_key_with_two_bodies_does_one(host: &TestHost) {
-        let (user, _) = host.user_with("100.00").await;
-        let calls = (0..20).map(|index| {
-            let amount = if index % 2 == 0 { "1" } else { "2" };
-            let call = host.consume_call_with_key(&user, amount, "contested");
-            async move { call.settle().await }
-        });
-        let responses = join_all(calls).await;
-        assert_eq!(count(&responses, 201), 10, "one body wins with all its repetitions");
-        assert_eq!(count(&responses, 422), 10, "the other is refused each time");
-        assert_eq!(host.count_transfers(&user, "consume").await, 1);
-        host.get(BALANCE).bearer(&user.token).settle().await.expect(200);
-    }
+/// Two bodies under one key: whichever comes first is done, and the other refused.
+async fn one_key_with_two_bodies_does_one(host: &TestHost) {
+    let (user, _) = host.user_with("100.00").await;
+    let calls = (0..20).map(|index| {
+        let amount = if index % 2 == 0 { "1" } else { "2" };
+        let call = host.consume_call_with_key(&user, amount, "contested");
+        async move { call.settle().await }
+    });
+    let responses = join_all(calls).await;
+    assert_eq!(
+        count(&responses, 201),
+        10,
+        "one body wins with all its repetitions"
+    );
+    assert_eq!(count(&responses, 422), 10, "the other is refused each time");
+    assert_eq!(host.count_transfers(&user, "consume").await, 1);
+    host.get(BALANCE)
+        .bearer(&user.token)
+        .settle()
+        .await
+        .expect(200);
+}
 
-    /// Sign-ups of one email at once make one user, and no organization without one.
-    async fn sign_ups_race_to_one_user(host: &TestHost) {
-        let calls = (0..8).map(|index| {
-            let call = host.signup_call("same@example.com", &format!("password number {index}"));
-            async move { call.settle().await.expect(202) }
-        });
-        join_all(calls).await;
-        let rows = host.query("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM organizations)").await;
-        assert_eq!((rows[0].get::<_, i64>(0), rows[0].get::<_, i64>(1)), (1, 1));
-    }
+/// Sign-ups of one email at once make one user, and no organization without one.
+async fn sign_ups_race_to_one_user(host: &TestHost) {
+    let calls = (0..8).map(|index| {
+        let call = host.signup_call("same@example.com", &format!("password number {index}"));
+        async move { call.settle().await.expect(202) }
+    });
+    join_all(calls).await;
+    let rows = host
+        .query("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM organizations)")
+        .await;
+    assert_eq!((rows[0].get::<_, i64>(0), rows[0].get::<_, i64>(1)), (1, 1));
 }
 
 /// More requests than connections: they queue, and are all answered.

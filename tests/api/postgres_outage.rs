@@ -16,7 +16,7 @@ const ANSWER_BOUND: Duration = Duration::from_secs(2);
 /// How soon everything works again once Postgres does.
 const RECOVERY_BOUND: Duration = Duration::from_secs(3);
 
-/// A cluster that this test alone may mistreat.
+/// A cluster that this test alone may mistreat. What it has committed must survive that.
 struct OwnCluster {
     cluster: Cluster,
     directory: PathBuf,
@@ -27,7 +27,7 @@ impl OwnCluster {
     async fn start(name: &str) -> Self {
         let directory =
             std::env::temp_dir().join(format!("turnpike-{name}-{}", std::process::id()));
-        let cluster = Cluster::start(&directory, Durability::Test)
+        let cluster = Cluster::start(&directory, Durability::Durable)
             .await
             .expect("a cluster starts");
         cluster

@@ -93,26 +93,48 @@ async fn act(
     done
 }
 
-api_tests! {
-    async fn leave_sound_books(host: &TestHost) {
-        let mut random = Random::seeded("random operations");
-        let admin = host.platform_admin().await;
-        let users = join_all((0..USERS).map(|_| host.signup_and_login("user"))).await;
-        let clients = (0..CLIENTS).map(|client| act(host, &users, &admin, client, random.fork()));
-        let done: Vec<Done> = join_all(clients).await.into_iter().flatten().collect();
+api_tests![leave_sound_books,];
 
-        let rows = host.query("SELECT prefixed_id('ctx_', id), count(*) FROM ledger_transfers GROUP BY id").await;
-        let booked: HashMap<String, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        for operation in &done {
-            let times = booked.get(&operation.transaction_id).copied().unwrap_or(0);
-            assert_eq!(times, 1, "{} was acknowledged and is booked {times} times", operation.transaction_id);
-        }
-        assert_eq!(booked.len(), done.len(), "nothing may be booked that was not acknowledged");
-        for (index, user) in users.iter().enumerate() {
-            let expected: Decimal = done.iter().filter(|d| d.user == index).map(|d| d.change).sum();
-            assert_eq!(host.ledger_balance(user).await, expected, "the ledger of user {index}");
-            assert_eq!(host.balance(user).await, expected, "the balance of user {index}");
-        }
-        println!("random operations: {} acknowledged", done.len());
+async fn leave_sound_books(host: &TestHost) {
+    let mut random = Random::seeded("random operations");
+    let admin = host.platform_admin().await;
+    let users = join_all((0..USERS).map(|_| host.signup_and_login("user"))).await;
+    let clients = (0..CLIENTS).map(|client| act(host, &users, &admin, client, random.fork()));
+    let done: Vec<Done> = join_all(clients).await.into_iter().flatten().collect();
+
+    let rows = host
+        .query("SELECT prefixed_id('ctx_', id), count(*) FROM ledger_transfers GROUP BY id")
+        .await;
+    let booked: HashMap<String, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for operation in &done {
+        let times = booked.get(&operation.transaction_id).copied().unwrap_or(0);
+        assert_eq!(
+            times, 1,
+            "{} was acknowledged and is booked {times} times",
+            operation.transaction_id
+        );
     }
+    assert_eq!(
+        booked.len(),
+        done.len(),
+        "nothing may be booked that was not acknowledged"
+    );
+    for (index, user) in users.iter().enumerate() {
+        let expected: Decimal = done
+            .iter()
+            .filter(|d| d.user == index)
+            .map(|d| d.change)
+            .sum();
+        assert_eq!(
+            host.ledger_balance(user).await,
+            expected,
+            "the ledger of user {index}"
+        );
+        assert_eq!(
+            host.balance(user).await,
+            expected,
+            "the balance of user {index}"
+        );
+    }
+    println!("random operations: {} acknowledged", done.len());
 }

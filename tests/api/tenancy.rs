@@ -1,55 +1,100 @@
 //! What is one's own stays one's own.
 
 use turnpike_tests::personas::{BALANCE, ME, TRANSACTIONS};
-use turnpike_tests::{api_tests, personas};
+use turnpike_tests::{TestHost, api_tests, personas};
 
-api_tests! {
-    async fn nobody_sees_what_belongs_to_another(host: &TestHost) {
-        let (ada, admin) = host.user_with("100.00").await;
-        let eve = host.signup_and_login("eve").await;
-        host.grant(&admin, &eve, "3", "USD").await;
-        host.consume(&ada, "1").await;
-        // Warm everything, so that an entry in the wrong place would be found.
-        for user in [&ada, &eve] {
-            host.warm(&host.balance_call(user)).await;
-            host.warm(&host.get(ME).bearer(&user.token)).await;
-        }
-        for _ in 0..3 {
-            for (user, amount, rows) in [(&ada, "99.00", 2), (&eve, "3.00", 1)] {
-                // Naming somebody else in the query must be of no use.
-                let query = format!("?user_id={}&currency=USD", if user.id == ada.id { eve.id } else { ada.id });
-                let balance = host.get(format!("{BALANCE}{query}")).bearer(&user.token).send().await.expect(200);
-                assert_eq!(balance.text_at("/user_id"), user.id.to_string(), "{balance}");
-                assert_eq!(balance.text_at("/available/amount"), amount, "{balance}");
-                let list = host.get(format!("{TRANSACTIONS}{query}")).bearer(&user.token).send().await.expect(200);
-                assert_eq!(list.json()["transactions"].as_array().map(Vec::len), Some(rows), "{list}");
-                let me = host.get(ME).bearer(&user.token).send().await.expect(200);
-                assert_eq!(me.text_at("/email"), user.email, "{me}");
-            }
-        }
-        // A cursor of another's list is a position, not a way in.
-        let first = host.get(format!("{TRANSACTIONS}?limit=1")).bearer(&ada.token).send().await.expect(200);
-        let cursor = first.text_at("/next_cursor");
-        let list = host.get(format!("{TRANSACTIONS}?cursor={cursor}")).bearer(&eve.token).send().await.expect(200);
-        let ada_ids = host.get(TRANSACTIONS).bearer(&ada.token).send().await.json();
-        for transaction in list.json()["transactions"].as_array().into_iter().flatten() {
-            let is_adas = ada_ids["transactions"].as_array().is_some_and(|all| all.iter().any(|t| t["id"] == transaction["id"]));
-            assert!(!is_adas, "eve was shown a transaction of ada's\n{list}");
-        }
-        // A token that names ada and was never given out opens nothing of hers.
-        let invented = personas::invented_token(ada.id);
-        host.get(BALANCE).bearer(&invented).send().await.expect_problem(401, "unauthenticated");
-    }
+api_tests![
+    nobody_sees_what_belongs_to_another,
+    a_spend_charges_only_the_spender,
+];
 
-    /// Spending one's own credits with one's own token touches nobody else's.
-    async fn a_spend_charges_only_the_spender(host: &TestHost) {
-        let (ada, admin) = host.user_with("10.00").await;
-        let eve = host.signup_and_login("eve").await;
-        host.grant(&admin, &eve, "10.00", "USD").await;
-        for _ in 0..3 {
-            host.consume(&eve, "1").await;
-        }
-        assert_eq!(host.balance(&ada).await.to_string(), "10.00");
-        assert_eq!(host.balance(&eve).await.to_string(), "7.00");
+async fn nobody_sees_what_belongs_to_another(host: &TestHost) {
+    let (ada, admin) = host.user_with("100.00").await;
+    let eve = host.signup_and_login("eve").await;
+    host.grant(&admin, &eve, "3", "USD").await;
+    host.consume(&ada, "1").await;
+    // Warm everything, so that an entry in the wrong place would be found.
+    for user in [&ada, &eve] {
+        host.warm(&host.balance_call(user)).await;
+        host.warm(&host.get(ME).bearer(&user.token)).await;
     }
+    for _ in 0..3 {
+        for (user, amount, rows) in [(&ada, "99.00", 2), (&eve, "3.00", 1)] {
+            // Naming somebody else in the query must be of no use.
+            let query = format!(
+                "?user_id={}&currency=USD",
+                if user.id == ada.id { eve.id } else { ada.id }
+            );
+            let balance = host
+                .get(format!("{BALANCE}{query}"))
+                .bearer(&user.token)
+                .send()
+                .await
+                .expect(200);
+            assert_eq!(
+                balance.text_at("/user_id"),
+                user.id.to_string(),
+                "{balance}"
+            );
+            assert_eq!(balance.text_at("/available/amount"), amount, "{balance}");
+            let list = host
+                .get(format!("{TRANSACTIONS}{query}"))
+                .bearer(&user.token)
+                .send()
+                .await
+                .expect(200);
+            assert_eq!(
+                list.json()["transactions"].as_array().map(Vec::len),
+                Some(rows),
+                "{list}"
+            );
+            let me = host.get(ME).bearer(&user.token).send().await.expect(200);
+            assert_eq!(me.text_at("/email"), user.email, "{me}");
+        }
+    }
+    // A cursor of another's list is a position, not a way in.
+    let first = host
+        .get(format!("{TRANSACTIONS}?limit=1"))
+        .bearer(&ada.token)
+        .send()
+        .await
+        .expect(200);
+    let cursor = first.text_at("/next_cursor");
+    let list = host
+        .get(format!("{TRANSACTIONS}?cursor={cursor}"))
+        .bearer(&eve.token)
+        .send()
+        .await
+        .expect(200);
+    let ada_ids = host
+        .get(TRANSACTIONS)
+        .bearer(&ada.token)
+        .send()
+        .await
+        .json();
+    for transaction in list.json()["transactions"].as_array().into_iter().flatten() {
+        let is_adas = ada_ids["transactions"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|t| t["id"] == transaction["id"]));
+        assert!(!is_adas, "eve was shown a transaction of ada's\n{list}");
+    }
+    // A token that names ada and was never given out opens nothing of hers.
+    let invented = personas::invented_token(ada.id);
+    host.get(BALANCE)
+        .bearer(&invented)
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
+}
+
+/// Spending one's own credits with one's own token touches nobody else's.
+async fn a_spend_charges_only_the_spender(host: &TestHost) {
+    let (ada, admin) = host.user_with("10.00").await;
+    let eve = host.signup_and_login("eve").await;
+    host.grant(&admin, &eve, "10.00", "USD").await;
+    for _ in 0..3 {
+        host.consume(&eve, "1").await;
+    }
+    assert_eq!(host.balance(&ada).await.to_string(), "10.00");
+    assert_eq!(host.balance(&eve).await.to_string(), "7.00");
 }

@@ -99,10 +99,7 @@ fn check_problem(response: &Response) -> Result<(), String> {
         .map_err(|error| format!("a problem document must be JSON: {error}"))?;
     let code = document["code"].as_str().unwrap_or_default();
     for member in ["type", "title", "detail", "code", "request_id"] {
-        if !document[member]
-            .as_str()
-            .is_some_and(|text| !text.is_empty())
-        {
+        if document[member].as_str().is_none_or(str::is_empty) {
             return Err(format!(
                 "the problem document must have the text {member:?}"
             ));

@@ -25,26 +25,21 @@ pub use personas::User;
 pub use random::Random;
 pub use response::Response;
 
-/// Defines tests that talk to a host of their own, each of them twice: with instances that are
-/// reused as in production, and with a fresh instance for every request. The results are
-/// `name::pooled` and `name::fresh`.
+/// Runs each of the module's functions `async fn name(host: &TestHost)` as two tests, on hosts
+/// of their own: `name::pooled` with instances that are reused as in production, `name::fresh`
+/// with a fresh instance for every request.
 #[macro_export]
 macro_rules! api_tests {
-    ($($(#[$attribute:meta])* async fn $name:ident($host:ident: &TestHost) $body:block)+) => {
-        $($(#[$attribute])* mod $name {
-            #[allow(unused_imports, reason = "not every test uses all of its module's imports")]
-            use super::*;
-
-            async fn test($host: &$crate::TestHost) $body
-
+    [$($name:ident),+ $(,)?] => {
+        $(mod $name {
             #[test]
             fn pooled() {
-                $crate::run($crate::Settings::pooled(), async |host: &$crate::TestHost| test(host).await);
+                $crate::run($crate::Settings::pooled(), super::$name);
             }
 
             #[test]
             fn fresh() {
-                $crate::run($crate::Settings::fresh(), async |host: &$crate::TestHost| test(host).await);
+                $crate::run($crate::Settings::fresh(), super::$name);
             }
         })+
     };

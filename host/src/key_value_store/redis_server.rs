@@ -1,9 +1,15 @@
 //! The key-value store in a Redis server.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use redis::AsyncCommands as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use tokio::sync::OnceCell;
+
+/// The longest pause between two attempts to reconnect: a cache that is back should be used soon,
+/// and two attempts a second burden nobody.
+const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
 /// A Redis database. Its one connection carries all commands at once and comes back by itself.
 pub(super) struct RedisStore {
@@ -29,7 +35,7 @@ impl RedisStore {
             .get_or_try_init(|| async {
                 ConnectionManager::new_lazy_with_config(
                     self.client.clone(),
-                    ConnectionManagerConfig::new(),
+                    ConnectionManagerConfig::new().set_max_delay(MAX_RECONNECT_DELAY),
                 )
             })
             .await?;

@@ -15,6 +15,7 @@ mod arguments;
 mod fixtures;
 mod load;
 mod native_baseline;
+mod other_work;
 mod report;
 mod response;
 mod server_process;
@@ -191,13 +192,14 @@ async fn measure_one(
 ) -> Result<Measurement> {
     let workload = scenario.workload(fixtures, u64::from_be_bytes(fixtures::random()?));
     fixtures.settle().await?;
+    let other_work_percent = other_work::busy_percent().await;
     let receiver = load::start(server.address(), workload, phase)?;
     let label = format!("{} ({})", scenario.name(), kind.name());
     let outcome = with_bar(&label, phase, async { receiver.await? }).await?;
     if scenario.consumes() {
         fixtures.check_ledger(outcome.acknowledged).await?;
     }
-    summarize(scenario, &outcome, phase)
+    summarize(scenario, &outcome, phase, other_work_percent)
 }
 
 /// Waits for a phase and shows how far it is.
@@ -228,7 +230,12 @@ async fn with_bar<T>(label: &str, phase: Phase, work: impl Future<Output = T>) -
     outcome
 }
 
-fn summarize(scenario: Scenario, outcome: &Outcome, phase: Phase) -> Result<Measurement> {
+fn summarize(
+    scenario: Scenario,
+    outcome: &Outcome,
+    phase: Phase,
+    other_work_percent: Option<f64>,
+) -> Result<Measurement> {
     let latencies = &outcome.latencies;
     let requests = latencies.len();
     ensure!(requests > 0, "no response came within the measured time");
@@ -246,6 +253,7 @@ fn summarize(scenario: Scenario, outcome: &Outcome, phase: Phase) -> Result<Meas
         p99_micros: latencies.value_at_quantile(0.99),
         max_micros: latencies.max(),
         generator_busy_percent: outcome.generator_busy_percent,
+        other_work_percent,
     })
 }
 

@@ -14,6 +14,10 @@ const BAR_CHARS: f64 = 50.0;
 /// measured, and its row is marked.
 const BUSY_PERCENT: f64 = 90.0;
 
+/// A machine that is busier than this with other work measures that work. Idle servers and the
+/// operating system stay below 5.
+const OTHER_WORK_PERCENT: f64 = 10.0;
+
 /// Bytes a function's .wasm may have at most, by the project's design.
 const MAX_FUNCTION_BYTES: u64 = 600_000;
 
@@ -77,6 +81,8 @@ pub struct Measurement {
     pub max_micros: u64,
     /// The share of the time that the load generator's thread computed.
     pub generator_busy_percent: f64,
+    /// How busy the machine was just before, when nothing of ours ran; where it can be told.
+    pub other_work_percent: Option<f64>,
 }
 
 /// A component's size.
@@ -127,6 +133,15 @@ impl Report {
         }
         for row in &self.rows {
             for (server, measured) in [("wasm host", &row.wasm), ("native baseline", &row.native)] {
+                if let Some(percent) = measured.other_work_percent
+                    && percent > OTHER_WORK_PERCENT
+                {
+                    writeln!(
+                        out,
+                        "note: {}, {server}: the machine was {percent:.0}% busy with other work; do not trust this row",
+                        row.route
+                    )?;
+                }
                 if measured.generator_busy_percent > BUSY_PERCENT {
                     writeln!(
                         out,
@@ -305,6 +320,7 @@ fn bar(value: f64, longest: f64) -> String {
 #[cfg(test)]
 #[allow(
     dead_code,
+    unused_imports,
     reason = "cargo sets cfg(test) for a benchmark too, whose own main replaces the test harness"
 )]
 mod tests {
@@ -384,6 +400,30 @@ mod tests {
             notes.iter().any(|note| note.contains("64 cores")),
             "a baseline of another machine must be pointed out: {notes:?}"
         );
+    }
+
+    #[test]
+    fn doubtful_rows_are_marked() {
+        for (generator, other_work, expected) in [
+            (50.0, None, 0),
+            (50.0, Some(3.0), 0),
+            (95.0, Some(3.0), 1),
+            (50.0, Some(40.0), 1),
+            (95.0, Some(40.0), 2),
+        ] {
+            let mut report = report(&[("a", 1)]);
+            report.rows[0].wasm.generator_busy_percent = generator;
+            report.rows[0].wasm.other_work_percent = other_work;
+            let text = report.to_text();
+            let notes = text
+                .lines()
+                .filter(|line| line.starts_with("note: a, wasm"));
+            assert_eq!(
+                notes.count(),
+                expected,
+                "{generator}% generator, {other_work:?}% other work\n{text}"
+            );
+        }
     }
 
     #[test]

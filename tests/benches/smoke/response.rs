@@ -69,6 +69,7 @@ pub fn read_head(received: &[u8]) -> Result<Option<Head>> {
 #[cfg(test)]
 #[allow(
     dead_code,
+    unused_imports,
     reason = "cargo sets cfg(test) for a benchmark too, whose own main replaces the test harness"
 )]
 mod tests {
