@@ -99,9 +99,9 @@ async fn is_listed_without_its_secret(host: &TestHost) {
         .expect(200);
     let text = String::from_utf8_lossy(&response.body).into_owned();
     for secret in [&first.key, &key] {
-        // The first characters are the hint, and come from the user's id.
+        // The last characters are the hint, and are the key's checksum.
         assert!(
-            !text.contains(&secret[12..]),
+            !text.contains(&secret[4..secret.len() - 6]),
             "a key is shown once\n{response}"
         );
     }
@@ -112,7 +112,7 @@ async fn is_listed_without_its_secret(host: &TestHost) {
         (&json!("deploy"), &json!(first.id)),
         "newest first"
     );
-    assert_eq!(keys[0]["hint"], json!(key[..12]));
+    assert_eq!(keys[0]["hint"], json!(key[key.len() - 6..]));
     assert_eq!(keys[1]["expires_at"], json!(null));
     assert_eq!(
         list(host, &other.token).await.len(),
@@ -192,14 +192,9 @@ async fn is_dead_once_revoked_or_expired(host: &TestHost) {
     for call in &calls {
         call.send().await.expect_problem(401, "unauthenticated");
     }
-    refuse(
-        host,
-        host.delete(&path).bearer(&user.token),
-        404,
-        "not_found",
-        &[],
-    )
-    .await;
+    // What was revoked before is as revoked as a repetition wants it.
+    let repeated = host.delete(&path).bearer(&user.token);
+    repeated.send().await.expect(200);
     assert_eq!(
         list(host, &user.token).await.len(),
         0,

@@ -1,6 +1,6 @@
 use serde_json::json;
-use turnpike_tests::api_tests;
 use turnpike_tests::personas::{LOGIN, ME, PASSWORD, sql_id};
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{check_json_body, check_methods, refuse};
 

@@ -1,6 +1,6 @@
 use serde_json::json;
-use turnpike_tests::api_tests;
 use turnpike_tests::personas::ME;
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 

@@ -1,6 +1,6 @@
 use serde_json::json;
-use turnpike_tests::api_tests;
 use turnpike_tests::personas::{ME, PASSWORD, PASSWORD_CHANGE};
+use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{
     check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
@@ -11,6 +11,7 @@ const NEW_PASSWORD: &str = "a quite different phrase";
 api_tests![
     changes_it_and_ends_every_other_session,
     refuses_a_wrong_current_password,
+    is_locked_out_with_the_login,
     refuses
 ];
 
@@ -62,6 +63,7 @@ async fn refuses_a_wrong_current_password(host: &TestHost) {
         &PASSWORD.to_uppercase(),
         NEW_PASSWORD,
     ] {
+        host.execute("DELETE FROM login_attempts").await;
         let call = host.password_call(&user.token, current, NEW_PASSWORD);
         refuse(host, call, 422, "invalid_fields", &["current_password"]).await;
     }
@@ -73,8 +75,8 @@ async fn refuses_a_wrong_current_password(host: &TestHost) {
         refuse(
             host,
             host.password_call(&key.key, current, NEW_PASSWORD),
-            401,
-            "unauthenticated",
+            403,
+            "session_required",
             &[],
         )
         .await;
@@ -84,6 +86,33 @@ async fn refuses_a_wrong_current_password(host: &TestHost) {
         .send()
         .await
         .expect(200);
+}
+
+/// Guessing here is guessing at the login.
+async fn is_locked_out_with_the_login(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let call = |current: &str| host.password_call(&user.token, current, NEW_PASSWORD);
+    for _ in 0..3 {
+        let wrong = call("wrong password").send().await;
+        wrong.expect_fields(422, "invalid_fields", &["current_password"]);
+        let wrong = host.login_call(&user.email, "wrong password").send().await;
+        wrong.expect_problem(401, "invalid_credentials");
+    }
+    // Longer than a slow machine may take between two requests.
+    host.execute("UPDATE login_attempts SET locked_until = now() + interval '1 minute'")
+        .await;
+    for call in [call(PASSWORD), host.login_call(&user.email, PASSWORD)] {
+        let refused = call.send().await.expect_problem(429, "too_many_attempts");
+        assert!(refused.header("retry-after").is_some(), "{refused}");
+    }
+    host.execute("UPDATE login_attempts SET locked_until = now() - interval '1 second'")
+        .await;
+    call(PASSWORD).send().await.expect(200);
+    // A success forgets the account's failures.
+    let rows = host
+        .query("SELECT count(*) FROM login_attempts WHERE subject LIKE 'account:%'")
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 0);
 }
 
 async fn refuses(host: &TestHost) {
@@ -111,6 +140,7 @@ async fn refuses(host: &TestHost) {
         &user.email,
         local,
     ] {
+        host.execute("DELETE FROM login_attempts").await;
         refuse(
             host,
             host.password_call(&user.token, PASSWORD, new),
@@ -138,6 +168,7 @@ async fn refuses(host: &TestHost) {
         &["current_password", "new_password"],
     )
     .await;
+    host.execute("DELETE FROM login_attempts").await;
     host.login_call(&user.email, PASSWORD)
         .send()
         .await

@@ -77,11 +77,11 @@ impl Row {
         }
     }
 
-    /// Only a person who signed in may do this: it is about their sign-in.
-    fn sessions_only(self) -> Self {
+    /// Only a person who signed in may do this, and an API key is answered so.
+    fn sessions_only(self, status: u16) -> Self {
         Self {
-            key_with: 401,
-            key_without: 401,
+            key_with: status,
+            key_without: status,
             ..self
         }
     }
@@ -117,16 +117,18 @@ fn rows() -> Vec<Row> {
         // The credential is in the body.
         row(post(), "/api/v1/auth/refresh", Body::Empty, None).public(422),
         row(get(), "/api/v1/auth/me", Body::None, None),
-        row(post(), "/api/v1/auth/logout", Body::None, None).sessions_only(),
+        row(post(), "/api/v1/auth/logout", Body::None, None).sessions_only(401),
         row(
             post(),
             "/api/v1/auth/introspect",
             Body::Token,
             Some("tokens:introspect"),
         ),
-        row(get(), "/api/v1/auth/sessions", Body::None, None),
-        row(delete(), "/api/v1/auth/sessions", Body::None, None),
-        row(delete(), "/api/v1/auth/sessions/:id", Body::None, None).names(Named::Session),
+        row(get(), "/api/v1/auth/sessions", Body::None, None).sessions_only(403),
+        row(delete(), "/api/v1/auth/sessions", Body::None, None).sessions_only(403),
+        row(delete(), "/api/v1/auth/sessions/:id", Body::None, None)
+            .sessions_only(403)
+            .names(Named::Session),
         row(get(), "/api/v1/auth/api-keys", Body::None, keys),
         row(post(), "/api/v1/auth/api-keys", Body::ApiKey, keys).creates(),
         row(delete(), "/api/v1/auth/api-keys/:id", Body::None, keys).names(Named::ApiKey),
@@ -137,7 +139,7 @@ fn rows() -> Vec<Row> {
             keys,
         )
         .names(Named::ApiKey),
-        row(put(), "/api/v1/auth/password", Body::Password, None).sessions_only(),
+        row(put(), "/api/v1/auth/password", Body::Password, None).sessions_only(403),
         row(get(), "/api/v1/audit-log", Body::None, Some("audit:read")),
         row(
             get(),
