@@ -141,7 +141,9 @@ mod tests {
 
     #[test]
     fn forms() {
-        let table: [(&[(&str, &str)], Result<&str, &str>); 6] = [
+        /// The form's fields, and its token or the code of its refusal.
+        type Row<'a> = (&'a [(&'a str, &'a str)], Result<&'a str, &'a str>);
+        let table: [Row<'_>; 6] = [
             (&[("token", "abc")], Ok("abc")),
             (
                 &[("token_type_hint", "access_token"), ("token", "abc")],

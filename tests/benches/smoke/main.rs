@@ -192,10 +192,13 @@ async fn measure_one(
 ) -> Result<Measurement> {
     let workload = scenario.workload(fixtures, u64::from_be_bytes(fixtures::random()?));
     fixtures.settle().await?;
-    let other_work_percent = other_work::busy_percent().await;
+    let before = other_work::busy_percent().await;
     let receiver = load::start(server.address(), workload, phase)?;
     let label = format!("{} ({})", scenario.name(), kind.name());
     let outcome = with_bar(&label, phase, async { receiver.await? }).await?;
+    // Afterwards too, because what began meanwhile is likely to be still at it.
+    let after = other_work::busy_percent().await;
+    let other_work_percent = before.zip(after).map(|(before, after)| before.max(after));
     if scenario.consumes() {
         fixtures.check_ledger(outcome.acknowledged).await?;
     }

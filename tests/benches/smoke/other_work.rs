@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long the machine is watched before each measurement, while nothing of ours should run:
+/// How long the machine is watched before and after each measurement, while nothing of ours should run:
 /// long enough for thirty of the kernel's usual 10 ms ticks on each core.
 const WATCHED: Duration = Duration::from_millis(300);
 

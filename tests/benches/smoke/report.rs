@@ -81,7 +81,8 @@ pub struct Measurement {
     pub max_micros: u64,
     /// The share of the time that the load generator's thread computed.
     pub generator_busy_percent: f64,
-    /// How busy the machine was just before, when nothing of ours ran; where it can be told.
+    /// How busy the machine was just before or just after, whichever is more, when nothing of
+    /// ours ran; where it can be told.
     pub other_work_percent: Option<f64>,
 }
 
