@@ -342,23 +342,23 @@ RETURN CASE WHEN p_failures > p_free
             THEN make_interval(secs => least(900, 2 ^ least(p_failures - p_free - 1, 10)))
             ELSE interval '0' END;
 
--- Counts an attempt against the account and the address, unless one of them is
--- locked out, in which case it says for how long. The attempt is counted before
--- anything is verified, so that parallel guesses cannot all pass ahead of the
--- first failure; a success takes it back. An unknown email is counted exactly as
--- a known one. Attempts older than an hour are forgotten.
-CREATE FUNCTION login_attempt(
+-- How long the account or the address is locked out; null when neither is. An
+-- unknown email is locked out exactly as a known one.
+CREATE FUNCTION login_wait(p_email text, p_address text) RETURNS interval
+LANGUAGE sql STABLE AS $$
+    SELECT max(locked_until) - now() FROM login_attempts
+     WHERE subject IN ('account:' || p_email, 'address:' || p_address) AND locked_until > now()
+$$;
+
+-- Counts a failure against the account and the address. Failures older than an
+-- hour are forgotten. Guesses that were under way together all pass before the
+-- first of them is counted; how many those can be is bounded by how many
+-- hashes the hosts compute at once. Counting them beforehand would lock out
+-- whoever signs in from many places at the same moment.
+CREATE FUNCTION auth_login_failed(
     p_email text, p_address text, p_account_free integer, p_address_free integer
-) RETURNS interval
-LANGUAGE plpgsql AS $$
-DECLARE
-    v_wait interval;
-BEGIN
-    SELECT max(locked_until) - now() INTO v_wait FROM login_attempts
-     WHERE subject IN ('account:' || p_email, 'address:' || p_address) AND locked_until > now();
-    IF v_wait IS NOT NULL THEN
-        RETURN v_wait;
-    END IF;
+) RETURNS void
+LANGUAGE sql AS $$
     INSERT INTO login_attempts AS a (subject, failures, last_failed, locked_until)
     SELECT subject, 1, now(), now() + login_delay(1, free)
       FROM (VALUES ('account:' || p_email, p_account_free), ('address:' || p_address, p_address_free)) t (subject, free)
@@ -368,27 +368,14 @@ BEGIN
            last_failed = now(),
            locked_until = now() + login_delay(
                CASE WHEN a.last_failed < now() - interval '1 hour' THEN 1 ELSE a.failures + 1 END,
-               CASE WHEN a.subject LIKE 'account:%' THEN p_account_free ELSE p_address_free END);
-    RETURN NULL;
-END;
-$$;
-
--- Takes back what a success had counted: all of the account's failures, and one
--- attempt of the address. A lock of the address stands; signing in to an account
--- of one's own is no way around it.
-CREATE FUNCTION login_succeeded(p_email text, p_address text) RETURNS void
-LANGUAGE sql AS $$
-    DELETE FROM login_attempts WHERE subject = 'account:' || p_email;
-    UPDATE login_attempts SET failures = greatest(failures - 1, 0) WHERE subject = 'address:' || p_address;
+               CASE WHEN a.subject LIKE 'account:%' THEN p_account_free ELSE p_address_free END)
 $$;
 
 -- What a login needs to go on: the hash to verify, or how long to wait.
-CREATE FUNCTION auth_login_begin(
-    p_email text, p_address text, p_account_free integer, p_address_free integer
-) RETURNS json
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION auth_login_begin(p_email text, p_address text) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_wait interval := login_attempt(p_email, p_address, p_account_free, p_address_free);
+    v_wait interval := login_wait(p_email, p_address);
     v_user users;
 BEGIN
     IF v_wait IS NOT NULL THEN
@@ -431,7 +418,7 @@ BEGIN
     IF p_new_hash <> p_verified_hash THEN
         UPDATE users SET password_hash = p_new_hash WHERE id = p_user_id;
     END IF;
-    PERFORM login_succeeded(v_email, p_address);
+    DELETE FROM login_attempts WHERE subject = 'account:' || v_email;
     INSERT INTO sessions (id, user_id, organization_id, user_agent, address)
     VALUES (p_session_id, p_user_id, v_organization_id, p_user_agent, p_address)
     ON CONFLICT DO NOTHING;
@@ -565,9 +552,7 @@ END;
 $$;
 
 -- The hash that a password change must verify first.
-CREATE FUNCTION auth_password_begin(
-    p_digest bytea, p_address text, p_account_free integer, p_address_free integer
-) RETURNS json
+CREATE FUNCTION auth_password_begin(p_digest bytea, p_address text) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
@@ -580,7 +565,7 @@ BEGIN
     END IF;
     SELECT * INTO v_user FROM users WHERE id = v_principal.user_id;
     -- Guessing here is guessing at the login, and counts as that.
-    v_wait := login_attempt(v_user.email, p_address, p_account_free, p_address_free);
+    v_wait := login_wait(v_user.email, p_address);
     IF v_wait IS NOT NULL THEN
         RETURN json_build_object('outcome', 'locked', 'retry_after_secs', ceil(extract(epoch FROM v_wait))::integer);
     END IF;
@@ -589,9 +574,7 @@ END;
 $$;
 
 -- Replaces the password that was verified, and ends every other session.
-CREATE FUNCTION auth_password_change(
-    p_digest bytea, p_verified_hash text, p_new_hash text, p_address text
-) RETURNS json
+CREATE FUNCTION auth_password_change(p_digest bytea, p_verified_hash text, p_new_hash text) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
@@ -610,7 +593,7 @@ BEGIN
         RETURN json_build_object('outcome', 'wrong_password');
     END IF;
     UPDATE users SET password_hash = p_new_hash WHERE id = v_user.id;
-    PERFORM login_succeeded(v_user.email, p_address);
+    DELETE FROM login_attempts WHERE subject = 'account:' || v_user.email;
     UPDATE sessions SET revoked_at = now()
      WHERE user_id = v_principal.user_id AND revoked_at IS NULL AND id <> v_principal.session_id;
     PERFORM audit_append(v_principal.organization_id, 'password.changed', v_principal.user_id,

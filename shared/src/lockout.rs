@@ -2,13 +2,13 @@
 
 use crate::problem::Problem;
 
-/// Attempts on one account in a row before it is locked out, for a second at
+/// Failures of one account in a row before it is locked out, for a second at
 /// first: a person who forgot a password types it that often.
-pub const ACCOUNT_FREE_ATTEMPTS: i32 = 5;
+pub const ACCOUNT_FREE_FAILURES: i32 = 5;
 
-/// Attempts from one address before it is locked out: an office behind one
+/// Failures from one address before it is locked out: an office behind one
 /// address has that many people who mistype within an hour.
-pub const ADDRESS_FREE_ATTEMPTS: i32 = 300;
+pub const ADDRESS_FREE_FAILURES: i32 = 300;
 
 /// 429: the account or the address is locked out for that long.
 pub fn locked(retry_after_secs: u32) -> Problem {
@@ -21,4 +21,25 @@ pub fn locked(retry_after_secs: u32) -> Problem {
             format!("Try again in {retry_after_secs} seconds."),
         )
     }
+}
+
+/// Counts a wrong password against the account and the address.
+///
+/// # Errors
+/// Those of [`crate::db::call_row`].
+#[cfg(feature = "spin")]
+pub async fn record_failure(
+    context: &crate::context::Context,
+    email: &crate::email::EmailAddress,
+    address: &str,
+) -> Result<(), Problem> {
+    let parameters = [
+        email.as_str().to_owned().into(),
+        address.to_owned().into(),
+        ACCOUNT_FREE_FAILURES.into(),
+        ADDRESS_FREE_FAILURES.into(),
+    ];
+    let sql = "SELECT auth_login_failed($1, $2, $3, $4)::text";
+    crate::db::call_row(context, sql, &parameters).await?;
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Two statements where other routes have one: the hash must be read before it
-//! can be verified, and the session is opened only after. The first counts the
-//! attempt, the second takes it back. An unknown email costs a verification too,
-//! against a hash that nothing matches.
+//! can be verified, and the outcome, a session or a failure, is recorded only
+//! after. An unknown email costs a verification too, against a hash that nothing
+//! matches, and its failure is counted like any other.
 
 use shared::context::Context;
 use shared::email::EmailAddress;
@@ -70,7 +70,10 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
         .as_ref()
         .map_or(password::NOBODY, |user| user.password_hash.as_str());
     let matches = password::verify(&presented, hash, &pepper);
-    let user = user.filter(|_| matches).ok_or_else(refused)?;
+    let Some(user) = user.filter(|_| matches) else {
+        lockout::record_failure(context, &input.email, address).await?;
+        return Err(refused());
+    };
 
     let new_hash = if password::needs_rehash(&user.password_hash) {
         password::hash(&presented, &context.random()?, &pepper).map_err(|error| {

@@ -3,7 +3,6 @@ use shared::context::Context;
 use shared::db;
 use shared::email::EmailAddress;
 use shared::ids::{SessionId, UserId};
-use shared::lockout::{ACCOUNT_FREE_ATTEMPTS, ADDRESS_FREE_ATTEMPTS};
 use shared::problem::Problem;
 use shared::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
 
@@ -44,21 +43,16 @@ enum OpenAnswer {
     Refused,
 }
 
-/// Counts the attempt and reads the hash, unless the login is locked out.
+/// Reads the hash, unless the login is locked out.
 pub async fn begin(
     context: &Context,
     email: &EmailAddress,
     address: &str,
 ) -> Result<Begin, Problem> {
-    let parameters = [
-        email.as_str().to_owned().into(),
-        address.to_owned().into(),
-        ACCOUNT_FREE_ATTEMPTS.into(),
-        ADDRESS_FREE_ATTEMPTS.into(),
-    ];
+    let parameters = [email.as_str().to_owned().into(), address.to_owned().into()];
     let answer = db::call(
         context,
-        "SELECT auth_login_begin($1, $2, $3, $4)::text",
+        "SELECT auth_login_begin($1, $2)::text",
         &parameters,
     )
     .await?;

@@ -7,6 +7,7 @@ use shared::cache_key::Scope;
 use shared::context::Context;
 use shared::fields::{self, Fields};
 use shared::http::{Reply, Request};
+use shared::lockout;
 use shared::password::{self, Password};
 use shared::problem::Problem;
 use shared::secrets;
@@ -59,6 +60,7 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
         &user.password_hash,
         &pepper,
     ) {
+        lockout::record_failure(context, &user.email, address).await?;
         return Err(wrong_password());
     }
     let hash = password::hash(&new, &context.random()?, &pepper).map_err(|error| {
@@ -66,7 +68,7 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
         Problem::internal()
     })?;
     let scopes = Scope::all_of_user(token.owner);
-    let write = queries::change(context, token.digest, &user.password_hash, &hash, address);
+    let write = queries::change(context, token.digest, &user.password_hash, &hash);
     cache::during_write(context, &scopes, write).await?;
     Reply::json(200, &Output { status: "changed" })
 }

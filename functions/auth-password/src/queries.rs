@@ -2,7 +2,7 @@ use serde::Deserialize;
 use shared::context::Context;
 use shared::db;
 use shared::email::EmailAddress;
-use shared::lockout::{self, ACCOUNT_FREE_ATTEMPTS, ADDRESS_FREE_ATTEMPTS};
+use shared::lockout;
 use shared::problem::Problem;
 use shared::token::TokenDigest;
 
@@ -37,19 +37,14 @@ enum ChangeAnswer {
     Unauthenticated,
 }
 
-/// Counts an attempt at the password and reads what it must match.
+/// Reads what the current password must match, unless guessing is stopped.
 pub async fn find_user(
     context: &Context,
     digest: TokenDigest,
     address: &str,
 ) -> Result<User, Problem> {
-    let parameters = [
-        digest.0.to_vec().into(),
-        address.to_owned().into(),
-        ACCOUNT_FREE_ATTEMPTS.into(),
-        ADDRESS_FREE_ATTEMPTS.into(),
-    ];
-    let sql = "SELECT auth_password_begin($1, $2, $3, $4)::text";
+    let parameters = [digest.0.to_vec().into(), address.to_owned().into()];
+    let sql = "SELECT auth_password_begin($1, $2)::text";
     match db::call(context, sql, &parameters).await? {
         BeginAnswer::Proceed {
             email,
@@ -70,15 +65,13 @@ pub async fn change(
     digest: TokenDigest,
     verified_hash: &str,
     new_hash: &str,
-    address: &str,
 ) -> Result<(), Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         verified_hash.to_owned().into(),
         new_hash.to_owned().into(),
-        address.to_owned().into(),
     ];
-    let sql = "SELECT auth_password_change($1, $2, $3, $4)::text";
+    let sql = "SELECT auth_password_change($1, $2, $3)::text";
     match db::call(context, sql, &parameters).await? {
         ChangeAnswer::Changed => Ok(()),
         ChangeAnswer::WrongPassword => Err(handler::wrong_password()),
