@@ -467,7 +467,8 @@ macro_rules! component {
         $crate::component!($id, |_: &str| $allow, $handler);
     };
     ($id:literal, $allow:expr, $handler:expr) => {
-        struct Component;
+        /// What the host calls.
+        pub struct Component;
 
         impl $crate::http::Guest for Component {
             async fn handle(
@@ -477,6 +478,9 @@ macro_rules! component {
             }
         }
 
+        // The names of a component's exports are not names that a native linker
+        // takes, and a native build is only ever for the unit tests.
+        #[cfg(target_arch = "wasm32")]
         ::spin_sdk::wasip3::http::service::export!(Component);
     };
 }
