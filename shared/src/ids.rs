@@ -124,6 +124,16 @@ id!(
     "ivt_"
 );
 id!(
+    /// A message that is waiting to be sent, or was.
+    OutboxMessageId,
+    "msg_"
+);
+id!(
+    /// The right to hash one password now.
+    HashLeaseId,
+    "hsl_"
+);
+id!(
     /// The credits of one user in one currency.
     CreditAccountId,
     "cac_"

@@ -32,6 +32,8 @@ pub mod context;
 #[cfg(feature = "spin")]
 pub mod db;
 #[cfg(feature = "spin")]
+pub mod hash_lease;
+#[cfg(feature = "spin")]
 pub mod http;
 #[cfg(feature = "spin")]
 pub mod secrets;

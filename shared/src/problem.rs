@@ -148,6 +148,16 @@ impl Problem {
         )
     }
 
+    /// 403: the change is sensitive, and the last proof of who asks too old.
+    pub fn recent_login_required() -> Self {
+        Self::new(
+            403,
+            "recent_login_required",
+            "This needs a recent login",
+            "Confirm who you are with POST /api/v1/auth/reauthenticate, and send this again.",
+        )
+    }
+
     /// 404.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(404, "not_found", "There is no such resource", detail)
