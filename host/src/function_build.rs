@@ -90,14 +90,7 @@ pub async fn build_with(
 
 /// The components to build, and where spin.toml expects each.
 fn choose(manifest: &Manifest, wanted: Option<&[String]>) -> Result<BTreeMap<String, PathBuf>> {
-    let has_folder = |id: &str| {
-        manifest
-            .root
-            .join("functions")
-            .join(id)
-            .join("Cargo.toml")
-            .is_file()
-    };
+    let has_folder = |id: &str| crate_manifest(&manifest.root, id).is_file();
     for id in wanted.unwrap_or_default() {
         ensure!(
             manifest.components.contains_key(id),
@@ -119,6 +112,18 @@ fn choose(manifest: &Manifest, wanted: Option<&[String]>) -> Result<BTreeMap<Str
         })
         .map(|component| (component.id.clone(), component.source.clone()))
         .collect())
+}
+
+/// Where the Cargo.toml of a component's crate is: in `functions/`, or, for a manifest that has no
+/// such folder, beside the manifest.
+fn crate_manifest(root: &Path, id: &str) -> PathBuf {
+    let functions = root.join("functions");
+    let folder = if functions.is_dir() {
+        functions
+    } else {
+        root.to_owned()
+    };
+    folder.join(id).join("Cargo.toml")
 }
 
 /// Installs the standard library for [`TARGET`] if it is missing.
@@ -504,7 +509,7 @@ fn place(
     source: PathBuf,
     artifacts: &[Artifact],
 ) -> Result<BuiltFunction> {
-    let manifest = root.join("functions").join(&id).join("Cargo.toml");
+    let manifest = crate_manifest(root, &id);
     let manifest = manifest
         .canonicalize()
         .with_context(|| format!("cannot find {}", manifest.display()))?;

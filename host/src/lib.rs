@@ -13,6 +13,7 @@
 
 mod allowed_hosts;
 mod app;
+pub mod audit_log;
 mod bindings;
 mod dispatcher;
 mod engine;

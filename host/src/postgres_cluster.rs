@@ -27,12 +27,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls};
 
 use account::Account;
 use server::{ServerFile, Setup};
 use users::Registration;
+
+use crate::imports::postgres::RustlsConnector;
 
 pub use binaries::OLDEST_MAJOR_VERSION;
 
@@ -442,32 +447,58 @@ enum Answer {
     Stranger(String),
 }
 
-/// Connects to a Postgres at `url`, and drives the connection in the background.
+/// Connects to a Postgres at `url`, and drives the connection in the background. With TLS if
+/// `sslmode` asks for it; the server's name and certificate are verified then.
 ///
 /// # Errors
 ///
 /// When the URL cannot be read or the server refuses; the message never holds the password.
 pub async fn connect(url: &str) -> Result<Client> {
-    connect_plain(url)
+    let attempt = async {
+        let config = read_config(url)?;
+        if config.get_ssl_mode() != SslMode::Require {
+            return Ok(connect_plain(url).await?);
+        }
+        let (client, connection) = config.connect(RustlsConnector::new(None)?).await?;
+        drive(connection);
+        anyhow::Ok(client)
+    };
+    attempt
         .await
         .with_context(|| format!("cannot connect to Postgres at {}", describe(url)))
 }
 
 async fn connect_plain(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    drive(connection);
+    Ok(client)
+}
+
+fn drive<S, T>(connection: Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: TlsStream + Unpin + Send + 'static,
+{
     tokio::spawn(async move {
         // The client reports the same failure to whoever waits for an answer.
         if let Err(error) = connection.await {
             tracing::debug!("a Postgres connection ended: {error}");
         }
     });
-    Ok(client)
+}
+
+/// Reads a connection string. The driver knows fewer modes than libpq; with ours, `require`
+/// verifies whatever the stricter ones would.
+fn read_config(url: &str) -> Result<Config, tokio_postgres::Error> {
+    url.replace("sslmode=verify-full", "sslmode=require")
+        .replace("sslmode=verify-ca", "sslmode=require")
+        .parse()
 }
 
 /// Host, port and database of a connection string, without its password.
 #[must_use]
 pub fn describe(url: &str) -> String {
-    let Ok(config) = url.parse::<tokio_postgres::Config>() else {
+    let Ok(config) = read_config(url) else {
         return "an address that cannot be read".into();
     };
     let host = match config.get_hosts().first() {

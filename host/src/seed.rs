@@ -64,7 +64,7 @@ async fn register(client: &Client, email: &str) -> anyhow::Result<UserId> {
     let organization = OrganizationId::new(now_millis(), &random()?);
     client
         .execute(
-            "SELECT auth_signup($1, $2, $3, $4)",
+            "SELECT user_register($1, $2, $3, $4)",
             &[&user.as_uuid(), &organization.as_uuid(), &email, &hash],
         )
         .await

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures::future::{Either, join, select};
+use futures::future::{Either, join, join_all, select};
 use spin_sdk::key_value::{Error as StoreError, Store};
 use spin_sdk::time;
 
@@ -60,6 +60,10 @@ const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// Attempts at such an invalidation: 7 in the first 12.7 seconds, then one every
 /// ten, for as long as the longest-lived entry, 900 seconds.
 const INVALIDATION_ATTEMPTS: u32 = 7 + 90;
+
+/// Scopes whose states are written at the same time. A sign-in has two, so that
+/// it waits for the store once; a role can have a thousand.
+const MAX_PARALLEL_PUTS: usize = 100;
 
 thread_local! {
     static STORE: RefCell<Option<Rc<Store>>> = const { RefCell::new(None) };
@@ -230,10 +234,13 @@ pub async fn during_write<T>(
 ) -> Result<T, Problem> {
     if !is_resting(context.now_millis()) {
         let until_millis = context.now_millis() + WRITE_WINDOW_MILLIS;
-        for scope in scopes {
-            let key = scope.to_string();
-            let mark = ScopeState::Writing { until_millis }.encode(&key);
-            if put(context, &key, &mark).await.is_err() {
+        for chunk in scopes.chunks(MAX_PARALLEL_PUTS) {
+            let marks = chunk.iter().map(|scope| async move {
+                let key = scope.to_string();
+                let mark = ScopeState::Writing { until_millis }.encode(&key);
+                put(context, &key, &mark).await
+            });
+            if join_all(marks).await.iter().any(Result::is_err) {
                 break;
             }
         }
@@ -249,20 +256,26 @@ pub async fn during_write<T>(
     outcome
 }
 
-async fn invalidate(context: &Context, scopes: &[Scope]) {
-    for scope in scopes {
-        let Ok(generation) = fresh_generation(context) else {
-            continue;
-        };
-        let key = scope.to_string();
-        let state = ScopeState::Stable(generation).encode(&key);
-        if put(context, &key, &state).await.is_err() {
-            context.log(
-                "warn",
-                &format!("the cache did not take the invalidation of {scope}"),
-            );
-            spin_sdk::wasip3::spawn(invalidate_later(*scope));
-        }
+/// Gives scopes fresh generations: for a write that committed, and that learned
+/// only from its statement whom it concerns.
+pub async fn invalidate(context: &Context, scopes: &[Scope]) {
+    for chunk in scopes.chunks(MAX_PARALLEL_PUTS) {
+        join_all(chunk.iter().map(|scope| renew(context, *scope))).await;
+    }
+}
+
+async fn renew(context: &Context, scope: Scope) {
+    let Ok(generation) = fresh_generation(context) else {
+        return;
+    };
+    let key = scope.to_string();
+    let state = ScopeState::Stable(generation).encode(&key);
+    if put(context, &key, &state).await.is_err() {
+        context.log(
+            "warn",
+            &format!("the cache did not take the invalidation of {scope}"),
+        );
+        spin_sdk::wasip3::spawn(invalidate_later(scope));
     }
 }
 

@@ -266,6 +266,27 @@ pub fn boolean(value: &Value) -> Result<bool, Invalid> {
         .ok_or_else(|| Invalid::new("wrong_type", "must be true or false"))
 }
 
+/// A whole number within `range`. One written with a fraction of zero is whole
+/// too (JSON Schema, draft 2020-12, section 4.2.1 of its core).
+///
+/// # Errors
+/// `wrong_type`, `out_of_range`.
+pub fn whole_number(value: &Value, range: RangeInclusive<i64>) -> Result<i64, Invalid> {
+    let number = match value {
+        Value::Number(number) => number,
+        _ => return Err(Invalid::new("wrong_type", "must be a whole number")),
+    };
+    let text = number.to_string();
+    let whole = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
+    whole.filter(|whole| range.contains(whole)).ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
+        Invalid::new(
+            "out_of_range",
+            format!("must be a whole number from {least} to {most}"),
+        )
+    })
+}
+
 /// An email address, normalized.
 ///
 /// # Errors
@@ -336,6 +357,28 @@ mod tests {
             .into_iter()
             .map(|e| (e.field.into_owned(), e.code))
             .collect()
+    }
+
+    #[test]
+    fn whole_numbers() {
+        let table = [
+            ("1", Ok(1)),
+            ("10", Ok(10)),
+            ("2.0", Ok(2)),
+            ("0", Err("out_of_range")),
+            ("11", Err("out_of_range")),
+            ("1.5", Err("out_of_range")),
+            ("1e300", Err("out_of_range")),
+            ("18446744073709551616", Err("out_of_range")),
+            ("\"1\"", Err("wrong_type")),
+            ("true", Err("wrong_type")),
+            ("null", Err("wrong_type")),
+        ];
+        for (text, expected) in table {
+            let value: Value = serde_json::from_str(text).expect("the table holds JSON");
+            let got = whole_number(&value, 1..=10).map_err(|invalid| invalid.code);
+            assert_eq!(got, expected, "{text}");
+        }
     }
 
     #[test]

@@ -65,6 +65,15 @@ impl HashLease {
             Err(too_many_hashes())
         }
     }
+
+    /// Gives the lease back where no statement of the request's own does.
+    ///
+    /// # Errors
+    /// Those of [`db::call_row`].
+    pub async fn release(&self, context: &Context) -> Result<(), Problem> {
+        let sql = "SELECT hash_lease_release($1)::text";
+        db::call_row(context, sql, &[self.id()]).await.map(drop)
+    }
 }
 
 /// 503: the host computes as many password hashes as it may.

@@ -58,6 +58,10 @@ pub const ACCESS_COOKIE: &str = "__Host-turnpike_access";
 /// The cookie that carries a browser's refresh token.
 pub const REFRESH_COOKIE: &str = "__Host-turnpike_refresh";
 
+/// What nearly every response says to whoever would keep it: it was for one caller,
+/// at one moment.
+const NO_STORE: &str = "no-store";
+
 /// Requests slower than this leave a line in the log.
 const SLOW: Duration = Duration::from_millis(500);
 
@@ -79,6 +83,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
+    /// Who may keep the response, and for how long.
+    pub cache_control: &'static str,
     /// Headers beyond those that every response carries.
     pub headers: Vec<(&'static str, String)>,
 }
@@ -108,8 +114,16 @@ impl Reply {
             status,
             content_type: "application/json",
             body,
+            cache_control: NO_STORE,
             headers: Vec::new(),
         }
+    }
+
+    /// Lets others keep the response: only for what is public and the same for all.
+    #[must_use]
+    pub fn with_cache_control(mut self, cache_control: &'static str) -> Self {
+        self.cache_control = cache_control;
+        self
     }
 
     /// Sets a cookie that only this origin's requests carry and no script reads.
@@ -130,6 +144,7 @@ impl Reply {
             status: problem.status,
             content_type: problem::CONTENT_TYPE,
             body: problem.to_json(request_id),
+            cache_control: NO_STORE,
             headers: Vec::new(),
         }
     }
@@ -546,7 +561,7 @@ fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireRes
     let mut headers = vec![
         header("content-type", reply.content_type),
         header("content-length", &reply.body.len().to_string()),
-        header("cache-control", "no-store"),
+        header("cache-control", reply.cache_control),
         header("x-request-id", context.request_id()),
         header(
             "x-response-time",

@@ -143,6 +143,16 @@ id!(
     CreditTransactionId,
     "ctx_"
 );
+id!(
+    /// Credits that were given at once, and are spent, expire or are voided together.
+    CreditGrantId,
+    "cgr_"
+);
+id!(
+    /// Credits that are reserved for an operation under way.
+    CreditHoldId,
+    "hld_"
+);
 
 #[cfg(test)]
 mod tests {

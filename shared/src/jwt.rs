@@ -116,6 +116,12 @@ fn is_key_id(text: &str) -> bool {
     (1..=MAX_KEY_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// A new key id of 128 random bits, which must come from a cryptographic source:
+/// 22 characters of URL-safe base64.
+pub fn key_id(random: &[u8; 16]) -> String {
+    URL_SAFE_NO_PAD.encode(random)
+}
+
 /// The claims could not be written, or make a token of more than
 /// [`MAX_TOKEN_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,6 +322,19 @@ pub fn verify(
     let claims = read_claims(&payload)?;
     check_claims(&claims, expected, now_secs, leeway_secs)?;
     Ok(claims)
+}
+
+/// The key id and the claims that a compact token names, whoever wrote it: to look
+/// up which keys and which session [`verify`] and its caller must have. Nothing of
+/// it is a reason to grant anything.
+///
+/// # Errors
+/// The [`Refusal`] of a token that [`verify`] would refuse with any key.
+pub fn read_unverified(compact: &str) -> Result<(String, Claims), Refusal> {
+    let segments = Segments::of(compact)?;
+    let kid = read_header(&decode(segments.header)?)?;
+    let claims = read_claims(&decode(segments.payload)?)?;
+    Ok((kid, claims))
 }
 
 /// The parts of a compact token, still encoded.

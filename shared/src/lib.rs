@@ -16,11 +16,15 @@ pub mod ids;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 pub mod lockout;
+pub mod mail;
 pub mod money;
+pub mod organizations;
 pub mod pagination;
 #[cfg(feature = "password")]
 pub mod password;
 pub mod problem;
+#[cfg(feature = "totp")]
+pub mod second_factor;
 pub mod token;
 #[cfg(feature = "totp")]
 pub mod totp;
@@ -35,6 +39,8 @@ pub mod db;
 pub mod hash_lease;
 #[cfg(feature = "spin")]
 pub mod http;
+#[cfg(feature = "spin")]
+pub mod outbox;
 #[cfg(feature = "spin")]
 pub mod secrets;
 #[cfg(feature = "spin")]

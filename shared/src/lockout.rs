@@ -1,4 +1,5 @@
-//! When guessing is stopped: the limits that login and password change share.
+//! When guessing is stopped: the limits that everything shares which checks a
+//! password or a one-time code.
 
 use crate::problem::Problem;
 
@@ -23,7 +24,8 @@ pub fn locked(retry_after_secs: u32) -> Problem {
     }
 }
 
-/// Counts a wrong password against the account and the address.
+/// Counts a wrong password or code against the account and the address, and gives
+/// back the lease under which it was checked, if it was checked under one.
 ///
 /// # Errors
 /// Those of [`crate::db::call_row`].
@@ -32,14 +34,16 @@ pub async fn record_failure(
     context: &crate::context::Context,
     email: &crate::email::EmailAddress,
     address: &str,
+    lease: Option<&crate::hash_lease::HashLease>,
 ) -> Result<(), Problem> {
     let parameters = [
         email.as_str().to_owned().into(),
         address.to_owned().into(),
         ACCOUNT_FREE_FAILURES.into(),
         ADDRESS_FREE_FAILURES.into(),
+        lease.map_or(crate::db::Parameter::DbNull, |lease| lease.id()),
     ];
-    let sql = "SELECT auth_login_failed($1, $2, $3, $4)::text";
+    let sql = "SELECT auth_login_failed($1, $2, $3, $4, $5)::text";
     crate::db::call_row(context, sql, &parameters).await?;
     Ok(())
 }

@@ -163,6 +163,11 @@ impl Problem {
         Self::new(404, "not_found", "There is no such resource", detail)
     }
 
+    /// 404: no component serves the path.
+    pub fn no_such_path() -> Self {
+        Self::not_found("No route of this API has this path.")
+    }
+
     /// 405, with the methods the route does answer.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         Self {

@@ -60,8 +60,8 @@ async fn acts_as_its_user_within_its_scopes(host: &TestHost) {
     refuse(
         host,
         host.post(LOGOUT).bearer(&reader),
-        401,
-        "unauthenticated",
+        403,
+        "session_required",
         &[],
     )
     .await;

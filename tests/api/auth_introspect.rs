@@ -1,6 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use futures::future::{join, join_all};
 use serde_json::json;
 use shared::token::TokenKind;
 use turnpike_tests::personas::{
@@ -9,10 +6,6 @@ use turnpike_tests::personas::{
 use turnpike_tests::{Call, Response, TestHost, api_tests};
 
 use crate::refusals::{check_authentication, check_methods, refuse};
-
-/// Sessions that are revoked at once, and clients that validate them meanwhile.
-const REVOKED: usize = 200;
-const CLIENTS: usize = 8;
 
 #[track_caller]
 fn expect_inactive(response: &Response) {
@@ -34,7 +27,6 @@ api_tests![
     everything_else_is_exactly_inactive,
     is_answered_from_the_cache,
     what_was_ended_is_dead_on_the_next_request,
-    validations_race_with_the_end_of_every_session,
     refuses
 ];
 
@@ -208,57 +200,6 @@ async fn what_was_ended_is_dead_on_the_next_request(host: &TestHost) {
         .await
         .expect(200);
     call.send().await.expect_problem(401, "unauthenticated");
-}
-
-async fn validations_race_with_the_end_of_every_session(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
-    let gateway = host.issue_api_key(&user, &["tokens:introspect"]).await;
-    let mut tokens = Vec::with_capacity(REVOKED);
-    for _ in 0..REVOKED {
-        tokens.push(host.issue_token(&user).await);
-    }
-    let (is_over, tokens) = (AtomicBool::new(false), &tokens);
-    let clients = (0..CLIENTS).map(|client| {
-        let (is_over, gateway) = (&is_over, &gateway.key);
-        async move {
-            let (mut before, mut after) = (0_usize, 0);
-            // Each token is validated by some client after it was revoked.
-            for token in tokens.iter().cycle().skip(client * REVOKED / CLIENTS) {
-                if after == REVOKED / CLIENTS {
-                    break;
-                }
-                let was_over = is_over.load(Ordering::SeqCst);
-                let response = host
-                    .introspect_call(gateway, token)
-                    .settle()
-                    .await
-                    .expect(200);
-                if was_over {
-                    after += 1;
-                    expect_inactive(&response);
-                } else {
-                    before += 1;
-                }
-            }
-            before
-        }
-    });
-    let revoke = async {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let response = host
-            .delete(SESSIONS)
-            .bearer(&user.token)
-            .send()
-            .await
-            .expect(200);
-        is_over.store(true, Ordering::SeqCst);
-        assert_eq!(response.json(), json!({"revoked": REVOKED}));
-    };
-    let (before, ()) = join(join_all(clients), revoke).await;
-    assert!(before.iter().sum::<usize>() > 0, "nothing raced");
-    for token in tokens {
-        expect_inactive(&host.introspect_call(&gateway.key, token).send().await);
-    }
 }
 
 async fn refuses(host: &TestHost) {

@@ -2,7 +2,7 @@ use serde_json::json;
 use turnpike_tests::personas::{BALANCE, CONSUME, LOGOUT, ME, TRANSACTIONS, fresh_key};
 use turnpike_tests::{TestHost, api_tests};
 
-use crate::refusals::{check_authentication, check_methods};
+use crate::refusals::{check_authentication, check_methods, refuse};
 
 api_tests![ends_the_session_everywhere, refuses,];
 
@@ -46,5 +46,14 @@ async fn refuses(host: &TestHost) {
     check_methods(host, LOGOUT, "POST").await;
     let user = host.signup_and_login("ada").await;
     check_authentication(host, &user, || host.post(LOGOUT)).await;
+    let key = host.issue_api_key(&user, &["credits:read"]).await;
+    refuse(
+        host,
+        host.post(LOGOUT).bearer(&key.key),
+        403,
+        "session_required",
+        &[],
+    )
+    .await;
     host.get(ME).bearer(&user.token).send().await.expect(200);
 }

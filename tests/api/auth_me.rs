@@ -5,12 +5,13 @@ use turnpike_tests::{TestHost, api_tests};
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 
 /// What the owner of an organization may do.
-const OWNER: [&str; 8] = [
+const OWNER: [&str; 9] = [
     "api_keys:manage",
     "audit:read",
     "credits:consume",
     "credits:read",
     "members:manage",
+    "organization:manage",
     "organization:read",
     "roles:manage",
     "tokens:introspect",
@@ -29,12 +30,18 @@ async fn tells_who_the_token_stands_for(host: &TestHost) {
     let body = response.json();
     assert_eq!(body["user_id"], json!(user.id), "{response}");
     assert_eq!(body["email"], json!(user.email), "{response}");
+    assert_eq!(body["email_verified"], json!(false), "{response}");
     assert_eq!(body["organization_name"], json!(user.email), "{response}");
     assert_eq!(body["permissions"], json!(OWNER), "{response}");
     let admin = host.platform_admin().await;
     let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
     let mut all = OWNER.to_vec();
-    all.push("credits:grant");
+    all.extend([
+        "credits:grant",
+        "outbox:deliver",
+        "signing_keys:manage",
+        "users:manage",
+    ]);
     all.sort_unstable();
     assert_eq!(response.json()["permissions"], json!(all), "{response}");
 }

@@ -1,8 +1,20 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::{join, join_all};
 use serde_json::{Value, json};
 use turnpike_tests::personas::{ME, SESSIONS};
 use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::{check_authentication, check_disabled_user, check_methods, refuse};
+
+/// Sessions that are revoked at once, and clients that validate them meanwhile.
+const REVOKED: usize = 2_000;
+const CLIENTS: usize = 16;
+
+/// How long the clients validate before the sessions are revoked: long enough that each has some
+/// of its tokens cached.
+const RACE_LEAD: Duration = Duration::from_millis(500);
 
 async fn list(host: &TestHost, token: &str) -> Vec<Value> {
     let response = host.get(SESSIONS).bearer(token).send().await.expect(200);
@@ -18,6 +30,7 @@ api_tests![
     lists_ones_own_newest_first,
     ends_one,
     ends_all_others,
+    validations_race_with_the_end_of_every_session,
     refuses
 ];
 
@@ -135,6 +148,61 @@ async fn ends_all_others(host: &TestHost) {
     }
     expect_me(host, &ada.token, 200).await;
     expect_me(host, &eve.token, 200).await;
+}
+
+/// Whoever asks after the end was acknowledged learns of it, whatever was cached before and
+/// however many ask: no validation that begins then succeeds.
+async fn validations_race_with_the_end_of_every_session(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let gateway = host.issue_api_key(&user, &["tokens:introspect"]).await;
+    let tokens = host.issue_tokens(&user, REVOKED).await;
+    let (is_over, gateway) = (&AtomicBool::new(false), &gateway.key);
+    let clients = tokens
+        .chunks(REVOKED.div_ceil(CLIENTS))
+        .map(|own| async move {
+            let mut before = 0_usize;
+            for (turn, token) in own.iter().cycle().enumerate() {
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+                // Some ask for the user's own sake and some for a gateway's, each of a token twice in
+                // a row, so that the second finds it cached.
+                if turn % 2 == 0 {
+                    let me = host.get(ME).bearer(token);
+                    for _ in 0..2 {
+                        me.settle().await;
+                    }
+                } else {
+                    let introspection = host.introspect_call(gateway, token);
+                    for _ in 0..2 {
+                        introspection.settle().await.expect(200);
+                    }
+                }
+                before += 2;
+            }
+            for token in own {
+                let response = host.introspect_call(gateway, token).settle().await;
+                if response.expect(200).body != br#"{"active":false}"# {
+                    panic!("a session was active after its end was acknowledged");
+                }
+                let me = host.get(ME).bearer(token).settle().await;
+                me.expect_problem(401, "unauthenticated");
+            }
+            before
+        });
+    let revoke = async {
+        tokio::time::sleep(RACE_LEAD).await;
+        let call = host.delete(SESSIONS).bearer(&user.token);
+        let response = call.send().await.expect(200);
+        is_over.store(true, Ordering::SeqCst);
+        assert_eq!(response.json(), json!({"revoked": REVOKED}));
+    };
+    let (before, ()) = join(join_all(clients), revoke).await;
+    assert!(
+        before.iter().all(|count| *count > 0),
+        "every client must have raced: {before:?}"
+    );
+    expect_me(host, &user.token, 200).await;
 }
 
 async fn refuses(host: &TestHost) {

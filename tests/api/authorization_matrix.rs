@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::json;
-use shared::ids::UserId;
+use shared::ids::{OrganizationId, UserId};
+use shared::token::TokenKind;
 use turnpike_host::manifest::Manifest;
 use turnpike_tests::environment::project_root;
-use turnpike_tests::personas::{PASSWORD, fresh_key, sql_digest, unique};
+use turnpike_tests::personas::{PASSWORD, fresh_key, invented, sql_digest, sql_id, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 /// What somebody sends who does everything right but for their credential.
@@ -20,16 +21,32 @@ enum Body {
     Token,
     ApiKey,
     Password,
+    Reauthentication,
+    Code,
+    Email,
     Money,
     Grant,
+    Organization,
+    SessionOrganization,
+    Role,
+    Permissions,
+    Invitation,
+    Acceptance,
+    Disabled,
 }
 
-/// What is named by `:id` in the path.
+/// What the path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
     Nothing,
     Session,
     ApiKey,
+    SigningKey,
+    Organization,
+    Member,
+    Role,
+    Invitation,
+    User,
 }
 
 /// An operation and the statuses of each kind of caller.
@@ -98,9 +115,163 @@ impl Row {
         Self { owner, ..self }
     }
 
+    /// What an API key with the permission is answered.
+    fn key_with(self, key_with: u16) -> Self {
+        Self { key_with, ..self }
+    }
+
+    /// Across tenants, so that no organization's owner holds the permission.
+    fn is_of_the_platform(&self) -> bool {
+        let of_platform = [
+            "credits:grant",
+            "outbox:deliver",
+            "signing_keys:manage",
+            "users:manage",
+        ];
+        self.permission
+            .is_some_and(|permission| of_platform.contains(&permission))
+    }
+
     fn names(self, named: Named) -> Self {
         Self { named, ..self }
     }
+}
+
+/// The permissions of the built-in roles: an admin lacks only one of an owner's.
+fn role_holds(role: &str, permission: &str) -> bool {
+    match role {
+        "admin" => permission != "roles:manage",
+        "member" => [
+            "credits:read",
+            "credits:consume",
+            "api_keys:manage",
+            "organization:read",
+        ]
+        .contains(&permission),
+        _ => false,
+    }
+}
+
+/// Organizations, and what is in them.
+fn organization_rows() -> Vec<Row> {
+    let (get, post, put, patch, delete) = (
+        || Method::GET,
+        || Method::POST,
+        || Method::PUT,
+        || Method::PATCH,
+        || Method::DELETE,
+    );
+    let reads = Some("organization:read");
+    let members = Some("members:manage");
+    let roles = Some("roles:manage");
+    let users = Some("users:manage");
+    let mut rows = vec![
+        row(
+            put(),
+            "/api/v1/auth/organization",
+            Body::SessionOrganization,
+            None,
+        )
+        .sessions_only(403),
+        row(get(), "/api/v1/organizations", Body::None, None).sessions_only(403),
+        row(post(), "/api/v1/organizations", Body::Organization, None)
+            .creates()
+            .sessions_only(403),
+        row(post(), "/api/v1/invitations/accept", Body::Acceptance, None).sessions_only(403),
+        row(get(), "/api/v1/permissions", Body::None, None),
+        row(get(), "/api/v1/users/:id", Body::None, users)
+            .names(Named::User)
+            .owner(403),
+        row(patch(), "/api/v1/users/:id", Body::Disabled, users)
+            .names(Named::User)
+            .owner(403),
+    ];
+    let in_organization = [
+        (
+            get(),
+            "/api/v1/organizations/:id",
+            Body::None,
+            reads,
+            Named::Organization,
+        ),
+        (
+            patch(),
+            "/api/v1/organizations/:id",
+            Body::Organization,
+            Some("organization:manage"),
+            Named::Organization,
+        ),
+        (
+            get(),
+            "/api/v1/organizations/:id/members",
+            Body::None,
+            reads,
+            Named::Organization,
+        ),
+        (
+            patch(),
+            "/api/v1/organizations/:id/members/:user_id",
+            Body::Role,
+            members,
+            Named::Member,
+        ),
+        (
+            delete(),
+            "/api/v1/organizations/:id/members/:user_id",
+            Body::None,
+            members,
+            Named::Member,
+        ),
+        (
+            get(),
+            "/api/v1/organizations/:id/roles",
+            Body::None,
+            reads,
+            Named::Organization,
+        ),
+        (
+            put(),
+            "/api/v1/organizations/:id/roles/:name",
+            Body::Permissions,
+            roles,
+            Named::Role,
+        ),
+        (
+            delete(),
+            "/api/v1/organizations/:id/roles/:name",
+            Body::None,
+            roles,
+            Named::Role,
+        ),
+        (
+            get(),
+            "/api/v1/organizations/:id/invitations",
+            Body::None,
+            members,
+            Named::Organization,
+        ),
+        (
+            delete(),
+            "/api/v1/organizations/:id/invitations/:invitation_id",
+            Body::None,
+            members,
+            Named::Invitation,
+        ),
+    ];
+    for (method, route, body, permission, named) in in_organization {
+        rows.push(row(method, route, body, permission).names(named));
+    }
+    rows.push(
+        row(
+            post(),
+            "/api/v1/organizations/:id/invitations",
+            Body::Invitation,
+            members,
+        )
+        .names(Named::Organization)
+        .creates(),
+    );
+    rows
 }
 
 fn rows() -> Vec<Row> {
@@ -111,13 +282,14 @@ fn rows() -> Vec<Row> {
         || Method::DELETE,
     );
     let keys = Some("api_keys:manage");
-    vec![
+    let signing = Some("signing_keys:manage");
+    let mut rows = vec![
         row(post(), "/api/v1/auth/signup", Body::SignUp, None).public(202),
         row(post(), "/api/v1/auth/login", Body::Empty, None).public(422),
         // The credential is in the body.
         row(post(), "/api/v1/auth/refresh", Body::Empty, None).public(422),
         row(get(), "/api/v1/auth/me", Body::None, None),
-        row(post(), "/api/v1/auth/logout", Body::None, None).sessions_only(401),
+        row(post(), "/api/v1/auth/logout", Body::None, None).sessions_only(403),
         row(
             post(),
             "/api/v1/auth/introspect",
@@ -140,6 +312,71 @@ fn rows() -> Vec<Row> {
         )
         .names(Named::ApiKey),
         row(put(), "/api/v1/auth/password", Body::Password, None).sessions_only(403),
+        row(
+            post(),
+            "/api/v1/auth/reauthenticate",
+            Body::Reauthentication,
+            None,
+        )
+        .sessions_only(403),
+        row(get(), "/api/v1/auth/totp", Body::None, None).sessions_only(403),
+        row(post(), "/api/v1/auth/totp", Body::None, None)
+            .creates()
+            .sessions_only(403),
+        row(delete(), "/api/v1/auth/totp", Body::None, None).sessions_only(403),
+        // The owner has enrolled nothing, which is said to nobody else.
+        row(post(), "/api/v1/auth/totp/confirm", Body::Code, None)
+            .sessions_only(403)
+            .owner(409),
+        row(
+            post(),
+            "/api/v1/auth/totp/recovery-codes",
+            Body::None,
+            None,
+        )
+        .sessions_only(403)
+        .owner(409),
+        // The credential, if any, is the token in the body.
+        row(
+            post(),
+            "/api/v1/auth/password/forgot",
+            Body::Empty,
+            None,
+        )
+        .public(422),
+        row(post(), "/api/v1/auth/password/reset", Body::Empty, None).public(422),
+        row(post(), "/api/v1/auth/email/confirm", Body::Empty, None).public(422),
+        row(put(), "/api/v1/auth/email", Body::Email, None)
+            .owner(202)
+            .sessions_only(403),
+        row(post(), "/api/v1/auth/email/verification", Body::None, None)
+            .owner(202)
+            .sessions_only(403),
+        // Where no mail service is named there is nothing to deliver to.
+        row(
+            post(),
+            "/api/v1/outbox/deliveries",
+            Body::None,
+            Some("outbox:deliver"),
+        )
+        .owner(403)
+        .key_with(422),
+        // It exists on a developer's machine only.
+        row(get(), "/api/v1/dev/outbox", Body::None, None).public(404),
+        row(post(), "/api/v1/auth/token", Body::Empty, None),
+        row(get(), "/.well-known/jwks.json", Body::None, None).public(200),
+        row(get(), "/api/v1/auth/signing-keys", Body::None, signing).owner(403),
+        row(post(), "/api/v1/auth/signing-keys", Body::None, signing)
+            .creates()
+            .owner(403),
+        row(
+            delete(),
+            "/api/v1/auth/signing-keys/:kid",
+            Body::None,
+            signing,
+        )
+        .names(Named::SigningKey)
+        .owner(403),
         row(get(), "/api/v1/audit-log", Body::None, Some("audit:read")),
         row(
             get(),
@@ -173,7 +410,9 @@ fn rows() -> Vec<Row> {
         row(get(), "/api/v1/health/ready", Body::None, None).public(200),
         row(get(), "/openapi.json", Body::None, None).public(200),
         row(get(), "/api/...", Body::None, None).public(404),
-    ]
+    ];
+    rows.extend(organization_rows());
+    rows
 }
 
 /// The people of one run.
@@ -186,7 +425,7 @@ struct Cast {
 
 impl Cast {
     fn holder(&self, row: &Row) -> &User {
-        if row.permission == Some("credits:grant") {
+        if row.is_of_the_platform() {
             &self.admin
         } else {
             &self.owner
@@ -196,9 +435,45 @@ impl Cast {
 
 /// The request without its credential, naming something of `of`'s that is made for it.
 async fn build(host: &TestHost, row: &Row, of: &User) -> Call {
+    let organization = host.organization_of(of).await;
+    build_in(host, row, of, organization).await
+}
+
+/// The same for something of `of`'s or of `organization`'s.
+async fn build_in(host: &TestHost, row: &Row, of: &User, organization: OrganizationId) -> Call {
     let path = row.route.replace("/...", "/v1/nothing");
+    let within = |path: String| path.replace(":id", &organization.to_string());
+    // A role that holds nothing, so that whoever may manage members or roles may manage it.
+    let guest = format!("guest_{}", unique());
+    if matches!(row.body, Body::Role | Body::Invitation)
+        || matches!(row.named, Named::Member | Named::Role | Named::Invitation)
+    {
+        host.own_role(organization, &guest, &[]).await;
+    }
     let path = match row.named {
         Named::Nothing => path,
+        Named::SigningKey => {
+            let kid = format!("key-{}", unique());
+            host.execute(&format!(
+                "INSERT INTO signing_keys (kid, signs_from, retired_at)
+                 VALUES ('{kid}', now() - interval '1 hour', now() + interval '1 minute')"
+            ))
+            .await;
+            path.replace(":kid", &kid)
+        }
+        Named::Organization => within(path),
+        Named::Member => {
+            let member = host.member_of(organization, &guest).await;
+            within(path).replace(":user_id", &member.id.to_string())
+        }
+        Named::Role => within(path).replace(":name", &guest),
+        Named::Invitation => {
+            let token = invented(TokenKind::Email, of.id);
+            let email = format!("guest-{}@example.com", unique());
+            let id = invite(host, organization, &email, &guest, &token).await;
+            within(path).replace(":invitation_id", &id)
+        }
+        Named::User => path.replace(":id", &host.outsider("user").await.id.to_string()),
         Named::Session => path.replace(":id", &host.issue_session(of).await.id.to_string()),
         Named::ApiKey => {
             // Within what a key that manages keys holds itself.
@@ -219,11 +494,54 @@ async fn build(host: &TestHost, row: &Row, of: &User) -> Call {
         Body::Password => {
             call.json(&json!({"current_password": PASSWORD, "new_password": PASSWORD}))
         }
+        Body::Reauthentication => call.json(&json!({"password": PASSWORD})),
+        Body::Code => call.json(&json!({"code": "000000"})),
+        Body::Email => {
+            let email = format!("other-{}@example.com", unique());
+            call.json(&json!({"email": email}))
+        }
         Body::Money => call
             .idempotency_key(&fresh_key())
             .json(&json!({"amount": "0.01", "currency": "USD"})),
         Body::Grant => grant(call, of.id),
+        Body::Organization => call.json(&json!({"name": "Engines"})),
+        Body::SessionOrganization => call.json(&json!({"organization_id": organization})),
+        Body::Role => call.json(&json!({"role": guest})),
+        Body::Permissions => call.json(&json!({"permissions": []})),
+        Body::Invitation => {
+            let email = format!("guest-{}@example.com", unique());
+            call.json(&json!({"email": email, "role": guest}))
+        }
+        Body::Acceptance => {
+            let inviter = host.outsider("inviter").await;
+            let elsewhere = host.organization_of(&inviter).await;
+            let token = invented(TokenKind::Email, of.id);
+            invite(host, elsewhere, &of.email, "member", &token).await;
+            call.json(&json!({"token": token}))
+        }
+        Body::Disabled => call.json(&json!({"disabled": false})),
     }
+}
+
+/// Writes an invitation; returns its id.
+async fn invite(
+    host: &TestHost,
+    organization: OrganizationId,
+    email: &str,
+    role: &str,
+    token: &str,
+) -> String {
+    let rows = host
+        .query(&format!(
+            "INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
+             SELECT gen_random_uuid(), organization_id, '{email}', '{role}', user_id, {}, now() + interval '1 day'
+               FROM memberships WHERE organization_id = '{}' AND role = 'owner' LIMIT 1
+             RETURNING prefixed_id('ivt_', id)",
+            sql_digest(token),
+            organization.as_uuid()
+        ))
+        .await;
+    rows[0].get(0)
 }
 
 fn grant(call: Call, to: UserId) -> Call {
@@ -268,7 +586,9 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     .await;
     if row.named != Named::Nothing {
         let foreign = host.issue_token(&cast.foreigner).await;
-        expect(row, "another tenant", anonymous.bearer(&foreign), 404).await;
+        // What belongs to no tenant is hidden by the permission.
+        let status = if row.is_of_the_platform() { 403 } else { 404 };
+        expect(row, "another tenant", anonymous.bearer(&foreign), status).await;
     }
 
     let holder = cast.holder(row);
@@ -276,13 +596,41 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     let key = host.issue_api_key(holder, &[scope]).await.key;
     let call = build(host, row, holder).await.bearer(&key);
     expect(row, "an API key with the scope", call, row.key_with).await;
-    let key = host.issue_api_key(holder, &["roles:manage"]).await.key;
+    let other = match row.permission {
+        Some("roles:manage") => "audit:read",
+        _ => "roles:manage",
+    };
+    let key = host.issue_api_key(holder, &[other]).await.key;
     let call = build(host, row, holder).await.bearer(&key);
     expect(row, "an API key without the scope", call, row.key_without).await;
 
     let session = host.issue_token(owner).await;
     let call = build(host, row, owner).await.bearer(&session);
     expect(row, "the owner", call, row.owner).await;
+
+    let organization = host.organization_of(owner).await;
+    for role in ["admin", "member"] {
+        let user = host.member_of(organization, role).await;
+        // With the password that everybody has.
+        host.execute(&format!(
+            "UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE id = {})
+              WHERE id = {}",
+            sql_id(owner.id),
+            sql_id(user.id)
+        ))
+        .await;
+        if matches!(row.body, Body::Money) {
+            host.grant(&cast.admin, &user, "5.00", "USD").await;
+        }
+        let status = match row.permission {
+            Some(permission) if !role_holds(role, permission) => 403,
+            _ => row.owner,
+        };
+        let call = build_in(host, row, &user, organization)
+            .await
+            .bearer(&user.token);
+        expect(row, role, call, status).await;
+    }
 }
 
 #[test]
@@ -307,7 +655,7 @@ async fn everybody_may_do_what_the_matrix_says(host: &TestHost) {
     for row in rows() {
         // Some rows end every session of their callers, so each has callers of its own.
         let (owner, admin) = host.user_with("5.00").await;
-        let foreigner = host.signup_and_login("foreigner").await;
+        let foreigner = host.outsider("foreigner").await;
         check(
             host,
             &Cast {

@@ -8,31 +8,54 @@
 // One for each component of spin.toml; `coverage` fails when one is missing.
 mod audit_log;
 mod auth_api_keys;
+mod auth_email;
 mod auth_introspect;
+mod auth_jwks;
 mod auth_login;
 mod auth_logout;
 mod auth_me;
+mod auth_organization;
 mod auth_password;
+mod auth_password_forgot;
+mod auth_password_reset;
+mod auth_reauthenticate;
 mod auth_refresh;
 mod auth_sessions;
+mod auth_signing_keys;
 mod auth_signup;
+mod auth_token;
+mod auth_totp;
 mod credits_balance;
 mod credits_consume;
 mod credits_grants;
 mod credits_transactions;
 mod health;
+mod invitations_accept;
 mod not_found;
 mod openapi;
+mod organization_invitations;
+mod organization_members;
+mod organization_roles;
+mod organizations;
+mod outbox_deliveries;
+mod outbox_messages;
+mod permissions;
+mod users;
 
 // What the components' modules share.
+mod authenticator;
 mod refusals;
 
+mod audit_verify;
 mod authorization_matrix;
 mod cache_faults;
 mod coverage;
 mod crash;
 mod expiry;
+mod explain;
 mod freshness;
+mod hash_leases;
+mod introspected_jwts;
 mod parallel_spending;
 mod postgres_outage;
 mod random_operations;

@@ -98,6 +98,11 @@ impl Api {
         self.call(Method::PUT, target)
     }
 
+    /// A PATCH.
+    pub fn patch(&self, target: impl Into<String>) -> Call {
+        self.call(Method::PATCH, target)
+    }
+
     /// A DELETE.
     pub fn delete(&self, target: impl Into<String>) -> Call {
         self.call(Method::DELETE, target)

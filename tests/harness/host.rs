@@ -49,6 +49,8 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// Connections to Postgres that the host keeps.
     pub postgres_pool_size: usize,
+    /// Variables of `spin.toml` beside those that lead to the database, as name and value.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
             },
             database_url: None,
             postgres_pool_size: POSTGRES_POOL_SIZE,
+            variables: Vec::new(),
         }
     }
 
@@ -85,6 +88,13 @@ impl Settings {
             postgres_pool_size,
             ..self
         }
+    }
+
+    /// The same with a variable of `spin.toml` set.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
     }
 
     /// The same on another database.
@@ -163,9 +173,11 @@ pub async fn start_host(
     database_url: &str,
     log: LogSink,
 ) -> Result<Host> {
+    let mut variables = variables(database_url)?;
+    variables.extend(settings.variables);
     let options = HostOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        variables: variables(database_url)?,
+        variables,
         key_value: settings.key_value,
         reuse: settings.reuse.instances(),
         postgres_pool_size: settings.postgres_pool_size,

@@ -11,6 +11,7 @@ pub mod conformity;
 pub mod database;
 pub mod description;
 pub mod environment;
+pub mod explain;
 pub mod host;
 pub mod personas;
 pub mod random;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use shared::ids::{ApiKeyId, SessionId, UserId};
+use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenKind};
 
 use crate::api::{Api, Call};
@@ -50,8 +50,39 @@ pub const SESSIONS: &str = "/api/v1/auth/sessions";
 pub const API_KEYS: &str = "/api/v1/auth/api-keys";
 /// The path that changes a password.
 pub const PASSWORD_CHANGE: &str = "/api/v1/auth/password";
+/// The path that mails a link for a forgotten password.
+pub const PASSWORD_FORGOT: &str = "/api/v1/auth/password/forgot";
+/// The path that replaces a password with a token from a mail.
+pub const PASSWORD_RESET: &str = "/api/v1/auth/password/reset";
+/// The path that changes one's email.
+pub const EMAIL: &str = "/api/v1/auth/email";
+/// The path that sends another verification mail.
+pub const EMAIL_VERIFICATION: &str = "/api/v1/auth/email/verification";
+/// The path that confirms an email with a token from a mail.
+pub const EMAIL_CONFIRM: &str = "/api/v1/auth/email/confirm";
+/// The path that sends the mail that is waiting.
+pub const DELIVERIES: &str = "/api/v1/outbox/deliveries";
+/// The path of a developer's view of the mail.
+pub const DEV_OUTBOX: &str = "/api/v1/dev/outbox";
+/// The path that proves again who one is.
+pub const REAUTHENTICATE: &str = "/api/v1/auth/reauthenticate";
+/// The path of one's second factor.
+pub const TOTP: &str = "/api/v1/auth/totp";
+/// The path that gives a JWT for a session or an API key.
+pub const TOKEN: &str = "/api/v1/auth/token";
+/// The path of the keys that JWTs are verified with.
+pub const JWKS: &str = "/.well-known/jwks.json";
+/// The path of the keys that sign JWTs.
+pub const SIGNING_KEYS: &str = "/api/v1/auth/signing-keys";
 /// The path of the organization's audit log.
 pub const AUDIT_LOG: &str = "/api/v1/audit-log";
+
+/// The path of one's organizations.
+pub const ORGANIZATIONS: &str = "/api/v1/organizations";
+/// The path that changes the organization of a session.
+pub const SESSION_ORGANIZATION: &str = "/api/v1/auth/organization";
+/// The path that accepts an invitation.
+pub const ACCEPT: &str = "/api/v1/invitations/accept";
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone)]
@@ -167,6 +198,17 @@ impl Api {
         self.post(INTROSPECT)
             .bearer(caller_token)
             .form(&format!("token={token}"))
+    }
+
+    /// A request for a JWT.
+    pub fn token_call(&self, token: &str, body: &Value) -> Call {
+        self.post(TOKEN).bearer(token).json(body)
+    }
+
+    /// A JWT for a session's token or an API key, with all that it may say.
+    pub async fn issue_jwt(&self, token: &str) -> String {
+        let response = self.token_call(token, &json!({})).send().await.expect(200);
+        response.text_at("/access_token")
     }
 
     /// A change of password.
@@ -291,6 +333,114 @@ impl TestHost {
         session
     }
 
+    /// The access tokens of so many new sessions of the user, which one statement opens.
+    pub async fn issue_tokens(&self, user: &User, count: usize) -> Vec<String> {
+        let tokens: Vec<String> = (0..count).map(|_| invented_token(user.id)).collect();
+        let digests: Vec<Vec<u8>> = tokens
+            .iter()
+            .map(|token| token::digest(token).0.to_vec())
+            .collect();
+        let sql = format!(
+            "WITH issued AS MATERIALIZED (
+                 SELECT gen_random_uuid() AS session_id, digest FROM unnest($1::bytea[]) AS digest
+             ), opened AS (
+                 INSERT INTO sessions (id, user_id, organization_id)
+                 SELECT session_id, m.user_id, m.organization_id
+                   FROM issued, (SELECT * FROM memberships WHERE user_id = {}
+                                  ORDER BY created_at LIMIT 1) m)
+             INSERT INTO access_tokens (digest, session_id, expires_at)
+             SELECT digest, session_id, now() + interval '1 hour' FROM issued",
+            sql_id(user.id)
+        );
+        let issued = self.db().execute(&sql, &[&digests]).await;
+        assert_eq!(issued.unwrap_or_else(|error| panic!("{sql}: {error:?}")), count as u64);
+        tokens
+    }
+
+    /// The organization that the user signed up with.
+    pub async fn organization_of(&self, user: &User) -> OrganizationId {
+        let rows = self
+            .query(&format!(
+                "SELECT prefixed_id('org_', organization_id) FROM memberships
+                  WHERE user_id = {} ORDER BY created_at LIMIT 1",
+                sql_id(user.id)
+            ))
+            .await;
+        let id: &str = rows[0].get(0);
+        id.parse()
+            .unwrap_or_else(|_| panic!("{id} is no organization's id"))
+    }
+
+    /// Another access token of the user, in a session that acts in `organization`. It is written
+    /// straight to the database.
+    pub async fn token_in(&self, user: &User, organization: OrganizationId) -> String {
+        let token = invented_token(user.id);
+        self.execute(&format!(
+            "WITH opened AS (
+                 INSERT INTO sessions (id, user_id, organization_id)
+                 VALUES (gen_random_uuid(), {}, '{}') RETURNING id)
+             INSERT INTO access_tokens (digest, session_id, expires_at)
+             SELECT {}, id, now() + interval '1 hour' FROM opened",
+            sql_id(user.id),
+            organization.as_uuid(),
+            sql_digest(&token)
+        ))
+        .await;
+        token
+    }
+
+    /// Somebody new with an organization of their own, signed in there, who has no password.
+    pub async fn outsider(&self, name: &str) -> User {
+        let mut random = [0; shared::ids::RANDOM_BYTES];
+        random[..8].copy_from_slice(&unique().to_be_bytes());
+        let id = UserId::new(1_700_000_000_000, &random);
+        let organization = OrganizationId::new(1_700_000_000_000, &random);
+        let email = format!("{name}-{}@example.com", unique());
+        self.execute(&format!(
+            "INSERT INTO users (id, email, password_hash) VALUES ({0}, '{email}', 'none');
+             INSERT INTO organizations (id, name) VALUES ('{1}', '{email}');
+             INSERT INTO memberships (organization_id, user_id, role) VALUES ('{1}', {0}, 'owner')",
+            sql_id(id),
+            organization.as_uuid()
+        ))
+        .await;
+        let mut user = User {
+            id,
+            email,
+            token: String::new(),
+        };
+        user.token = self.token_in(&user, organization).await;
+        user
+    }
+
+    /// Somebody new who is a member of `organization` too, signed in there.
+    pub async fn member_of(&self, organization: OrganizationId, role: &str) -> User {
+        let mut user = self.outsider(role).await;
+        self.execute(&format!(
+            "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, '{role}')",
+            organization.as_uuid(),
+            sql_id(user.id)
+        ))
+        .await;
+        user.token = self.token_in(&user, organization).await;
+        user
+    }
+
+    /// Gives the organization a role of its own.
+    pub async fn own_role(&self, organization: OrganizationId, name: &str, permissions: &[&str]) {
+        self.execute(&format!(
+            "INSERT INTO roles (organization_id, name, permissions)
+             VALUES ('{}', '{name}', ARRAY[{}]::text[])",
+            organization.as_uuid(),
+            permissions
+                .iter()
+                .map(|permission| format!("'{permission}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
+        .await;
+    }
+
     /// A new API key of the user.
     pub async fn issue_api_key(&self, user: &User, scopes: &[&str]) -> IssuedKey {
         let call = self.api_key_call(user, &json!({"name": "test", "scopes": scopes}));
@@ -301,6 +451,30 @@ impl TestHost {
                 .parse()
                 .unwrap_or_else(|_| response.fail("id must be an API key's id")),
             key: response.text_at("/key"),
+        }
+    }
+
+    /// The kinds of the messages that were written to `email`, oldest first.
+    pub async fn mail_kinds(&self, email: &str) -> Vec<String> {
+        let rows = self
+            .query(&format!(
+                "SELECT kind FROM outbox_messages WHERE recipient = '{email}' ORDER BY created_at"
+            ))
+            .await;
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The token of the newest message of a kind to `email`, which must be there.
+    pub async fn newest_mail_token(&self, kind: &str, email: &str) -> String {
+        let rows = self
+            .query(&format!(
+                "SELECT token FROM outbox_messages
+                  WHERE kind = '{kind}' AND recipient = '{email}' ORDER BY created_at DESC LIMIT 1"
+            ))
+            .await;
+        match rows.first().and_then(|row| row.get::<_, Option<String>>(0)) {
+            Some(token) => token,
+            None => panic!("no message {kind} with a token was written to {email}"),
         }
     }
 

@@ -21,12 +21,12 @@ const MAX_NAME_CHARS: usize = 100;
 /// Most scopes on a key: there are fewer permissions than that.
 const MAX_SCOPES: usize = 32;
 /// Longest life of a key in seconds: two years.
-const MAX_TTL_SECS: i64 = 2 * 365 * 24 * 60 * 60;
+const MAX_TTL_SECS: i32 = 2 * 365 * 24 * 60 * 60;
 /// How long a rotated key's old secret works on when the caller does not say:
 /// a day, for a deployment to pick up the new one.
 const DEFAULT_OVERLAP_SECS: i32 = 24 * 60 * 60;
 /// Longest overlap: a week.
-const MAX_OVERLAP_SECS: i64 = 7 * 24 * 60 * 60;
+const MAX_OVERLAP_SECS: i32 = 7 * 24 * 60 * 60;
 /// Characters of a key that are kept in the clear, by which a person recognises
 /// it: the last six. They are the checksum's, and 32 bits about a secret of 256
 /// leave it 224.
@@ -120,17 +120,11 @@ fn scopes(value: &Value) -> Result<Vec<String>, Invalid> {
     Ok(scopes)
 }
 
-fn secs(value: &Value, max: i64) -> Result<i32, Invalid> {
-    value
-        .as_i64()
-        .filter(|secs| (1..=max).contains(secs))
-        .and_then(|secs| i32::try_from(secs).ok())
-        .ok_or_else(|| {
-            Invalid::new(
-                "out_of_range",
-                format!("must be a whole number from 1 to {max}"),
-            )
-        })
+/// A number of seconds from 1 to `max`.
+fn secs(value: &Value, max: i32) -> Result<i32, Invalid> {
+    let secs = fields::whole_number(value, 1..=i64::from(max))?;
+    // It is no more than max, so it fits.
+    Ok(i32::try_from(secs).unwrap_or(max))
 }
 
 fn read_create(mut fields: Fields) -> Result<Input, Problem> {

@@ -2,6 +2,9 @@
 //! one that must be fast: both the caller and the subject are cached, each
 //! under the sign-in of its own user, and a full hit asks nothing of Postgres.
 //!
+//! A JWT is asked about seldom, by whoever cannot wait for it to expire, and so goes
+//! to Postgres each time.
+//!
 //! A token that is unknown, expired, revoked, malformed or of another
 //! organization is answered alike (RFC 7662, section 2.2), so that the route
 //! cannot be used to find out which tokens exist.
@@ -12,10 +15,11 @@ use shared::cache_key::{CacheKey, Namespace, Scope};
 use shared::context::Context;
 use shared::http::{Reply, Request};
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use shared::jwt::{self, Audience};
 use shared::problem::Problem;
 use shared::token::{self, TokenKind};
 
-use crate::queries;
+use crate::{jwt_subject, queries};
 
 /// Who asks. Cached only for callers that may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,17 @@ struct Active<'a> {
     sid: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a ApiKeyId>,
+    #[serde(flatten)]
+    of_jwt: Option<OfJwt<'a>>,
+}
+
+/// What a JWT says besides.
+#[derive(Serialize)]
+struct OfJwt<'a> {
+    iss: &'a str,
+    aud: &'a Audience,
+    jti: &'a str,
+    iat: u64,
 }
 
 #[derive(Serialize)]
@@ -89,9 +104,36 @@ fn answer(caller: Caller, subject: Option<&Subject>) -> Result<Reply, Problem> {
                 org: subject.organization_id,
                 sid: subject.session_id,
                 client_id: subject.api_key_id.as_ref(),
+                of_jwt: None,
             },
         ),
     }
+}
+
+/// A JWT's own words, but for the permissions that were lost since.
+fn answer_jwt(live: Option<&jwt_subject::Live>) -> Result<Reply, Problem> {
+    let Some(live) = live else {
+        return Reply::json(200, &Inactive { active: false });
+    };
+    Reply::json(
+        200,
+        &Active {
+            active: true,
+            token_type: "Bearer",
+            sub: live.subject.user_id,
+            scope: live.scope(),
+            exp: Some(live.claims.exp),
+            org: live.subject.organization_id,
+            sid: live.subject.session_id,
+            client_id: live.subject.api_key_id.as_ref(),
+            of_jwt: Some(OfJwt {
+                iss: &live.claims.iss,
+                aud: &live.claims.aud,
+                jti: &live.claims.jti,
+                iat: live.claims.iat,
+            }),
+        },
+    )
 }
 
 pub async fn introspect(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -100,6 +142,12 @@ pub async fn introspect(context: &Context, request: &Request) -> Result<Reply, P
     let text = read(&form)?;
     let subject_token =
         token::parse(TokenKind::Access, text).or_else(|| token::parse(TokenKind::ApiKey, text));
+    if subject_token.is_none()
+        && let Ok((kid, claims)) = jwt::read_unverified(text)
+    {
+        let live = jwt_subject::find(context, caller_token.digest, text, &kid, claims).await?;
+        return answer_jwt(live.as_ref());
+    }
 
     let caller_key = CacheKey::<Caller>::for_token(Namespace::Permissions, caller_token.digest);
     let caller = cache::look_up(context, caller_key, Scope::Auth(caller_token.owner)).await;

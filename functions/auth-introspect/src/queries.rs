@@ -1,11 +1,52 @@
 use serde::Deserialize;
 use shared::context::Context;
 use shared::db;
-use shared::ids::OrganizationId;
+use shared::ids::{ApiKeyId, OrganizationId, SessionId};
 use shared::problem::Problem;
 use shared::token::TokenDigest;
 
 use crate::handler::{Caller, Subject};
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum JwtAnswer {
+    Answered {
+        now_secs: u64,
+        subject: Option<Subject>,
+    },
+    Unauthenticated,
+    Forbidden,
+}
+
+/// What a JWT claims to be.
+pub struct Claimed<'a> {
+    pub kid: &'a str,
+    pub organization_id: OrganizationId,
+    pub session_id: Option<SessionId>,
+    pub api_key_id: Option<ApiKeyId>,
+}
+
+/// The database's time in seconds, and what the claimed session or API key stands
+/// for, if the key is published and both are of the caller's organization.
+pub async fn introspect_jwt(
+    context: &Context,
+    caller: TokenDigest,
+    claimed: &Claimed<'_>,
+) -> Result<(u64, Option<Subject>), Problem> {
+    let parameters = [
+        caller.0.to_vec().into(),
+        claimed.kid.to_owned().into(),
+        claimed.organization_id.as_uuid().into(),
+        claimed.session_id.map(|id| id.as_uuid()).into(),
+        claimed.api_key_id.map(|id| id.as_uuid()).into(),
+    ];
+    let sql = "SELECT auth_introspect_jwt($1, $2, $3, $4, $5)::text";
+    match db::call(context, sql, &parameters).await? {
+        JwtAnswer::Answered { now_secs, subject } => Ok((now_secs, subject)),
+        JwtAnswer::Unauthenticated => Err(Problem::unauthenticated()),
+        JwtAnswer::Forbidden => Err(Problem::forbidden("tokens:introspect")),
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]

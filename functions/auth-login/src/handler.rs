@@ -1,20 +1,23 @@
 //! Two statements where other routes have one: the hash must be read before it
 //! can be verified, and the outcome, a session or a failure, is recorded only
 //! after. An unknown email costs a verification too, against a hash that nothing
-//! matches, and its failure is counted like any other.
+//! matches, and its failure is counted like any other. The first statement takes
+//! the right to hash, and whichever is the second gives it back.
 
 use shared::context::Context;
 use shared::email::EmailAddress;
 use shared::fields::{self, Fields};
+use shared::hash_lease::{self, HashLease};
 use shared::http::{Reply, Request};
 use shared::ids::SessionId;
 use shared::lockout;
 use shared::password::{self, Password};
 use shared::problem::Problem;
+use shared::second_factor::{Code, Proof};
 use shared::secrets;
 use shared::session::{Carrier, TokenPair};
 
-use crate::queries::{self, Begin};
+use crate::queries::{self, Begin, Opened, User};
 
 /// Longest user agent that is kept, in characters.
 const MAX_USER_AGENT_CHARS: usize = 200;
@@ -23,7 +26,16 @@ const MAX_USER_AGENT_CHARS: usize = 200;
 struct Input {
     email: EmailAddress,
     password: String,
+    code: Option<Code>,
     carrier: Carrier,
+}
+
+/// What is known of the second factor before it is spent.
+enum SecondFactor {
+    NotNeeded,
+    Missing,
+    Wrong,
+    Right(Proof),
 }
 
 fn refused() -> Problem {
@@ -35,12 +47,32 @@ fn refused() -> Problem {
     )
 }
 
+/// The password was right. Nothing was counted, and no session opened.
+fn second_factor_required() -> Problem {
+    Problem::new(
+        401,
+        "second_factor_required",
+        "A second factor is required",
+        "Send totp_code or recovery_code along with the email and the password.",
+    )
+}
+
+fn invalid_second_factor() -> Problem {
+    Problem::new(
+        401,
+        "invalid_second_factor",
+        "The second factor is wrong",
+        "The code is wrong, too old, or was used before.",
+    )
+}
+
 fn read(mut fields: Fields) -> Result<Input, Problem> {
     let email = fields.required("email", fields::email);
     // Shorter than any password can be is a wrong password, not a bad request.
     let password = fields.required("password", |value| {
         fields::text(value, 1..=password::MAX_PRESENTED_CHARS)
     });
+    let code = Code::read(&mut fields);
     let is_cookie = fields.optional("cookie", fields::boolean);
     fields.finish(|| {
         let carrier = if is_cookie?.unwrap_or(false) {
@@ -51,6 +83,7 @@ fn read(mut fields: Fields) -> Result<Input, Problem> {
         Some(Input {
             email: email?,
             password: password?,
+            code: code?,
             carrier,
         })
     })
@@ -60,8 +93,10 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
     let (fields, _) = request.json_fields().await?;
     let input = read(fields)?;
     let address = request.client_address();
-    let user = match queries::begin(context, &input.email, address).await? {
+    let lease = HashLease::draw(context).await?;
+    let user = match queries::begin(context, &input.email, address, &lease).await? {
         Begin::Locked { retry_after_secs } => return Err(lockout::locked(retry_after_secs)),
+        Begin::Busy => return Err(hash_lease::too_many_hashes()),
         Begin::Proceed(user) => user,
     };
     let pepper = secrets::password_pepper(context).await?;
@@ -71,8 +106,20 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
         .map_or(password::NOBODY, |user| user.password_hash.as_str());
     let matches = password::verify(&presented, hash, &pepper);
     let Some(user) = user.filter(|_| matches) else {
-        lockout::record_failure(context, &input.email, address).await?;
+        lockout::record_failure(context, &input.email, address, Some(&lease)).await?;
         return Err(refused());
+    };
+    let proof = match check_code(context, &user, input.code.as_ref()).await? {
+        SecondFactor::NotNeeded => None,
+        SecondFactor::Right(proof) => Some(proof),
+        SecondFactor::Missing => {
+            lease.release(context).await?;
+            return Err(second_factor_required());
+        }
+        SecondFactor::Wrong => {
+            lockout::record_failure(context, &input.email, address, Some(&lease)).await?;
+            return Err(invalid_second_factor());
+        }
     };
 
     let new_hash = if password::needs_rehash(&user.password_hash) {
@@ -94,10 +141,44 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
         user_agent: user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
         address: address.to_owned(),
     };
-    let session = queries::open_session(context, &user, new_hash, session_id, &pair, client)
-        .await?
-        .ok_or_else(refused)?;
-    pair.reply(&session, input.carrier)
+    let login = queries::Login {
+        user: &user,
+        new_hash,
+        session_id,
+        pair: &pair,
+        proof,
+        client,
+    };
+    match queries::open_session(context, login, &lease).await? {
+        Opened::Session(session) => pair.reply(&session, input.carrier),
+        Opened::Refused => Err(refused()),
+        // It was enabled since the hash was read.
+        Opened::SecondFactorRequired => Err(second_factor_required()),
+        // The statement that refused it gave the lease back.
+        Opened::SecondFactorInvalid => {
+            lockout::record_failure(context, &input.email, address, None).await?;
+            Err(invalid_second_factor())
+        }
+    }
+}
+
+/// Checks the code of a user who has a second factor; whatever anybody else sent
+/// is not looked at.
+async fn check_code(
+    context: &Context,
+    user: &User,
+    code: Option<&Code>,
+) -> Result<SecondFactor, Problem> {
+    let Some(enrolment) = user.enrolment else {
+        return Ok(SecondFactor::NotNeeded);
+    };
+    let Some(code) = code else {
+        return Ok(SecondFactor::Missing);
+    };
+    let master = secrets::master_secret(context).await?;
+    let unix_secs = context.now_millis() / 1_000;
+    let proof = code.check(&master, user.id, enrolment, unix_secs);
+    Ok(proof.map_or(SecondFactor::Wrong, SecondFactor::Right))
 }
 
 #[cfg(test)]
@@ -124,6 +205,14 @@ mod tests {
             (
                 json!({"email": "a@b.example", "password": "x", "otp": "1"}),
                 vec![("otp", "unknown")],
+            ),
+            (
+                json!({"email": "a@b.example", "password": "x", "totp_code": "123456"}),
+                vec![],
+            ),
+            (
+                json!({"email": "a@b.example", "password": "x", "totp_code": "1", "recovery_code": "x"}),
+                vec![("recovery_code", "conflict")],
             ),
             (
                 json!({"email": "a@b.example", "password": "x", "cookie": "yes"}),

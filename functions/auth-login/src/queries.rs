@@ -2,19 +2,27 @@ use serde::Deserialize;
 use shared::context::Context;
 use shared::db;
 use shared::email::EmailAddress;
+use shared::hash_lease::HashLease;
 use shared::ids::{SessionId, UserId};
 use shared::problem::Problem;
+use shared::second_factor::{self, Enrolment, Proof};
 use shared::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
 
-/// Who an email belongs to, and what their password must match.
+/// Who an email belongs to, and what their password and code must match.
 pub struct User {
     pub id: UserId,
     pub password_hash: String,
+    /// Absent when they have no second factor.
+    pub enrolment: Option<Enrolment>,
 }
 
 /// Whether the login may go on.
 pub enum Begin {
-    Locked { retry_after_secs: u32 },
+    Locked {
+        retry_after_secs: u32,
+    },
+    /// The host hashes as many passwords as it may.
+    Busy,
     Proceed(Option<User>),
 }
 
@@ -24,15 +32,36 @@ pub struct Client {
     pub address: String,
 }
 
+/// A login whose password was right.
+pub struct Login<'a> {
+    pub user: &'a User,
+    pub new_hash: String,
+    pub session_id: SessionId,
+    pub pair: &'a TokenPair,
+    pub proof: Option<Proof>,
+    pub client: Client,
+}
+
+/// What came of it.
+pub enum Opened {
+    Session(Session),
+    /// The user changed since their hash was read.
+    Refused,
+    SecondFactorRequired,
+    SecondFactorInvalid,
+}
+
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum BeginAnswer {
     Locked {
         retry_after_secs: u32,
     },
+    Busy,
     Proceed {
         user_id: Option<UserId>,
         password_hash: Option<String>,
+        enrolment: Option<Enrolment>,
     },
 }
 
@@ -41,58 +70,70 @@ enum BeginAnswer {
 enum OpenAnswer {
     Opened(Session),
     Refused,
+    SecondFactorRequired,
+    SecondFactorInvalid,
 }
 
-/// Reads the hash, unless the login is locked out.
+/// Takes the lease and reads the hash, unless the login is locked out.
 pub async fn begin(
     context: &Context,
     email: &EmailAddress,
     address: &str,
+    lease: &HashLease,
 ) -> Result<Begin, Problem> {
-    let parameters = [email.as_str().to_owned().into(), address.to_owned().into()];
-    let answer = db::call(
-        context,
-        "SELECT auth_login_begin($1, $2)::text",
-        &parameters,
-    )
-    .await?;
-    Ok(match answer {
+    let [lease_id, host_id, max] = lease.parameters();
+    let parameters = [
+        email.as_str().to_owned().into(),
+        address.to_owned().into(),
+        lease_id,
+        host_id,
+        max,
+    ];
+    let sql = "SELECT auth_login_begin($1, $2, $3, $4, $5)::text";
+    Ok(match db::call(context, sql, &parameters).await? {
         BeginAnswer::Locked { retry_after_secs } => Begin::Locked { retry_after_secs },
+        BeginAnswer::Busy => Begin::Busy,
         BeginAnswer::Proceed {
             user_id,
             password_hash,
-        } => Begin::Proceed(
-            user_id
-                .zip(password_hash)
-                .map(|(id, password_hash)| User { id, password_hash }),
-        ),
+            enrolment,
+        } => Begin::Proceed(user_id.zip(password_hash).map(|(id, password_hash)| User {
+            id,
+            password_hash,
+            enrolment,
+        })),
     })
 }
 
-/// Opens a session; `None` if the user changed since their hash was read.
+/// Opens a session, and gives the lease back.
 pub async fn open_session(
     context: &Context,
-    user: &User,
-    new_hash: String,
-    session_id: SessionId,
-    pair: &TokenPair,
-    client: Client,
-) -> Result<Option<Session>, Problem> {
+    login: Login<'_>,
+    lease: &HashLease,
+) -> Result<Opened, Problem> {
+    let [enrolment, step, recovery_digest] = second_factor::parameters(login.proof.as_ref());
     let parameters = [
-        user.id.as_uuid().into(),
-        user.password_hash.clone().into(),
-        new_hash.into(),
-        session_id.as_uuid().into(),
-        pair.access_digest().0.to_vec().into(),
-        pair.refresh_digest().0.to_vec().into(),
+        login.user.id.as_uuid().into(),
+        login.user.password_hash.clone().into(),
+        login.new_hash.into(),
+        login.session_id.as_uuid().into(),
+        login.pair.access_digest().0.to_vec().into(),
+        login.pair.refresh_digest().0.to_vec().into(),
         ACCESS_TTL_SECS.into(),
         REFRESH_TTL_SECS.into(),
-        client.user_agent.into(),
-        client.address.into(),
+        login.client.user_agent.into(),
+        login.client.address.into(),
+        enrolment,
+        step,
+        recovery_digest,
+        lease.id(),
     ];
-    let sql = "SELECT auth_login($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
+    let sql =
+        "SELECT auth_login($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)::text";
     Ok(match db::call(context, sql, &parameters).await? {
-        OpenAnswer::Opened(session) => Some(session),
-        OpenAnswer::Refused => None,
+        OpenAnswer::Opened(session) => Opened::Session(session),
+        OpenAnswer::Refused => Opened::Refused,
+        OpenAnswer::SecondFactorRequired => Opened::SecondFactorRequired,
+        OpenAnswer::SecondFactorInvalid => Opened::SecondFactorInvalid,
     })
 }

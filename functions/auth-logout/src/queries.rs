@@ -8,6 +8,7 @@ use shared::token::TokenDigest;
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Answer {
     Ended,
+    SessionRequired,
     Unauthenticated,
 }
 
@@ -20,6 +21,7 @@ pub async fn end_session(context: &Context, digest: TokenDigest) -> Result<(), P
     .await?
     {
         Answer::Ended => Ok(()),
+        Answer::SessionRequired => Err(Problem::session_required()),
         Answer::Unauthenticated => Err(Problem::unauthenticated()),
     }
 }

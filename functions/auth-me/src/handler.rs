@@ -13,6 +13,7 @@ use crate::queries;
 pub struct Output {
     pub user_id: UserId,
     pub email: String,
+    pub email_verified: bool,
     pub organization_id: OrganizationId,
     pub organization_name: String,
     /// The session, unless the credential is an API key.

@@ -6,6 +6,7 @@ use shared::cache;
 use shared::cache_key::Scope;
 use shared::context::Context;
 use shared::fields::{self, Fields};
+use shared::hash_lease::HashLease;
 use shared::http::{Reply, Request};
 use shared::lockout;
 use shared::password::{self, Password};
@@ -51,16 +52,27 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
     let (fields, _) = request.json_fields().await?;
     let input = read(fields)?;
     let address = request.client_address();
-    let user = queries::find_user(context, token.digest, address).await?;
-    let new = Password::new_for(&input.new, &user.email)
-        .map_err(|error| Problem::invalid_field("new_password", error.code(), error.to_string()))?;
+    let lease = HashLease::draw(context).await?;
+    let user = queries::find_user(context, token.digest, address, &lease).await?;
+    let new = match Password::new_for(&input.new, &user.email) {
+        Ok(new) => new,
+        Err(error) => {
+            lease.release(context).await?;
+            let message = error.to_string();
+            return Err(Problem::invalid_field(
+                "new_password",
+                error.code(),
+                message,
+            ));
+        }
+    };
     let pepper = secrets::password_pepper(context).await?;
     if !password::verify(
         &Password::presented(&input.current),
         &user.password_hash,
         &pepper,
     ) {
-        lockout::record_failure(context, &user.email, address).await?;
+        lockout::record_failure(context, &user.email, address, Some(&lease)).await?;
         return Err(wrong_password());
     }
     let hash = password::hash(&new, &context.random()?, &pepper).map_err(|error| {
@@ -68,7 +80,7 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
         Problem::internal()
     })?;
     let scopes = Scope::all_of_user(token.owner);
-    let write = queries::change(context, token.digest, &user.password_hash, &hash);
+    let write = queries::change(context, token.digest, &user.password_hash, &hash, &lease);
     cache::during_write(context, &scopes, write).await?;
     Reply::json(200, &Output { status: "changed" })
 }

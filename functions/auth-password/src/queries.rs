@@ -2,6 +2,7 @@ use serde::Deserialize;
 use shared::context::Context;
 use shared::db;
 use shared::email::EmailAddress;
+use shared::hash_lease::{self, HashLease};
 use shared::lockout;
 use shared::problem::Problem;
 use shared::token::TokenDigest;
@@ -24,6 +25,7 @@ enum BeginAnswer {
     Locked {
         retry_after_secs: u32,
     },
+    Busy,
     SessionRequired,
     Unauthenticated,
 }
@@ -37,14 +39,23 @@ enum ChangeAnswer {
     Unauthenticated,
 }
 
-/// Reads what the current password must match, unless guessing is stopped.
+/// Takes the lease and reads what the current password must match, unless
+/// guessing is stopped.
 pub async fn find_user(
     context: &Context,
     digest: TokenDigest,
     address: &str,
+    lease: &HashLease,
 ) -> Result<User, Problem> {
-    let parameters = [digest.0.to_vec().into(), address.to_owned().into()];
-    let sql = "SELECT auth_password_begin($1, $2)::text";
+    let [lease_id, host_id, max] = lease.parameters();
+    let parameters = [
+        digest.0.to_vec().into(),
+        address.to_owned().into(),
+        lease_id,
+        host_id,
+        max,
+    ];
+    let sql = "SELECT auth_password_begin($1, $2, $3, $4, $5)::text";
     match db::call(context, sql, &parameters).await? {
         BeginAnswer::Proceed {
             email,
@@ -54,24 +65,28 @@ pub async fn find_user(
             password_hash,
         }),
         BeginAnswer::Locked { retry_after_secs } => Err(lockout::locked(retry_after_secs)),
+        BeginAnswer::Busy => Err(hash_lease::too_many_hashes()),
         BeginAnswer::SessionRequired => Err(Problem::session_required()),
         BeginAnswer::Unauthenticated => Err(Problem::unauthenticated()),
     }
 }
 
-/// Replaces the password, if it is still the one that was verified.
+/// Replaces the password, if it is still the one that was verified, and gives the
+/// lease back.
 pub async fn change(
     context: &Context,
     digest: TokenDigest,
     verified_hash: &str,
     new_hash: &str,
+    lease: &HashLease,
 ) -> Result<(), Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         verified_hash.to_owned().into(),
         new_hash.to_owned().into(),
+        lease.id(),
     ];
-    let sql = "SELECT auth_password_change($1, $2, $3)::text";
+    let sql = "SELECT auth_password_change($1, $2, $3, $4)::text";
     match db::call(context, sql, &parameters).await? {
         ChangeAnswer::Changed => Ok(()),
         ChangeAnswer::WrongPassword => Err(handler::wrong_password()),

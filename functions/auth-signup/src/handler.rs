@@ -1,17 +1,20 @@
 //! The answer is the same, and takes as long, whether the email was free or not:
-//! sign-up tells nobody who has an account.
+//! sign-up tells nobody who has an account. Whoever has the email learns it by
+//! mail.
 
 use serde::Serialize;
 use shared::context::Context;
 use shared::email::EmailAddress;
 use shared::fields::{self, Fields};
+use shared::hash_lease::HashLease;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
+use shared::outbox::{self, Draft};
 use shared::password::{self, Password};
 use shared::problem::Problem;
 use shared::secrets;
 
-use crate::queries;
+use crate::queries::{self, Registration};
 
 #[derive(Debug)]
 struct Input {
@@ -43,13 +46,23 @@ pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Probl
     let (fields, _) = request.json_fields().await?;
     let input = read(fields)?;
     let pepper = secrets::password_pepper(context).await?;
+    let lease = HashLease::draw(context).await?;
+    queries::begin(context, request.client_address(), &lease).await?;
     let hash = password::hash(&input.password, &context.random()?, &pepper).map_err(|error| {
         context.log("error", &error.to_string());
         Problem::internal()
     })?;
     let user_id = UserId::new(context.now_millis(), &context.random()?);
     let organization_id = OrganizationId::new(context.now_millis(), &context.random()?);
-    queries::signup(context, user_id, organization_id, &input.email, &hash).await?;
+    let registration = Registration {
+        user_id,
+        organization_id,
+        email: &input.email,
+        password_hash: &hash,
+    };
+    let draft = Draft::draw(context)?;
+    let mail = queries::signup(context, &registration, &lease, &draft).await?;
+    outbox::announce(context, mail.as_ref(), Some(draft.token())).await?;
     Reply::json(
         202,
         &Output {

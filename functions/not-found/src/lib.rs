@@ -6,7 +6,7 @@ use shared::http::{Reply, Request};
 use shared::problem::Problem;
 
 async fn refuse(_: &Context, _: &Request) -> Result<Reply, Problem> {
-    Err(Problem::not_found("No route of this API has this path."))
+    Err(Problem::no_such_path())
 }
 
 shared::component!("not-found", "GET, POST, PUT, PATCH, DELETE", refuse);

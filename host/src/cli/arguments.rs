@@ -82,6 +82,11 @@ pub enum Command {
         #[command(flatten)]
         database: DatabaseArguments,
     },
+    /// Check the audit log
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Run a benchmark
     Bench {
         /// The benchmark's name: a file of tests/benches
@@ -89,6 +94,15 @@ pub enum Command {
         /// What to pass to it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check every organization's hash chain; exits with 1 if one is broken
+    Verify {
+        #[command(flatten)]
+        database: DatabaseArguments,
     },
 }
 
@@ -184,6 +198,12 @@ mod tests {
             ("turnpike build credits-balance --quiet", true),
             ("turnpike migrate --manifest elsewhere/spin.toml", true),
             ("turnpike seed --database-url postgres://localhost/x", true),
+            (
+                "turnpike audit verify --database-url postgres://localhost/x",
+                true,
+            ),
+            ("turnpike audit", false),
+            ("turnpike audit mend", false),
             ("turnpike bench http --baseline", true),
             ("turnpike --manifest elsewhere/spin.toml migrate", true),
             ("turnpike -q --listen 127.0.0.1:8080", true),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use tokio_postgres::config::Host;
+use turnpike_host::audit_log::{self, Verification};
 use turnpike_host::migrations::{self, Applied};
 use turnpike_host::postgres_cluster::{self, Cluster, Durability};
 use turnpike_host::seed::{self, Demo};
@@ -43,6 +44,11 @@ impl Database {
         seed::load_demo(&client)
             .await
             .context("cannot load the demo tenant")
+    }
+
+    pub async fn verify_audit_log(&self) -> Result<Verification> {
+        let client = postgres_cluster::connect(&self.url).await?;
+        audit_log::verify(&client).await
     }
 
     pub fn is_private(&self) -> bool {

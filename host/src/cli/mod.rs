@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use turnpike_host::function_build;
 
-use arguments::{Cli, Command};
+use arguments::{AuditCommand, Cli, Command, DatabaseArguments};
 use database::Database;
 use project::Project;
 
@@ -70,9 +70,30 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
             ));
             database.close().await?;
         }
+        Command::Audit {
+            command: AuditCommand::Verify { database },
+        } => return verify_audit_log(project, database).await,
         Command::Bench { name, arguments } => return bench(project, &name, &arguments).await,
         Command::Up(_) => {}
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is broken is said even when little is to be said.
+async fn verify_audit_log(project: &Project, database: DatabaseArguments) -> Result<ExitCode> {
+    let database = Database::open(project, database).await?;
+    let verification = database.verify_audit_log().await?;
+    database.close().await?;
+    for broken in &verification.broken_links {
+        eprintln!("{broken}");
+    }
+    if !verification.broken_links.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    project.say(format_args!(
+        "audit log   {} events in {} organizations are sound",
+        verification.events, verification.organizations
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

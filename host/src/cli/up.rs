@@ -21,6 +21,9 @@ use super::database::Database;
 use super::project::Project;
 use super::{EXIT_INTERRUPTED, Signals};
 
+/// Set, it says itself whether mail is shown to whoever asks.
+const DEVELOPMENT_VARIABLE: &str = "SPIN_VARIABLE_DEVELOPMENT";
+
 /// Serves until a signal comes, then lets the requests in flight end.
 pub async fn run(
     project: &Project,
@@ -57,6 +60,8 @@ struct Started {
     applied: Vec<Applied>,
     demo: Option<Demo>,
     key_value: String,
+    /// Whether whoever reaches the application can read its mail.
+    shows_mail: bool,
 }
 
 async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
@@ -86,9 +91,18 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
     let ((database, applied, demo), (functions, app)) =
         tokio::try_join!(prepare_database, prepare_functions)?;
 
+    let mut variables = HashMap::from(database.variables()?);
+    // A cluster of this machine's own, that nobody else's requests reach.
+    let shows_mail = database.is_private()
+        && listen.ip().is_loopback()
+        && std::env::var_os(DEVELOPMENT_VARIABLE).is_none();
+    if shows_mail {
+        variables.insert("development".into(), "true".into());
+    }
+
     let mut options = HostOptions {
         listen,
-        variables: HashMap::from(database.variables()?),
+        variables,
         key_value,
         ..HostOptions::default()
     };
@@ -109,6 +123,7 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
         applied,
         demo,
         key_value: key_value_description,
+        shows_mail,
     })
 }
 
@@ -201,6 +216,9 @@ impl Started {
             "serving     {base}, ready in {:.2} s",
             elapsed.as_secs_f32()
         ));
+        if self.shows_mail {
+            project.say(format_args!("mail        {base}/api/v1/dev/outbox"));
+        }
         match &self.demo {
             Some(demo) => project.say(format_args!("\ntry it, as the demo tenant:\n\n{}", curl_lines(&base, demo))),
             None => project.say(format_args!(

@@ -28,6 +28,7 @@ use crate::instance::{ComponentContext, InstanceData, InstanceState};
 
 pub use pool::PostgresOptions;
 pub(crate) use pool::{AddressPool, PostgresPools};
+pub(crate) use tls::RustlsConnector;
 
 /// The `connection` resource.
 pub struct Connection(Arc<AddressPool>);

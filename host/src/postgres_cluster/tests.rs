@@ -28,6 +28,24 @@ impl Drop for ScratchDirectory {
 }
 
 #[test]
+fn modes_that_verify_ask_for_tls() {
+    for (url, expected) in [
+        ("postgres://h/d", SslMode::Prefer),
+        ("postgres://h/d?sslmode=disable", SslMode::Disable),
+        ("postgres://h/d?sslmode=require", SslMode::Require),
+        ("postgres://h/d?sslmode=verify-ca", SslMode::Require),
+        (
+            "postgres://h/d?sslmode=verify-full&connect_timeout=1",
+            SslMode::Require,
+        ),
+    ] {
+        let config = read_config(url).expect("the address can be read");
+        assert_eq!(config.get_ssl_mode(), expected, "the mode of {url}");
+    }
+    assert!(read_config("postgres://h/d?sslmode=maybe").is_err());
+}
+
+#[test]
 fn descriptions_keep_passwords_to_themselves() {
     for (url, expected) in [
         (

@@ -455,3 +455,28 @@ fn claims_that_make_too_long_a_token_are_not_signed() {
     };
     assert_eq!(key().sign(&long), Err(SigningFailed));
 }
+
+#[test]
+fn what_is_read_unverified_is_what_would_be_verified() {
+    let token = key().sign(&claims()).expect("plain claims");
+    let (kid, unverified) = read_unverified(&token).expect("it is well formed");
+    let keys = [key().public_jwk()];
+    let verified = verify(&token, &keys, &EXPECTED, NOW, LEEWAY).expect("it is good");
+    assert_eq!((kid.as_str(), unverified), (key().kid(), verified));
+
+    let payload = serde_json::to_vec(&claims()).expect("plain claims");
+    let mut forbidden = header();
+    forbidden["jku"] = json!("https://evil.example");
+    let token = key().sign_bytes(forbidden.to_string().as_bytes(), &payload);
+    assert_eq!(read_unverified(&token), Err(Refusal::ForbiddenHeader));
+    for text in ["", "a.b", "tpa_abc", &"x".repeat(MAX_TOKEN_BYTES + 1)] {
+        assert!(read_unverified(text).is_err(), "{text:?} is no token");
+    }
+}
+
+#[test]
+fn a_new_key_id_is_one() {
+    let kid = key_id(&[0xff; 16]);
+    assert_eq!(kid.len(), 22);
+    assert!(SigningKey::derive(b"master", &kid).is_ok());
+}

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use shared::ids::UserId;
-use shared::token::{self, TokenKind};
+use anyhow::{Result, ensure};
+use shared::token;
 use tokio_postgres::Client;
-use turnpike_host::migrations;
-use turnpike_host::postgres_cluster::{self, Cluster};
+use turnpike_host::postgres_cluster::Cluster;
 use uuid::Uuid;
+
+use crate::load::fixtures;
 
 /// Accounts that the spread consumptions go to: far more than connections, so that two in flight
 /// never meet, and few enough to stay in memory.
@@ -45,13 +45,8 @@ impl Fixtures {
     /// # Errors
     /// Postgres refuses something.
     pub async fn create(cluster: &Cluster, database: &str, root: &Path) -> Result<Self> {
-        remove(cluster, database).await?;
-        cluster.ensure_database(database).await?;
-        let db_url = cluster.url(database);
-        migrations::migrate(&db_url, &root.join("migrations")).await?;
-        let client = postgres_cluster::connect(&db_url).await?;
-
-        let tokens = register(&client, OTHER_USERS + SPREAD_ACCOUNTS).await?;
+        let (db_url, client) = fixtures::create(cluster, database, root).await?;
+        let tokens = register_with_credits(&client, OTHER_USERS + SPREAD_ACCOUNTS).await?;
         let [_, reader, hot, spread @ ..] = tokens.as_slice() else {
             anyhow::bail!("fewer users than the fixtures need");
         };
@@ -67,15 +62,9 @@ impl Fixtures {
         })
     }
 
-    /// Writes out what earlier phases left, so that no phase pays for another's.
-    ///
-    /// # Errors
-    /// Postgres does not answer.
-    pub async fn settle(&self) -> Result<()> {
-        self.client
-            .batch_execute("CHECKPOINT")
-            .await
-            .context("cannot write a checkpoint")
+    /// A connection to the database.
+    pub const fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Checks that the ledger holds exactly the consumptions that were acknowledged, and that it
@@ -119,56 +108,13 @@ impl Fixtures {
     }
 }
 
-/// Removes the database, whoever is connected to it.
-///
-/// # Errors
-/// Postgres does not answer.
-pub async fn remove(cluster: &Cluster, database: &str) -> Result<()> {
-    let client = postgres_cluster::connect(&cluster.url("postgres")).await?;
-    client
-        .batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
-        .await
-        .with_context(|| format!("cannot remove the database {database}"))
-}
-
-/// Registers users, signs each in and gives all of them credits; the first is the administrator
-/// who does. Returns their tokens.
-async fn register(client: &Client, count: usize) -> Result<Vec<String>> {
-    let mut ids: Vec<Uuid> = Vec::with_capacity(count);
-    let mut tokens = Vec::with_capacity(count);
-    for _ in 0..count {
-        let user = UserId::new(now_millis(), &random()?);
-        ids.push(user.as_uuid());
-        tokens.push(token::mint(TokenKind::Access, user, &random()?));
-    }
-    let digests: Vec<Vec<u8>> = tokens
-        .iter()
-        .map(|token| token::digest(token).0.to_vec())
-        .collect();
-
-    // Nobody signs in with a password here, so nothing is a hash of one. An organization and a
-    // session may have the id of their user: each table numbers its own.
-    for sql in [
-        "INSERT INTO users (id, email, password_hash)
-         SELECT id, 'user-' || n || '@bench.example', '-'
-           FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)",
-        "INSERT INTO organizations (id, name)
-         SELECT id, 'Organization ' || n FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)",
-        "INSERT INTO memberships (organization_id, user_id, role)
-         SELECT id, id, 'owner' FROM unnest($1::uuid[]) AS u (id)",
-        "INSERT INTO sessions (id, user_id, organization_id)
-         SELECT id, id, id FROM unnest($1::uuid[]) AS u (id)",
-    ] {
-        client.execute(sql, &[&ids]).await?;
-    }
-    client
-        .execute(
-            "INSERT INTO access_tokens (digest, session_id, expires_at)
-             SELECT digest, id, now() + interval '1 day'
-               FROM unnest($1::uuid[], $2::bytea[]) AS u (id, digest)",
-            &[&ids, &digests],
-        )
-        .await?;
+/// Registers users and gives all of them credits; the first is the administrator who does. Returns
+/// their tokens.
+async fn register_with_credits(client: &Client, count: usize) -> Result<Vec<String>> {
+    let registered = fixtures::register(client, count).await?;
+    let ids: Vec<Uuid> = registered.iter().map(|user| user.id).collect();
+    let tokens: Vec<String> = registered.into_iter().map(|user| user.token).collect();
+    let administrator = tokens.first().map(|token| token::digest(token).0.to_vec());
     client
         .execute(
             "UPDATE users SET platform_role = 'platform_admin' WHERE id = $1",
@@ -181,7 +127,7 @@ async fn register(client: &Client, count: usize) -> Result<Vec<String>> {
                         $1, 'grant-' || id, $1, gen_random_uuid(), gen_random_uuid(), id,
                         'USD', $3::text::numeric, 'Benchmark') ->> 'outcome' = 'granted')
                FROM unnest($2::uuid[]) AS u (id)",
-            &[&digests.first(), &ids, &GRANTED_AMOUNT],
+            &[&administrator, &ids, &GRANTED_AMOUNT],
         )
         .await?
         .try_get(0)?;
@@ -210,17 +156,4 @@ async fn give_history(client: &Client, token: &str) -> Result<i64> {
         "{consumed} of {HISTORY_TRANSFERS} consumptions succeeded"
     );
     Ok(consumed)
-}
-
-/// Random bytes from the operating system.
-pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0u8; N];
-    getrandom::fill(&mut bytes).context("the operating system has no randomness")?;
-    Ok(bytes)
-}
-
-/// Milliseconds since 1970.
-pub fn now_millis() -> u64 {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

@@ -15,14 +15,14 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 /// Connects with TLS. Servers are trusted whose certificate a public authority signed, or the
 /// one the component named.
 #[derive(Clone)]
-pub(super) struct RustlsConnector(Arc<ClientConfig>);
+pub(crate) struct RustlsConnector(Arc<ClientConfig>);
 
 impl RustlsConnector {
     /// A connector that also trusts the certificates of `root_certificate`, in PEM form.
     ///
     /// # Errors
     /// The text holds no certificate, or a malformed one.
-    pub(super) fn new(root_certificate: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(root_certificate: Option<&str>) -> Result<Self> {
         let mut roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -72,7 +72,7 @@ where
 }
 
 /// A handshake to be made with one server.
-pub(super) struct RustlsConnect {
+pub(crate) struct RustlsConnect {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
 }
@@ -92,7 +92,7 @@ where
 }
 
 /// An encrypted connection.
-pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
+pub(crate) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
     // SCRAM without channel binding, which every server offers.

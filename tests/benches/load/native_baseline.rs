@@ -36,7 +36,8 @@ use shared::token::{self, PresentedToken, TokenDigest, TokenKind};
 use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
 
-use crate::fixtures::{now_millis, random};
+use super::fixtures::{now_millis, random};
+use super::native_introspection::{self, Introspections};
 
 /// As many connections as the wasm host has by default.
 const POOL_CONNECTIONS: usize = 32;
@@ -61,9 +62,11 @@ const X_RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 const X_DB_QUERIES: HeaderName = HeaderName::from_static("x-db-queries");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-struct Service {
+/// The service's state.
+pub(super) struct Service {
     pool: Pool,
     balances: Cache<(TokenDigest, Currency), CachedBalance>,
+    pub(super) introspections: Introspections,
     /// Tells this process's request ids from another's, and one from the next.
     instance: u64,
     requests: AtomicU64,
@@ -105,6 +108,7 @@ pub async fn serve<E>(
             .max_capacity(MAX_CACHED_BALANCES)
             .time_to_live(BALANCE_TTL)
             .build(),
+        introspections: Introspections::new(),
         instance: u64::from_be_bytes(random()?),
         requests: AtomicU64::new(0),
     });
@@ -113,6 +117,7 @@ pub async fn serve<E>(
         .route("/api/v1/credits/balance", get(balance))
         .route("/api/v1/credits/transactions", get(transactions))
         .route("/api/v1/credits/consume", post(consume))
+        .route("/api/v1/auth/introspect", post(introspect))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(service);
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -166,6 +171,16 @@ async fn consume(
 ) -> Response {
     let mut call = Call::begin(&service, &headers);
     let outcome = service.consume(&mut call, &headers, &uri, &body).await;
+    call.finish(outcome)
+}
+
+async fn introspect(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut call = Call::begin(&service, &headers);
+    let outcome = native_introspection::introspect(&service, &mut call, &headers, &body).await;
     call.finish(outcome)
 }
 
@@ -389,7 +404,7 @@ impl Service {
     }
 
     /// Calls an SQL function that answers with one JSON document.
-    async fn ask<A: DeserializeOwned>(
+    pub(super) async fn ask<A: DeserializeOwned>(
         &self,
         call: &mut Call,
         sql: &'static str,
@@ -414,11 +429,11 @@ impl Service {
 }
 
 /// What one request has cost so far.
-struct Call {
+pub(super) struct Call {
     started: Instant,
     request_id: String,
     db_queries: u32,
-    cache: &'static str,
+    pub(super) cache: &'static str,
 }
 
 impl Call {
@@ -471,15 +486,15 @@ impl Call {
     }
 }
 
-fn json_bytes(json: Bytes) -> Response {
+pub(super) fn json_bytes(json: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+pub(super) fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn access_token(headers: &HeaderMap) -> Result<PresentedToken, Problem> {
+pub(super) fn access_token(headers: &HeaderMap) -> Result<PresentedToken, Problem> {
     header(headers, header::AUTHORIZATION)
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
-use turnpike_host::{Host, HostOptions, LoadedApp};
+use turnpike_host::{DEFAULT_CACHE_DIR, Host, HostOptions, LoadedApp};
 
-use crate::native_baseline;
+use super::native_baseline;
 
 /// Set in a child, to tell it from the benchmark itself.
 const CHILD_VARIABLE: &str = "TURNPIKE_BENCH_SERVER";
@@ -41,15 +41,26 @@ pub enum Kind {
     WasmWithoutReuse,
     /// The same routes written natively.
     Native,
+    /// The wasm host with components that do one thing each, and no database.
+    Bare,
 }
 
 impl Kind {
+    /// The manifest of what it serves, below the project's root.
+    pub const fn manifest(self) -> &'static str {
+        match self {
+            Self::Bare => "tests/components/spin.toml",
+            _ => "spin.toml",
+        }
+    }
+
     /// What the report calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Wasm => "wasm",
             Self::WasmWithoutReuse => "wasm, new instances",
             Self::Native => "native",
+            Self::Bare => "bare components in wasm",
         }
     }
 }
@@ -164,13 +175,15 @@ pub fn serve() -> Result<()> {
     runtime.block_on(async {
         match setup.kind {
             Kind::Native => native_baseline::serve(&setup.db_url, say_listening, end).await,
-            Kind::Wasm | Kind::WasmWithoutReuse => serve_wasm(&setup, end).await,
+            Kind::Wasm | Kind::WasmWithoutReuse | Kind::Bare => serve_wasm(&setup, end).await,
         }
     })
 }
 
 async fn serve_wasm(setup: &Setup, end: oneshot::Receiver<()>) -> Result<()> {
-    let app = LoadedApp::load(&setup.root.join("spin.toml"), None, |done, total, id| {
+    let manifest = setup.root.join(setup.kind.manifest());
+    let cache_dir = setup.root.join(DEFAULT_CACHE_DIR);
+    let app = LoadedApp::load(&manifest, Some(&cache_dir), |done, total, id| {
         say(&format!("component {done} of {total}, {id}"))
     })
     .await?;

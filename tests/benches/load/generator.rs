@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::response::{Head, read_head};
-use crate::workload::Workload;
+use super::response::{Head, read_head};
+use super::workload::Workload;
 
 /// A request that takes longer than this has failed, whatever comes of it: every wait of
 /// Turnpike's ends within two seconds.
@@ -153,12 +153,8 @@ async fn drive_connections(
 }
 
 async fn send_repeatedly(address: SocketAddr, run: Rc<Run>) -> Result<()> {
-    let mut stream = TcpStream::connect(address)
-        .await
-        .with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_nodelay(true)?;
+    let mut connection = Connection::open(address).await?;
     let mut request = Vec::new();
-    let mut received = Vec::with_capacity(RECEIVE_BYTES);
     loop {
         let number = run.next_number.get();
         run.next_number.set(number + 1);
@@ -167,17 +163,16 @@ async fn send_repeatedly(address: SocketAddr, run: Rc<Run>) -> Result<()> {
         if began >= run.until {
             return Ok(());
         }
-        stream.write_all(&request).await?;
-        let head = receive(&mut stream, &mut received)
+        let head = connection
+            .exchange(&request)
             .await
             .with_context(|| run.workload.request_line())?;
         if !(200..300).contains(&head.status) {
-            let body = &received[head.head_bytes..];
             bail!(
                 "{} was answered {}: {}",
                 run.workload.request_line(),
                 head.status,
-                String::from_utf8_lossy(&body[..body.len().min(QUOTED_BYTES)])
+                connection.quoted_body(head)
             );
         }
         run.record(began, Instant::now(), head.is_cache_hit);
@@ -196,6 +191,45 @@ impl Run {
         if is_cache_hit {
             self.cache_hits.set(self.cache_hits.get() + 1);
         }
+    }
+}
+
+/// A connection that is kept.
+pub struct Connection {
+    stream: TcpStream,
+    /// The last response.
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("cannot connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            received: Vec::with_capacity(RECEIVE_BYTES),
+        })
+    }
+
+    /// Sends a request and reads the whole response.
+    ///
+    /// # Errors
+    /// The connection ends, or what comes is no response.
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<Head> {
+        self.stream.write_all(request).await?;
+        receive(&mut self.stream, &mut self.received).await
+    }
+
+    /// The beginning of the last response's body, for messages.
+    pub fn quoted_body(&self, head: Head) -> String {
+        let body = &self.received[head.head_bytes..];
+        String::from_utf8_lossy(&body[..body.len().min(QUOTED_BYTES)]).into_owned()
     }
 }
 

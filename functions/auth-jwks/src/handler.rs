@@ -1,0 +1,70 @@
+//! The public halves are derived anew for each request: there are two or three of
+//! them, and whoever asks keeps the answer for five minutes.
+
+use serde::Serialize;
+use shared::context::Context;
+use shared::http::{Reply, Request};
+use shared::jwt::{self, PublicJwk, SigningKey};
+use shared::problem::Problem;
+use shared::secrets;
+
+use crate::queries;
+
+/// How long a list may be kept: 300 seconds. The database waits for longer than that
+/// before a new key signs; see `jwks_max_age_interval` in the migrations.
+const CACHE_CONTROL: &str = "public, max-age=300";
+
+#[derive(Serialize)]
+struct Jwks {
+    keys: Vec<PublicJwk>,
+}
+
+/// The public keys that `kids` name under `master`.
+fn public_keys(master: &[u8], kids: &[String]) -> Result<Jwks, jwt::InvalidKeyId> {
+    let keys = kids
+        .iter()
+        .map(|kid| SigningKey::derive(master, kid).map(|key| key.public_jwk()))
+        .collect::<Result<_, _>>()?;
+    Ok(Jwks { keys })
+}
+
+pub async fn jwks(context: &Context, _: &Request) -> Result<Reply, Problem> {
+    let new_kid = jwt::key_id(&context.random()?);
+    let kids = queries::published(context, new_kid).await?;
+    let master = secrets::master_secret(context).await?;
+    let jwks = public_keys(&master, &kids).map_err(|error| {
+        context.log(
+            "error",
+            &format!("a signing key is stored wrongly: {error}"),
+        );
+        Problem::internal()
+    })?;
+    Ok(Reply::json(200, &jwks)?.with_cache_control(CACHE_CONTROL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_names_every_key_and_no_secret() {
+        let kids = ["one".to_owned(), "two".to_owned()];
+        let jwks = public_keys(b"master", &kids).expect("good ids");
+        let named: Vec<_> = jwks.keys.iter().map(PublicJwk::kid).collect();
+        assert_eq!(named, ["one", "two"]);
+        assert_ne!(jwks.keys[0].x(), jwks.keys[1].x());
+        let other = public_keys(b"another", &kids).expect("good ids");
+        assert_ne!(
+            jwks.keys[0].x(),
+            other.keys[0].x(),
+            "another secret is other keys"
+        );
+        let reply = Reply::json(200, &jwks).expect("plain data");
+        let text = String::from_utf8(reply.body).expect("JSON is UTF-8");
+        assert!(
+            !text.contains(r#""d":"#),
+            "a private key was listed: {text}"
+        );
+        assert!(public_keys(b"master", &["a b".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,39 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::db;
+use shared::email::EmailAddress;
+use shared::mail;
+use shared::outbox::{Draft, Written};
+use shared::problem::Problem;
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Accepted { mail: Option<Written> },
+    TooManyMails { retry_after_secs: u32 },
+}
+
+/// Writes the mail, which goes to nobody when nobody has the email.
+pub async fn forgot(
+    context: &Context,
+    email: &EmailAddress,
+    address: &str,
+    draft: &Draft,
+) -> Result<Option<Written>, Problem> {
+    let [message_id, token, token_digest] = draft.parameters();
+    let parameters = [
+        email.as_str().to_owned().into(),
+        address.to_owned().into(),
+        message_id,
+        token,
+        token_digest,
+        mail::RESET_TTL_SECS.into(),
+        mail::MAX_PER_EMAIL_PER_HOUR.into(),
+        mail::MAX_PER_ADDRESS_PER_HOUR.into(),
+    ];
+    let sql = "SELECT auth_password_forgot($1, $2, $3, $4, $5, $6, $7, $8)::text";
+    match db::call(context, sql, &parameters).await? {
+        Answer::Accepted { mail } => Ok(mail),
+        Answer::TooManyMails { retry_after_secs } => Err(mail::too_many_mails(retry_after_secs)),
+    }
+}

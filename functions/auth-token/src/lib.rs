@@ -1,0 +1,6 @@
+//! `POST /api/v1/auth/token`: a JWT for those who validate offline (RFC 9068).
+
+mod handler;
+mod queries;
+
+shared::component!("auth-token", "POST", handler::token);

@@ -1,0 +1,51 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::db;
+use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+use crate::handler;
+
+/// What a token is to say, and the key that signs it.
+#[derive(Debug, Deserialize)]
+pub struct Grant {
+    pub kid: String,
+    pub issued_secs: u64,
+    pub expires_secs: u64,
+    pub user_id: UserId,
+    pub organization_id: OrganizationId,
+    pub session_id: Option<SessionId>,
+    pub api_key_id: Option<ApiKeyId>,
+    pub scope: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Granted(Grant),
+    ScopeExceeded,
+    Unauthenticated,
+}
+
+/// `scope` is the wanted part of the credential's permissions, all of them when there
+/// is none; `new_kid` becomes a signing key if one is due.
+pub async fn grant(
+    context: &Context,
+    digest: TokenDigest,
+    new_kid: String,
+    scope: Option<Vec<String>>,
+) -> Result<Grant, Problem> {
+    // An empty list is never asked for, so it can stand for none.
+    let parameters = [
+        digest.0.to_vec().into(),
+        new_kid.into(),
+        scope.unwrap_or_default().into(),
+    ];
+    let sql = "SELECT auth_token($1, $2, nullif($3::text[], '{}'))::text";
+    match db::call(context, sql, &parameters).await? {
+        Answer::Granted(grant) => Ok(grant),
+        Answer::ScopeExceeded => Err(handler::scope_exceeded()),
+        Answer::Unauthenticated => Err(Problem::unauthenticated()),
+    }
+}

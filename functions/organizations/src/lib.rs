@@ -1,0 +1,6 @@
+//! `/api/v1/organizations`: lists, makes, reads and renames organizations.
+
+mod handler;
+mod queries;
+
+shared::component!("organizations", handler::allow, handler::organizations);

@@ -1,0 +1,22 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::db;
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+use crate::handler::Permission;
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Listed { permissions: Vec<Permission> },
+    Unauthenticated,
+}
+
+pub async fn list(context: &Context, digest: TokenDigest) -> Result<Vec<Permission>, Problem> {
+    let parameters = [digest.0.to_vec().into()];
+    match db::call(context, "SELECT permissions_list($1)::text", &parameters).await? {
+        Answer::Listed { permissions } => Ok(permissions),
+        Answer::Unauthenticated => Err(Problem::unauthenticated()),
+    }
+}

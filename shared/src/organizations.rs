@@ -1,0 +1,155 @@
+//! What the routes under an organization have in common: their paths, how an
+//! organization and a role are named, and what is refused alike.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::fields::{self, Invalid};
+use crate::ids::OrganizationId;
+use crate::problem::Problem;
+
+/// The path of all organizations.
+pub const COLLECTION: &str = "/api/v1/organizations";
+
+/// Longest name of an organization in characters.
+pub const MAX_NAME_CHARS: usize = 200;
+
+/// Longest name of a role in characters: one letter and 31 more characters.
+pub const MAX_ROLE_CHARS: usize = 32;
+
+/// An organization as one of its members sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Organization {
+    id: OrganizationId,
+    name: String,
+    role: String,
+    created_at: String,
+}
+
+/// The segments of a path after [`COLLECTION`]: none for the collection itself,
+/// then the organization's id, and what the route has below it.
+pub fn segments(path: &str) -> Vec<&str> {
+    let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
+    match rest.strip_prefix('/') {
+        None => Vec::new(),
+        Some(rest) => rest.split('/').collect(),
+    }
+}
+
+/// The organization that the path names.
+///
+/// # Errors
+/// [`not_found`] when it names none.
+pub fn named(path: &str) -> Result<OrganizationId, Problem> {
+    let id = segments(path).first().and_then(|id| id.parse().ok());
+    id.ok_or_else(not_found)
+}
+
+/// A name that a person gives: visible text, because it is repeated in mail.
+///
+/// # Errors
+/// Those of [`fields::text`], `invalid_character` for control characters, and
+/// `wrong_length` when there is nothing but white space.
+pub fn name(value: &Value) -> Result<String, Invalid> {
+    let text = fields::text(value, 1..=MAX_NAME_CHARS)?;
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::new(
+            "invalid_character",
+            "must not contain control characters",
+        ));
+    }
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(Invalid::new("wrong_length", "must not be blank"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// The name of a role in a body. Whether there is one, the database says.
+///
+/// # Errors
+/// Those of [`fields::text`].
+pub fn role(value: &Value) -> Result<String, Invalid> {
+    fields::text(value, 1..=MAX_ROLE_CHARS)
+}
+
+/// 404: another organization than the credential's, or nothing of the id in it.
+pub fn not_found() -> Problem {
+    Problem::not_found("Your credential's organization has nothing with this id.")
+}
+
+/// 422: there is no such role in the organization.
+pub fn role_unknown() -> Problem {
+    Problem::invalid_field("role", "unknown", "must be a role of the organization")
+}
+
+/// 403: the role, or the one that the other has, holds more than the caller.
+pub fn role_exceeds_own() -> Problem {
+    Problem::new(
+        403,
+        "role_exceeds_own",
+        "The role holds permissions that you lack",
+        "Nobody gives, changes or takes a role that holds more than their own credential.",
+    )
+}
+
+/// 409: the role belongs to Turnpike.
+pub fn role_is_built_in() -> Problem {
+    Problem::new(
+        409,
+        "role_is_built_in",
+        "Built-in roles cannot be changed",
+        "Use another name for a role of your own.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn paths() {
+        let table = [
+            ("", vec![]),
+            ("/", vec![""]),
+            ("/org_1", vec!["org_1"]),
+            ("/org_1/members/usr_1", vec!["org_1", "members", "usr_1"]),
+        ];
+        for (rest, expected) in table {
+            assert_eq!(
+                segments(&format!("{COLLECTION}{rest}")),
+                expected,
+                "{rest:?}"
+            );
+        }
+        let id = OrganizationId::new(1, &[1; 10]);
+        let path = format!("{COLLECTION}/{id}/members");
+        assert_eq!(named(&path), Ok(id));
+        for path in [COLLECTION, "/api/v1/organizations/org_1/members"] {
+            assert_eq!(
+                named(path).map_err(|problem| problem.status),
+                Err(404),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn names() {
+        let long = "x".repeat(MAX_NAME_CHARS + 1);
+        let table = [
+            (json!("Analytical Engines"), Ok("Analytical Engines")),
+            (json!(" Zoë & Co "), Ok("Zoë & Co")),
+            (json!(""), Err("wrong_length")),
+            (json!("   "), Err("wrong_length")),
+            (json!(long), Err("wrong_length")),
+            (json!("a\r\nbcc: eve"), Err("invalid_character")),
+            (json!(1), Err("wrong_type")),
+        ];
+        for (value, expected) in table {
+            let got = name(&value).map_err(|invalid| invalid.code);
+            assert_eq!(got, expected.map(str::to_owned), "{value}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use serde_json::json;
+use turnpike_tests::personas::{INTROSPECT, ME, ORGANIZATIONS, SESSION_ORGANIZATION, sql_id};
+use turnpike_tests::{Call, TestHost, api_tests};
+
+use crate::refusals::{
+    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
+};
+
+fn change(host: &TestHost, token: &str, organization: impl std::fmt::Display) -> Call {
+    host.put(SESSION_ORGANIZATION)
+        .bearer(token)
+        .json(&json!({"organization_id": organization.to_string()}))
+}
+
+api_tests![acts_in_the_other_organization_at_once, refuses];
+
+async fn acts_in_the_other_organization_at_once(host: &TestHost) {
+    let (ada, boss) = (host.outsider("ada").await, host.outsider("boss").await);
+    let own = host.organization_of(&ada).await;
+    let other = host.organization_of(&boss).await;
+    host.execute(&format!(
+        "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, 'member')",
+        other.as_uuid(),
+        sql_id(ada.id)
+    ))
+    .await;
+    let me = host.get(ME).bearer(&ada.token);
+    let introspect = host.introspect_call(&boss.token, &ada.token);
+    host.warm(&me).await;
+    assert_eq!(
+        introspect.send().await.expect(200).json(),
+        json!({"active": false}),
+        "the session acts elsewhere"
+    );
+    for _ in 0..2 {
+        let changed = change(host, &ada.token, other).send().await.expect(200);
+        assert_eq!(changed.text_at("/organization_id"), other.to_string());
+        let now = me.send().await.expect(200);
+        assert_eq!(now.text_at("/organization_id"), other.to_string(), "{now}");
+        assert!(!now.text_at("/permissions/0").is_empty(), "{now}");
+        let seen = host.warm(&introspect).await;
+        assert_eq!(seen.json()["active"], json!(true), "{seen}");
+    }
+    // A member there is no owner any more, and their own organization is another one.
+    let call = host.post(INTROSPECT).bearer(&ada.token).form("token=x");
+    refuse(host, call, 403, "forbidden", &[]).await;
+    let call = host
+        .get(format!("{ORGANIZATIONS}/{own}"))
+        .bearer(&ada.token);
+    refuse(host, call, 404, "not_found", &[]).await;
+    change(host, &ada.token, own).send().await.expect(200);
+    let seen = introspect.send().await.expect(200);
+    assert_eq!(seen.json(), json!({"active": false}));
+}
+
+async fn refuses(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let eve = host.outsider("eve").await;
+    let (own, other) = (
+        host.organization_of(&ada).await,
+        host.organization_of(&eve).await,
+    );
+    check_methods(host, SESSION_ORGANIZATION, "PUT").await;
+    let valid = json!({"organization_id": own});
+    check_authentication(host, &ada, || host.put(SESSION_ORGANIZATION).json(&valid)).await;
+    check_disabled_user(host, || host.put(SESSION_ORGANIZATION).json(&valid)).await;
+    check_json_body(
+        host,
+        || host.put(SESSION_ORGANIZATION).bearer(&ada.token),
+        &valid,
+    )
+    .await;
+    for id in [json!("org_1"), json!(ada.id), json!(1), json!(null)] {
+        let call = host
+            .put(SESSION_ORGANIZATION)
+            .bearer(&ada.token)
+            .json(&json!({"organization_id": id}));
+        refuse(host, call, 422, "invalid_fields", &["organization_id"]).await;
+    }
+    refuse(host, change(host, &ada.token, other), 404, "not_found", &[]).await;
+    let nowhere = "org_0193e7a1b2c37d4e8f90a1b2c3d4e5f6";
+    refuse(
+        host,
+        change(host, &ada.token, nowhere),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    let key = host.issue_api_key(&ada, &["credits:read"]).await.key;
+    refuse(host, change(host, &key, own), 403, "session_required", &[]).await;
+}

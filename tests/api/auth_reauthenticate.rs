@@ -1,0 +1,245 @@
+use futures::future::join_all;
+use serde_json::{Value, json};
+use turnpike_tests::personas::{PASSWORD, REAUTHENTICATE, TOTP, sql_id};
+use turnpike_tests::{Call, TestHost, User, api_tests};
+
+use crate::authenticator::Authenticator;
+use crate::refusals::{
+    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
+};
+
+api_tests![
+    opens_sensitive_changes,
+    asks_for_the_second_factor,
+    one_code_is_good_once,
+    is_locked_out_with_the_login,
+    refuses
+];
+
+fn call(host: &TestHost, token: &str, body: &Value) -> Call {
+    host.post(REAUTHENTICATE).bearer(token).json(body)
+}
+
+/// Lets the last proof of every session of the user be too old.
+async fn age(host: &TestHost, user: &User) {
+    host.execute(&format!(
+        "UPDATE sessions SET authenticated_at = now() - interval '601 seconds' WHERE user_id = {}",
+        sql_id(user.id)
+    ))
+    .await;
+}
+
+async fn opens_sensitive_changes(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let other = host.issue_token(&user).await;
+    let eve = host.signup_and_login("eve").await;
+    let password = json!({"password": PASSWORD});
+    // Enrolling is a sensitive change, and a login is recent enough for it.
+    host.post(TOTP).bearer(&user.token).send().await.expect(201);
+    age(host, &user).await;
+    age(host, &eve).await;
+    for token in [&user.token, &other] {
+        let refused = host.post(TOTP).bearer(token).send().await;
+        refused.expect_problem(403, "recent_login_required");
+    }
+    let wrong = call(host, &user.token, &json!({"password": "wrong password"}))
+        .send()
+        .await;
+    wrong.expect_fields(422, "invalid_fields", &["password"]);
+    let refused = host.post(TOTP).bearer(&user.token).send().await;
+    refused.expect_problem(403, "recent_login_required");
+    // Sent twice, it is as recent as it can be.
+    for _ in 0..2 {
+        let response = call(host, &user.token, &password).send().await.expect(200);
+        let expected = json!({"status": "confirmed", "valid_for_secs": 600});
+        assert_eq!(response.json(), expected);
+    }
+    host.post(TOTP).bearer(&user.token).send().await.expect(201);
+    // It speaks for one session, and not for the user's others nor for anybody else's.
+    for token in [&other, &eve.token] {
+        let refused = host.post(TOTP).bearer(token).send().await;
+        refused.expect_problem(403, "recent_login_required");
+    }
+    let rows = host
+        .query("SELECT count(*) FROM audit_events WHERE event_type = 'session.reauthenticated'")
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 2);
+    let rows = host.query("SELECT count(*) FROM hash_leases").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        0,
+        "every lease must be given back"
+    );
+}
+
+async fn asks_for_the_second_factor(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let old = host.issue_token(&user).await;
+    let (authenticator, codes) = Authenticator::turn_on(host, &user.token).await;
+    let next = authenticator.code_in(1);
+    let table = [
+        (json!({"password": PASSWORD}), "totp_code"),
+        (
+            json!({"totp_code": authenticator.wrong_code()}),
+            "totp_code",
+        ),
+        // The one that confirmed the enrolment.
+        (json!({"totp_code": authenticator.code()}), "totp_code"),
+        (json!({"recovery_code": "AAAAA-AAAAA"}), "recovery_code"),
+        // A right code does not make up for a wrong password.
+        (
+            json!({"password": "wrong password", "totp_code": next}),
+            "password",
+        ),
+    ];
+    for (body, field) in table {
+        refuse(
+            host,
+            call(host, &old, &body),
+            422,
+            "invalid_fields",
+            &[field],
+        )
+        .await;
+        let refused = host.delete(TOTP).bearer(&old).send().await;
+        refused.expect_problem(403, "recent_login_required");
+    }
+    let right = [
+        json!({"totp_code": next}),
+        json!({"recovery_code": codes[0]}),
+        json!({"password": PASSWORD, "recovery_code": codes[1]}),
+    ];
+    for body in right {
+        age(host, &user).await;
+        host.execute("DELETE FROM login_attempts").await;
+        call(host, &old, &body).send().await.expect(200);
+        // It is let through, and only then told that there is nothing to enrol.
+        let enrol = host.post(TOTP).bearer(&old).send().await;
+        enrol.expect_problem(409, "totp_enabled");
+    }
+    host.delete(TOTP).bearer(&old).send().await.expect(200);
+    // Without a second factor a code proves nothing.
+    let body = json!({"totp_code": authenticator.code_in(1)});
+    refuse(
+        host,
+        call(host, &old, &body),
+        422,
+        "invalid_fields",
+        &["password"],
+    )
+    .await;
+    call(
+        host,
+        &old,
+        &json!({"password": PASSWORD, "totp_code": "000000"}),
+    )
+    .send()
+    .await
+    .expect(200);
+}
+
+async fn one_code_is_good_once(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let tokens = [host.issue_token(&user).await, host.issue_token(&user).await];
+    let (authenticator, codes) = Authenticator::turn_on(host, &user.token).await;
+    for body in [
+        json!({"totp_code": authenticator.code_in(1)}),
+        json!({"recovery_code": codes[0]}),
+    ] {
+        host.execute("DELETE FROM login_attempts").await;
+        let calls: Vec<Call> = (0..12)
+            .map(|at| call(host, &tokens[at % 2], &body))
+            .collect();
+        let mut confirmed = 0;
+        for response in join_all(calls.iter().map(Call::send)).await {
+            match response.status {
+                200 => confirmed += 1,
+                // One that comes late finds the account locked out by the others.
+                429 => {}
+                _ => drop(response.expect(422)),
+            }
+        }
+        assert_eq!(confirmed, 1, "{body} must be good once");
+    }
+}
+
+/// Guessing here is guessing at the login.
+async fn is_locked_out_with_the_login(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    for _ in 0..3 {
+        let wrong = call(host, &user.token, &json!({"password": "wrong password"}))
+            .send()
+            .await;
+        wrong.expect_fields(422, "invalid_fields", &["password"]);
+        let wrong = host.login_call(&user.email, "wrong password").send().await;
+        wrong.expect_problem(401, "invalid_credentials");
+    }
+    let rows = host
+        .query("SELECT failures FROM login_attempts WHERE subject LIKE 'account:%'")
+        .await;
+    assert_eq!(rows[0].get::<_, i32>(0), 6);
+    // Longer than a slow machine may take between two requests.
+    host.execute("UPDATE login_attempts SET locked_until = now() + interval '1 minute'")
+        .await;
+    let right = call(host, &user.token, &json!({"password": PASSWORD}));
+    right.send().await.expect_problem(429, "too_many_attempts");
+    host.execute("UPDATE login_attempts SET locked_until = now() - interval '1 second'")
+        .await;
+    right.send().await.expect(200);
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, REAUTHENTICATE, "POST").await;
+    let user = host.signup_and_login("ada").await;
+    let valid = json!({"password": PASSWORD});
+    check_authentication(host, &user, || host.post(REAUTHENTICATE).json(&valid)).await;
+    check_disabled_user(host, || host.post(REAUTHENTICATE).json(&valid)).await;
+    check_json_body(
+        host,
+        || host.post(REAUTHENTICATE).bearer(&user.token),
+        &valid,
+    )
+    .await;
+    let key = host
+        .issue_api_key(&user, &["credits:read", "api_keys:manage"])
+        .await;
+    refuse(
+        host,
+        call(host, &key.key, &valid),
+        403,
+        "session_required",
+        &[],
+    )
+    .await;
+    let table = [
+        (json!({}), "password"),
+        (json!({"password": null}), "password"),
+        (json!({"password": ""}), "password"),
+        (json!({"password": 1}), "password"),
+        (json!({"password": "p".repeat(513)}), "password"),
+        (json!({"totp_code": 123_456}), "totp_code"),
+        (json!({"totp_code": ""}), "totp_code"),
+        (json!({"recovery_code": "x".repeat(65)}), "recovery_code"),
+        (
+            json!({"totp_code": "1", "recovery_code": "x"}),
+            "recovery_code",
+        ),
+        (json!({"totp_code": "123456"}), "password"),
+    ];
+    for (body, field) in table {
+        refuse(
+            host,
+            call(host, &user.token, &body),
+            422,
+            "invalid_fields",
+            &[field],
+        )
+        .await;
+    }
+    let rows = host.query("SELECT count(*) FROM hash_leases").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        0,
+        "every lease must be given back"
+    );
+}

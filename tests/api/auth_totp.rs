@@ -1,0 +1,425 @@
+use futures::future::join_all;
+use serde_json::{Value, json};
+use turnpike_tests::personas::{LOGIN, ME, PASSWORD, TOTP, sql_id};
+use turnpike_tests::{Call, TestHost, User, api_tests};
+
+use crate::authenticator::{Authenticator, confirm_call, forget_last_step, recovery_codes};
+use crate::refusals::{
+    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
+};
+
+api_tests![
+    asks_for_a_code_at_sign_in,
+    takes_each_recovery_code_once,
+    one_code_opens_one_session,
+    is_turned_on_once,
+    begins_anew_until_it_is_confirmed,
+    counts_wrong_codes,
+    makes_other_sessions_prove_it,
+    belongs_to_one_user,
+    refuses
+];
+
+fn login_with(host: &TestHost, user: &User, field: &str, code: &str) -> Call {
+    let mut body = json!({"email": user.email, "password": PASSWORD});
+    body[field] = json!(code);
+    host.post(LOGIN).json(&body)
+}
+
+fn replace_call(host: &TestHost, token: &str) -> Call {
+    host.post(format!("{TOTP}/recovery-codes")).bearer(token)
+}
+
+async fn expect_state(host: &TestHost, token: &str, enabled: bool, left: u32) {
+    let response = host.get(TOTP).bearer(token).send().await.expect(200);
+    let expected = json!({"enabled": enabled, "recovery_codes_left": left});
+    assert_eq!(response.json(), expected);
+}
+
+/// What the audit log has about the second factor, oldest first.
+async fn audited(host: &TestHost) -> Vec<String> {
+    let rows = host
+        .query(
+            "SELECT event_type FROM audit_events
+              WHERE event_type LIKE 'totp.%' ORDER BY organization_id, sequence",
+        )
+        .await;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn asks_for_a_code_at_sign_in(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    expect_state(host, &user.token, false, 0).await;
+    // Nobody is locked out by an enrolment that they did not finish.
+    let authenticator = Authenticator::enrol(host, &user.token).await;
+    expect_state(host, &user.token, false, 0).await;
+    host.login_call(&user.email, PASSWORD)
+        .send()
+        .await
+        .expect(200);
+
+    let response = confirm_call(host, &user.token, &authenticator.code())
+        .send()
+        .await
+        .expect(200);
+    let codes = recovery_codes(&response);
+    assert_eq!(codes.len(), 10);
+    expect_state(host, &user.token, true, 10).await;
+    host.get(ME).bearer(&user.token).send().await.expect(200);
+
+    let password_only = host.login_call(&user.email, PASSWORD).send().await;
+    password_only.expect_problem(401, "second_factor_required");
+    // The password is checked first, so that a code tells nothing without it.
+    for body in [
+        json!({"email": user.email, "password": "wrong password"}),
+        json!({"email": user.email, "password": "wrong password", "totp_code": authenticator.code_in(1)}),
+    ] {
+        let refused = host.post(LOGIN).json(&body).send().await;
+        refused.expect_problem(401, "invalid_credentials");
+    }
+    // The code that confirmed is spent, and so is the one that opens a session.
+    let spent = login_with(host, &user, "totp_code", &authenticator.code())
+        .send()
+        .await;
+    spent.expect_problem(401, "invalid_second_factor");
+    let next = authenticator.code_in(1);
+    login_with(host, &user, "totp_code", &next)
+        .send()
+        .await
+        .expect(200);
+    let spent = login_with(host, &user, "totp_code", &next).send().await;
+    spent.expect_problem(401, "invalid_second_factor");
+
+    for _ in 0..2 {
+        let response = host
+            .delete(TOTP)
+            .bearer(&user.token)
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(response.json(), json!({"status": "disabled"}));
+    }
+    expect_state(host, &user.token, false, 0).await;
+    host.login_call(&user.email, PASSWORD)
+        .send()
+        .await
+        .expect(200);
+    // A client that still sends a code gets in like one that does not.
+    login_with(host, &user, "totp_code", "000000")
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(audited(host).await, ["totp.enabled", "totp.disabled"]);
+    // The secret of the next enrolment is another one.
+    let second = Authenticator::enrol(host, &user.token).await;
+    assert_ne!(second.code_in(5), authenticator.code_in(5));
+}
+
+async fn takes_each_recovery_code_once(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let (_, codes) = Authenticator::turn_on(host, &user.token).await;
+    login_with(host, &user, "recovery_code", &codes[0])
+        .send()
+        .await
+        .expect(200);
+    // As people type it.
+    let typed = codes[1].to_lowercase().replace('-', " ");
+    login_with(host, &user, "recovery_code", &typed)
+        .send()
+        .await
+        .expect(200);
+    for code in [codes[0].as_str(), &codes[1], "AAAAA-AAAAA", "x"] {
+        let refused = login_with(host, &user, "recovery_code", code).send().await;
+        refused.expect_problem(401, "invalid_second_factor");
+    }
+    expect_state(host, &user.token, true, 8).await;
+
+    let response = replace_call(host, &user.token).send().await.expect(200);
+    let fresh = recovery_codes(&response);
+    expect_state(host, &user.token, true, 10).await;
+    let refused = login_with(host, &user, "recovery_code", &codes[2])
+        .send()
+        .await;
+    refused.expect_problem(401, "invalid_second_factor");
+    login_with(host, &user, "recovery_code", &fresh[2])
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(
+        audited(host).await,
+        ["totp.enabled", "totp.recovery_codes_replaced"]
+    );
+    let rows = host
+        .query(
+            "SELECT count(*) FROM audit_events
+              WHERE event_type = 'session.opened' AND detail->>'second_factor' = 'recovery_code'",
+        )
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 3);
+}
+
+async fn one_code_opens_one_session(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let (authenticator, codes) = Authenticator::turn_on(host, &user.token).await;
+    let table = [
+        ("totp_code", authenticator.code_in(1)),
+        ("recovery_code", codes[0].clone()),
+    ];
+    for (field, code) in table {
+        host.execute("DELETE FROM login_attempts").await;
+        let calls: Vec<Call> = (0..6)
+            .map(|_| login_with(host, &user, field, &code))
+            .collect();
+        let mut opened = 0;
+        for response in join_all(calls.iter().map(Call::send)).await {
+            match response.status {
+                200 => opened += 1,
+                // One that comes late finds the account locked out by the others.
+                429 => {}
+                _ => drop(response.expect_problem(401, "invalid_second_factor")),
+            }
+        }
+        assert_eq!(opened, 1, "{field} must open one session");
+    }
+    let rows = host.query("SELECT count(*) FROM hash_leases").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        0,
+        "every lease must be given back"
+    );
+}
+
+async fn is_turned_on_once(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let authenticator = Authenticator::enrol(host, &user.token).await;
+    let call = confirm_call(host, &user.token, &authenticator.code());
+    let mut confirmed = Vec::new();
+    for response in join_all((0..8).map(|_| call.send())).await {
+        if response.status == 200 {
+            confirmed.push(recovery_codes(&response));
+        } else {
+            response.expect_problem(409, "totp_enabled");
+        }
+    }
+    assert_eq!(confirmed.len(), 1, "one confirmation must succeed");
+    assert_eq!(audited(host).await, ["totp.enabled"]);
+    // The codes that were shown are the ones that were kept.
+    login_with(host, &user, "recovery_code", &confirmed[0][9])
+        .send()
+        .await
+        .expect(200);
+    let again = host.post(TOTP).bearer(&user.token).send().await;
+    again.expect_problem(409, "totp_enabled");
+}
+
+async fn begins_anew_until_it_is_confirmed(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let none = confirm_call(host, &user.token, "000000").send().await;
+    none.expect_problem(409, "totp_not_enrolled");
+    let none = replace_call(host, &user.token).send().await;
+    none.expect_problem(409, "totp_not_enabled");
+
+    let first = Authenticator::enrol(host, &user.token).await;
+    let second = Authenticator::enrol(host, &user.token).await;
+    let replaced = confirm_call(host, &user.token, &first.code()).send().await;
+    replaced.expect_fields(422, "invalid_fields", &["code"]);
+    host.execute("UPDATE totp_enrolments SET created_at = now() - interval '61 minutes'")
+        .await;
+    let late = confirm_call(host, &user.token, &second.code()).send().await;
+    late.expect_problem(409, "totp_not_enrolled");
+    host.execute("UPDATE totp_enrolments SET created_at = now() - interval '59 minutes'")
+        .await;
+    confirm_call(host, &user.token, &second.code())
+        .send()
+        .await
+        .expect(200);
+}
+
+/// Guessing here is guessing at the login, and the other way round.
+async fn counts_wrong_codes(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let authenticator = Authenticator::enrol(host, &user.token).await;
+    let wrong = authenticator.wrong_code();
+    for _ in 0..3 {
+        let refused = confirm_call(host, &user.token, &wrong).send().await;
+        refused.expect_fields(422, "invalid_fields", &["code"]);
+    }
+    let code = authenticator.code();
+    confirm_call(host, &user.token, &code)
+        .send()
+        .await
+        .expect(200);
+    // A password without a code is not a guess.
+    for _ in 0..3 {
+        let asked = host.login_call(&user.email, PASSWORD).send().await;
+        asked.expect_problem(401, "second_factor_required");
+    }
+    for (field, code) in [
+        ("totp_code", wrong.as_str()),
+        ("totp_code", &code),
+        ("recovery_code", "x"),
+    ] {
+        let refused = login_with(host, &user, field, code).send().await;
+        refused.expect_problem(401, "invalid_second_factor");
+    }
+    let rows = host
+        .query("SELECT failures FROM login_attempts WHERE subject LIKE 'account:%'")
+        .await;
+    assert_eq!(rows[0].get::<_, i32>(0), 6);
+    // Longer than a slow machine may take between two requests.
+    host.execute("UPDATE login_attempts SET locked_until = now() + interval '1 minute'")
+        .await;
+    let next = login_with(host, &user, "totp_code", &authenticator.code_in(1));
+    next.send().await.expect_problem(429, "too_many_attempts");
+    host.execute("UPDATE login_attempts SET locked_until = now() - interval '1 second'")
+        .await;
+    next.send().await.expect(200);
+    let rows = host
+        .query("SELECT count(*) FROM login_attempts WHERE subject LIKE 'account:%'")
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 0);
+}
+
+/// Whoever holds a session from before must not be able to turn it off.
+async fn makes_other_sessions_prove_it(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let other = host.issue_token(&user).await;
+    Authenticator::turn_on(host, &user.token).await;
+    host.get(ME).bearer(&other).send().await.expect(200);
+    expect_state(host, &other, true, 10).await;
+    for call in [
+        host.delete(TOTP).bearer(&other),
+        host.post(TOTP).bearer(&other),
+        replace_call(host, &other),
+    ] {
+        call.send()
+            .await
+            .expect_problem(403, "recent_login_required");
+    }
+    expect_state(host, &user.token, true, 10).await;
+    host.delete(TOTP)
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+}
+
+async fn belongs_to_one_user(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let eve = host.signup_and_login("eve").await;
+    let (_, _) = Authenticator::turn_on(host, &ada.token).await;
+    let (eves, eves_codes) = Authenticator::turn_on(host, &eve.token).await;
+    forget_last_step(host).await;
+    for (field, code) in [
+        ("totp_code", eves.code()),
+        ("recovery_code", eves_codes[0].clone()),
+    ] {
+        let refused = login_with(host, &ada, field, &code).send().await;
+        refused.expect_problem(401, "invalid_second_factor");
+        login_with(host, &eve, field, &code)
+            .send()
+            .await
+            .expect(200);
+    }
+    host.delete(TOTP)
+        .bearer(&eve.token)
+        .send()
+        .await
+        .expect(200);
+    expect_state(host, &ada.token, true, 10).await;
+    expect_state(host, &eve.token, false, 0).await;
+}
+
+async fn refuses(host: &TestHost) {
+    let confirm = format!("{TOTP}/confirm");
+    let codes = format!("{TOTP}/recovery-codes");
+    check_methods(host, TOTP, "GET, POST, DELETE").await;
+    check_methods(host, &confirm, "POST").await;
+    check_methods(host, &codes, "POST").await;
+    let user = host.signup_and_login("ada").await;
+    let valid = json!({"code": "000000"});
+    check_authentication(host, &user, || host.get(TOTP)).await;
+    check_authentication(host, &user, || host.post(TOTP)).await;
+    check_authentication(host, &user, || host.delete(TOTP)).await;
+    check_authentication(host, &user, || host.post(&confirm).json(&valid)).await;
+    check_authentication(host, &user, || host.post(&codes)).await;
+    for build in [
+        |host: &TestHost| host.get(TOTP),
+        |host: &TestHost| host.post(TOTP),
+    ] {
+        check_disabled_user(host, || build(host)).await;
+    }
+    let key = host
+        .issue_api_key(&user, &["credits:read", "api_keys:manage"])
+        .await;
+    for call in [
+        host.get(TOTP),
+        host.post(TOTP),
+        host.delete(TOTP),
+        host.post(&confirm).json(&valid),
+        host.post(&codes),
+    ] {
+        refuse(host, call.bearer(&key.key), 403, "session_required", &[]).await;
+    }
+    check_json_body(host, || host.post(&confirm).bearer(&user.token), &valid).await;
+    for code in [
+        json!(""),
+        json!(123_456),
+        json!(null),
+        json!("1".repeat(65)),
+        json!("1\0"),
+        Value::Array(vec![]),
+    ] {
+        let call = host
+            .post(&confirm)
+            .bearer(&user.token)
+            .json(&json!({"code": code}));
+        refuse(host, call, 422, "invalid_fields", &["code"]).await;
+    }
+    // At the login: what is no code, and two codes.
+    let table = [
+        (json!({"totp_code": 123_456}), "totp_code"),
+        (json!({"totp_code": ""}), "totp_code"),
+        (json!({"recovery_code": "x".repeat(65)}), "recovery_code"),
+        (
+            json!({"totp_code": "123456", "recovery_code": "x"}),
+            "recovery_code",
+        ),
+    ];
+    for (extra, field) in table {
+        let mut body = json!({"email": user.email, "password": PASSWORD});
+        for (name, value) in extra.as_object().into_iter().flatten() {
+            body[name] = value.clone();
+        }
+        refuse(
+            host,
+            host.post(LOGIN).json(&body),
+            422,
+            "invalid_fields",
+            &[field],
+        )
+        .await;
+    }
+    host.execute(&format!(
+        "UPDATE sessions SET authenticated_at = now() - interval '11 minutes' WHERE user_id = {}",
+        sql_id(user.id)
+    ))
+    .await;
+    for call in [host.post(TOTP), host.delete(TOTP), host.post(&codes)] {
+        refuse(
+            host,
+            call.bearer(&user.token),
+            403,
+            "recent_login_required",
+            &[],
+        )
+        .await;
+    }
+    expect_state(host, &user.token, false, 0).await;
+    let rows = host.query("SELECT count(*) FROM totp_enrolments").await;
+    assert_eq!(
+        rows[0].get::<_, i64>(0),
+        0,
+        "a refused enrolment must leave nothing"
+    );
+}

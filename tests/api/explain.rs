@@ -1,0 +1,370 @@
+//! The statements that every request or every user waits for read what they need by an index, and
+//! nothing else: no scan of a large table, and no sort of rows that an index has in order.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use futures::future::try_join_all;
+use turnpike_host::postgres_cluster::connect;
+use turnpike_tests::environment;
+use turnpike_tests::explain::{Explainer, Node, Plan};
+use turnpike_tests::host::block_on;
+
+/// Rows of each table. A scan of so many costs the planner a thousand times what an index does,
+/// so that a plan with a scan in it is one without a choice.
+const ROWS: u32 = 200_000;
+
+/// Of those, the rows of the one user, organization and account that the statements ask for.
+/// Sorting so many would cost more than reading a page in order.
+const OWN_ROWS: u32 = 2_000;
+
+/// What the statements below are told: ids and digests that are their own number.
+const FUNCTIONS: &str = "
+    CREATE FUNCTION explain_id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+        RETURN lpad(to_hex(n), 32, '0')::uuid;
+    CREATE FUNCTION explain_digest(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE
+        RETURN decode(lpad(to_hex(n), 64, '0'), 'hex');
+    CREATE FUNCTION explain_owner(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+        RETURN explain_id(CASE WHEN n <= {own} THEN 1 ELSE n END)";
+
+/// The tables and what fills them from a series of numbers `n`, in groups that are filled at the
+/// same time and have about as much to do.
+const TABLES: [&[(&str, &str)]; 3] = [
+    &[
+        (
+            "users (id, email, password_hash)",
+            "explain_id(n), 'user-' || n || '@example.com', '-'",
+        ),
+        (
+            "sessions (id, user_id, organization_id, created_at)",
+            "explain_id(n), explain_owner(n), explain_owner(n), now() - n * interval '1 second'",
+        ),
+        (
+            "access_tokens (digest, session_id, expires_at)",
+            "explain_digest(n), explain_id(n), now() + interval '1 day'",
+        ),
+        (
+            "refresh_tokens (digest, session_id, expires_at)",
+            "explain_digest(n), explain_id(n), now() + interval '1 day'",
+        ),
+    ],
+    &[
+        (
+            "organizations (id, name)",
+            "explain_id(n), 'Organization ' || n",
+        ),
+        (
+            "audit_heads (organization_id, sequence, hash)",
+            "explain_id(n), 1000000, ''",
+        ),
+        (
+            "memberships (organization_id, user_id, role)",
+            "explain_id(n), explain_id(n), 'owner'",
+        ),
+        (
+            "api_keys (id, user_id, organization_id, name, digest, previous_digest, previous_until, hint, scopes, created_at)",
+            "explain_id(n), explain_owner(n), explain_owner(n), 'key', explain_digest(1000000 + n),
+             explain_digest(2000000 + n), now() + interval '1 day', 'tpk_',
+             '{credits:read,tokens:introspect}', now() - n * interval '1 second'",
+        ),
+        (
+            "login_attempts (subject, failures, last_failed)",
+            "'account:user-' || n || '@example.com', 1, now()",
+        ),
+    ],
+    &[
+        (
+            "audit_events (organization_id, sequence, occurred_at, event_type, subject, detail, previous_hash, hash)",
+            "explain_owner(n), n, now() + n * interval '1 second', 'type-' || n % 7, '', '{}', '', ''",
+        ),
+        (
+            "credit_accounts (id, user_id, currency, issued, available, sequence)",
+            "explain_id(n), explain_id(n), 'USD', -100, 100, {own}",
+        ),
+        (
+            "ledger_transfers (id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id)",
+            "explain_id(n), explain_owner(n), n, 'grant', 'issued', 'available', 1, 1, '', explain_id(1)",
+        ),
+        (
+            "idempotency_keys (actor_id, key, request_digest, answer)",
+            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"outcome\":\"repeated\"}'",
+        ),
+    ],
+];
+
+/// What authenticating an access token reads.
+const BY_ACCESS_TOKEN: [&str; 3] = ["access_tokens_pkey", "sessions_pkey", "users_pkey"];
+
+/// A statement, what its answer must contain so that it did what its name says, and the indexes
+/// that must be read beside those of [`BY_ACCESS_TOKEN`] where the statement has an access token.
+struct Row {
+    name: &'static str,
+    sql: &'static str,
+    answer: &'static str,
+    indexes: &'static [&'static str],
+}
+
+/// The access token of session 5, which is the user's with many of everything.
+const STATEMENTS: [Row; 22] = [
+    Row {
+        name: "authenticate, access token",
+        sql: "SELECT authenticate(explain_digest(5))",
+        answer: "credits:read",
+        indexes: &[],
+    },
+    Row {
+        name: "authenticate, API key",
+        sql: "SELECT authenticate(explain_digest(1000005))",
+        answer: "credits:read",
+        indexes: &["api_keys_digest_key", "api_keys_pkey"],
+    },
+    Row {
+        name: "authenticate, API key before its rotation",
+        sql: "SELECT authenticate(explain_digest(2000005))",
+        answer: "credits:read",
+        indexes: &["api_keys_previous_digest_key", "api_keys_pkey"],
+    },
+    Row {
+        name: "auth_me",
+        sql: "SELECT auth_me(explain_digest(5))",
+        answer: "found",
+        indexes: &["organizations_pkey"],
+    },
+    Row {
+        name: "auth_introspect",
+        sql: "SELECT auth_introspect(explain_digest(1000005), explain_digest(5))",
+        answer: "answered",
+        indexes: &[],
+    },
+    Row {
+        name: "auth_refresh",
+        sql: "SELECT auth_refresh(explain_digest(5), explain_digest(3000001), explain_digest(3000002), 900, 3600)",
+        answer: "refreshed",
+        indexes: &[
+            "refresh_tokens_pkey",
+            "sessions_pkey",
+            "access_tokens_by_session",
+        ],
+    },
+    Row {
+        name: "auth_refresh, reuse",
+        sql: "UPDATE refresh_tokens SET successor = explain_digest(9) WHERE digest = explain_digest(5);
+              SELECT auth_refresh(explain_digest(5), explain_digest(3000001), explain_digest(3000002), 900, 3600)",
+        answer: "reused",
+        indexes: &["refresh_tokens_pkey", "sessions_pkey", "audit_heads_pkey"],
+    },
+    Row {
+        name: "auth_sessions",
+        sql: "SELECT auth_sessions(explain_digest(5), 20)",
+        answer: "is_current",
+        indexes: &["sessions_live_by_user", "refresh_tokens_unspent_by_session"],
+    },
+    Row {
+        name: "auth_sessions_revoke, one",
+        sql: "SELECT auth_sessions_revoke(explain_digest(5), explain_id(6))",
+        answer: "revoked",
+        indexes: &[],
+    },
+    Row {
+        name: "auth_sessions_revoke, all",
+        sql: "SELECT auth_sessions_revoke(explain_digest(5), NULL)",
+        answer: "1999",
+        indexes: &["sessions_live_by_user"],
+    },
+    Row {
+        name: "auth_api_keys",
+        sql: "SELECT auth_api_keys(explain_digest(5), 20)",
+        answer: "key_",
+        indexes: &["api_keys_by_user"],
+    },
+    Row {
+        name: "audit_log",
+        sql: "SELECT audit_log(explain_digest(5), NULL, NULL, NULL, 20, 1000000)",
+        answer: "type-",
+        indexes: &["audit_events_pkey"],
+    },
+    Row {
+        name: "audit_log by type",
+        sql: "SELECT audit_log(explain_digest(5), 'type-3', NULL, NULL, 20, 1000000)",
+        answer: "type-3",
+        indexes: &["audit_events_by_type"],
+    },
+    Row {
+        name: "audit_log by time",
+        sql: "SELECT audit_log(explain_digest(5), NULL, now(), now() + interval '20 minutes', 20, 1000000)",
+        answer: "type-",
+        indexes: &["audit_events_by_time", "audit_events_pkey"],
+    },
+    Row {
+        name: "audit_log by type and time",
+        sql: "SELECT audit_log(explain_digest(5), 'type-3', now(), now() + interval '20 minutes', 20, 1000000)",
+        answer: "type-3",
+        indexes: &["audit_events_by_time", "audit_events_by_type"],
+    },
+    Row {
+        name: "credits_balance",
+        sql: "SELECT credits_balance(explain_digest(5), 'USD')",
+        answer: "found",
+        indexes: &["credit_accounts_by_user"],
+    },
+    Row {
+        name: "credits_transactions",
+        sql: "SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000)",
+        answer: "ctx_",
+        indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
+    },
+    Row {
+        name: "credits_consume",
+        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '')",
+        answer: "consumed",
+        indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
+    },
+    Row {
+        name: "credits_consume, repeated",
+        sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_digest(7), gen_random_uuid(), 'USD', 1, '')",
+        answer: "repeated",
+        indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
+    },
+    Row {
+        name: "auth_login_begin",
+        sql: "SELECT auth_login_begin('user-7@example.com', '192.0.2.1', gen_random_uuid(), 'host', 64)",
+        answer: "proceed",
+        indexes: &["login_attempts_pkey", "users_email_key"],
+    },
+    Row {
+        name: "auth_login",
+        sql: "SELECT auth_login(explain_id(1), '-', '-', gen_random_uuid(), explain_digest(3000001),
+                                explain_digest(3000002), 900, 3600, '', '')",
+        answer: "opened",
+        indexes: &["users_pkey", "memberships_by_user", "login_attempts_pkey"],
+    },
+    Row {
+        name: "auth_login_failed",
+        sql: "SELECT auth_login_failed('user-7@example.com', '192.0.2.1', 5, 300)",
+        answer: "",
+        indexes: &[],
+    },
+];
+
+#[test]
+fn hot_statements_read_by_index() {
+    block_on(async {
+        let database = match environment().databases.create().await {
+            Ok(database) => database,
+            Err(error) => panic!("{error:#}"),
+        };
+        let faults = check(&database.url).await;
+        if let Err(error) = database.remove().await {
+            eprintln!("{error:#}; the next run drops it");
+        }
+        match faults {
+            Ok(faults) => assert!(faults.is_empty(), "{}", faults.join("\n\n")),
+            Err(error) => panic!("{error:#}"),
+        }
+    });
+}
+
+/// Everything that is wrong with any plan.
+async fn check(url: &str) -> Result<Vec<String>> {
+    fill(url).await.context("the tables cannot be filled")?;
+    let mut explainer = Explainer::connect(url).await?;
+    let large = large_tables(&explainer).await?;
+    let mut faults = Vec::new();
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        let set = format!("SET plan_cache_mode = {mode}");
+        explainer.client().batch_execute(&set).await?;
+        for row in &STATEMENTS {
+            let (answer, plans) = explainer
+                .explain(row.sql)
+                .await
+                .with_context(|| row.name.to_owned())?;
+            faults.extend(
+                faults_of(row, &answer, &plans, &large)
+                    .into_iter()
+                    .map(|fault| format!("{} ({mode}): {fault}", row.name)),
+            );
+        }
+    }
+    Ok(faults)
+}
+
+fn faults_of(row: &Row, answer: &str, plans: &[Plan], large: &BTreeSet<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !answer.contains(row.answer) {
+        faults.push(format!(
+            "answered {answer}, which has no {:?} in it",
+            row.answer
+        ));
+    }
+    let is_large = |node: &Node<'_>| large.contains(node.table());
+    let mut read = BTreeSet::new();
+    for plan in plans {
+        for node in plan.nodes() {
+            read.insert(node.index());
+            if node.kind() == "Seq Scan" && is_large(&node) {
+                faults.push(format!("scans {}:\n{}", node.table(), plan.text));
+            }
+            if node.kind().ends_with("Sort") && node.with_children().iter().any(is_large) {
+                faults.push(format!("sorts:\n{}", plan.text));
+            }
+        }
+    }
+    let by_token: &[&str] = if row.sql.contains("explain_digest(5)") && !row.sql.contains("refresh")
+    {
+        &BY_ACCESS_TOKEN
+    } else {
+        &[]
+    };
+    for index in row.indexes.iter().chain(by_token) {
+        if !read.contains(index) {
+            faults.push(format!("does not read {index}, but {read:?}"));
+        }
+    }
+    faults
+}
+
+/// The tables that were filled, as the planner knows them.
+async fn large_tables(explainer: &Explainer) -> Result<BTreeSet<String>> {
+    let rows = explainer
+        .client()
+        .query(
+            "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND reltuples >= $1::integer",
+            &[&i32::try_from(ROWS / 2)?],
+        )
+        .await?;
+    let tables: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    for (table, _) in TABLES.iter().copied().flatten() {
+        let name = table.split(' ').next().unwrap_or_default();
+        anyhow::ensure!(tables.contains(name), "{name} has not {ROWS} rows");
+    }
+    Ok(tables)
+}
+
+async fn fill(url: &str) -> Result<()> {
+    let own = OWN_ROWS.to_string();
+    let client = connect(url).await?;
+    client
+        .batch_execute(&FUNCTIONS.replace("{own}", &own))
+        .await?;
+    let own = own.as_str();
+    try_join_all(TABLES.map(async |tables| {
+        let client = connect(url).await?;
+        // Nothing has to be checked row by row that one expression has made.
+        client
+            .batch_execute("SET session_replication_role = replica; SET synchronous_commit = off")
+            .await?;
+        for (table, values) in tables {
+            let values = values.replace("{own}", own);
+            client
+                .batch_execute(&format!(
+                    "INSERT INTO {table} SELECT {values} FROM generate_series(1, {ROWS}) AS n"
+                ))
+                .await
+                .with_context(|| (*table).to_owned())?;
+        }
+        anyhow::Ok(())
+    }))
+    .await?;
+    client.batch_execute("ANALYZE").await?;
+    Ok(())
+}

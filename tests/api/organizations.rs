@@ -1,0 +1,176 @@
+use futures::future::join_all;
+use serde_json::{Value, json};
+use turnpike_tests::personas::{ME, ORGANIZATIONS, SESSION_ORGANIZATION, sql_id};
+use turnpike_tests::{TestHost, api_tests};
+
+use crate::refusals::{
+    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
+};
+
+async fn names(host: &TestHost, token: &str) -> Vec<Value> {
+    let listed = host
+        .get(ORGANIZATIONS)
+        .bearer(token)
+        .send()
+        .await
+        .expect(200)
+        .json();
+    let organizations = listed["organizations"].as_array();
+    organizations
+        .into_iter()
+        .flatten()
+        .map(|organization| json!([organization["name"], organization["role"]]))
+        .collect()
+}
+
+api_tests![
+    makes_one_that_its_maker_owns,
+    a_new_name_is_seen_by_every_member,
+    nobody_owns_more_than_the_limit,
+    refuses
+];
+
+async fn makes_one_that_its_maker_owns(host: &TestHost) {
+    let ada = host.outsider("ada").await;
+    let made = host
+        .post(ORGANIZATIONS)
+        .bearer(&ada.token)
+        .json(&json!({"name": " Engines "}))
+        .send()
+        .await
+        .expect(201);
+    let id = made.text_at("/id");
+    assert_eq!(
+        (made.text_at("/name"), made.text_at("/role")),
+        ("Engines".to_owned(), "owner".to_owned())
+    );
+    assert_eq!(
+        names(host, &ada.token).await,
+        [json!(["Engines", "owner"]), json!([ada.email, "owner"])],
+        "the latest joined first"
+    );
+    // The session goes on where it was.
+    let path = format!("{ORGANIZATIONS}/{id}");
+    refuse(
+        host,
+        host.get(&path).bearer(&ada.token),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    host.put(SESSION_ORGANIZATION)
+        .bearer(&ada.token)
+        .json(&json!({"organization_id": id}))
+        .send()
+        .await
+        .expect(200);
+    let read = host.get(&path).bearer(&ada.token).send().await.expect(200);
+    assert_eq!(read.json(), made.json());
+}
+
+async fn a_new_name_is_seen_by_every_member(host: &TestHost) {
+    let ada = host.outsider("ada").await;
+    let organization = host.organization_of(&ada).await;
+    let member = host.member_of(organization, "member").await;
+    let calls = [&ada, &member].map(|user| host.get(ME).bearer(&user.token));
+    for call in &calls {
+        host.warm(call).await;
+    }
+    let rename = |name: &str| {
+        host.patch(format!("{ORGANIZATIONS}/{organization}"))
+            .bearer(&ada.token)
+            .json(&json!({"name": name}))
+    };
+    for name in ["Engines", "Engines", "Analytical Engines"] {
+        let renamed = rename(name).send().await.expect(200);
+        assert_eq!(renamed.text_at("/name"), name);
+        for call in &calls {
+            let me = call.send().await.expect(200);
+            assert_eq!(me.text_at("/organization_name"), name, "{me}");
+        }
+    }
+    let rows = host
+        .query("SELECT count(*) FROM audit_events WHERE event_type = 'organization.renamed'")
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 2, "the same name is no change");
+}
+
+async fn nobody_owns_more_than_the_limit(host: &TestHost) {
+    let ada = host.outsider("ada").await;
+    // With the one of the sign-up these are 97.
+    host.execute(&format!(
+        "WITH made AS (
+             INSERT INTO organizations (id, name) SELECT gen_random_uuid(), 'o' FROM generate_series(1, 96)
+             RETURNING id)
+         INSERT INTO memberships (organization_id, user_id, role) SELECT id, {}, 'owner' FROM made",
+        sql_id(ada.id)
+    ))
+    .await;
+    let calls = (0..10).map(|_| {
+        host.post(ORGANIZATIONS)
+            .bearer(&ada.token)
+            .json(&json!({"name": "one more"}))
+    });
+    let responses = join_all(calls.map(async |call| call.settle().await)).await;
+    let made = responses
+        .iter()
+        .filter(|response| response.status == 201)
+        .count();
+    assert_eq!(made, 3, "100 may be owned, and 97 were");
+    for response in responses {
+        if response.status != 201 {
+            response.expect_problem(409, "organization_limit");
+        }
+    }
+}
+
+async fn refuses(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let eve = host.outsider("eve").await;
+    let organization = host.organization_of(&ada).await;
+    let one = format!("{ORGANIZATIONS}/{organization}");
+    let member = host.member_of(organization, "member").await;
+    check_methods(host, ORGANIZATIONS, "GET, POST").await;
+    check_methods(host, &one, "GET, PATCH").await;
+    let valid = json!({"name": "Engines"});
+    check_authentication(host, &ada, || host.get(ORGANIZATIONS)).await;
+    check_authentication(host, &ada, || host.post(ORGANIZATIONS).json(&valid)).await;
+    check_authentication(host, &ada, || host.get(&one)).await;
+    check_authentication(host, &ada, || host.patch(&one).json(&valid)).await;
+    check_disabled_user(host, || host.post(ORGANIZATIONS).json(&valid)).await;
+    check_json_body(host, || host.post(ORGANIZATIONS).bearer(&ada.token), &valid).await;
+    check_json_body(host, || host.patch(&one).bearer(&ada.token), &valid).await;
+    for name in [
+        json!(""),
+        json!("  "),
+        json!("n".repeat(201)),
+        json!("a\r\nb"),
+        json!(null),
+        json!(1),
+    ] {
+        let body = json!({"name": name});
+        for call in [host.post(ORGANIZATIONS), host.patch(&one)] {
+            let call = call.bearer(&ada.token).json(&body);
+            refuse(host, call, 422, "invalid_fields", &["name"]).await;
+        }
+    }
+    let patch = |token: &str| host.patch(&one).bearer(token).json(&valid);
+    refuse(host, patch(&member.token), 403, "forbidden", &[]).await;
+    // Another tenant's organization is no more there than one that never was.
+    refuse(host, patch(&eve.token), 404, "not_found", &[]).await;
+    refuse(
+        host,
+        host.get(&one).bearer(&eve.token),
+        404,
+        "not_found",
+        &[],
+    )
+    .await;
+    for id in ["org_1", "org_0193e7a1b2c37d4e8f90a1b2c3d4e5f6", "%00"] {
+        let call = host.get(format!("{ORGANIZATIONS}/{id}")).bearer(&ada.token);
+        refuse(host, call, 404, "not_found", &[]).await;
+    }
+    let me = host.get(ME).bearer(&ada.token).send().await.expect(200);
+    assert_eq!(me.text_at("/organization_name"), ada.email, "{me}");
+}

@@ -1,0 +1,121 @@
+use serde_json::json;
+use turnpike_tests::personas::{BALANCE, ME, sql_id};
+use turnpike_tests::{Call, TestHost, User, api_tests};
+
+use crate::refusals::{
+    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
+};
+
+fn path(user: &User) -> String {
+    format!("/api/v1/users/{}", user.id)
+}
+
+fn set(host: &TestHost, caller: &User, user: &User, disabled: bool) -> Call {
+    host.patch(path(user))
+        .bearer(&caller.token)
+        .json(&json!({"disabled": disabled}))
+}
+
+async fn administrator(host: &TestHost) -> User {
+    let user = host.outsider("admin").await;
+    host.execute(&format!(
+        "UPDATE users SET platform_role = 'platform_admin' WHERE id = {}",
+        sql_id(user.id)
+    ))
+    .await;
+    user
+}
+
+api_tests![a_disabled_user_is_out_at_once, refuses];
+
+async fn a_disabled_user_is_out_at_once(host: &TestHost) {
+    let admin = administrator(host).await;
+    let ada = host.signup_and_login("ada").await;
+    let organization = host.organization_of(&ada).await;
+    let boss = host.member_of(organization, "admin").await;
+    let key = host.issue_api_key(&ada, &["credits:read"]).await.key;
+    let refresh_token = host.issue_session(&ada).await.refresh_token;
+    let read = host.get(path(&ada)).bearer(&admin.token);
+    let found = read.send().await.expect(200);
+    assert_eq!(
+        (found.text_at("/email"), &found.json()["disabled_at"]),
+        (ada.email.clone(), &json!(null))
+    );
+    let of_session = [ME, BALANCE].map(|path| host.get(path).bearer(&ada.token));
+    let of_key = [ME, BALANCE].map(|path| host.get(path).bearer(&key));
+    let asked = host.introspect_call(&boss.token, &ada.token);
+    for call in of_session.iter().chain(&of_key).chain([&asked]) {
+        host.warm(call).await;
+    }
+    for _ in 0..2 {
+        let disabled = set(host, &admin, &ada, true).send().await.expect(200);
+        assert!(disabled.json()["disabled_at"].is_string(), "{disabled}");
+        for call in of_session.iter().chain(&of_key) {
+            call.send().await.expect_problem(401, "unauthenticated");
+        }
+        let seen = asked.send().await.expect(200);
+        assert_eq!(seen.json(), json!({"active": false}));
+    }
+    host.login_call(&ada.email, turnpike_tests::personas::PASSWORD)
+        .send()
+        .await
+        .expect_problem(401, "invalid_credentials");
+
+    let enabled = set(host, &admin, &ada, false).send().await.expect(200);
+    assert_eq!(enabled.json()["disabled_at"], json!(null));
+    assert_eq!(read.send().await.expect(200).json(), enabled.json());
+    for call in &of_session {
+        call.send().await.expect_problem(401, "unauthenticated");
+    }
+    host.refresh_call(&refresh_token)
+        .send()
+        .await
+        .expect_problem(401, "invalid_refresh_token");
+    for call in &of_key {
+        call.send().await.expect(200);
+    }
+    host.login(&ada.email).await;
+    let rows = host
+        .query(&format!(
+            "SELECT e.event_type FROM audit_events e
+              WHERE e.actor_id = {} AND e.event_type LIKE 'user.%' ORDER BY e.sequence",
+            sql_id(admin.id)
+        ))
+        .await;
+    let events: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(events, ["user.disabled", "user.enabled"]);
+}
+
+async fn refuses(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let ada = host.outsider("ada").await;
+    let one = path(&ada);
+    check_methods(host, &one, "GET, PATCH").await;
+    let valid = json!({"disabled": false});
+    check_authentication(host, &admin, || host.get(&one)).await;
+    check_authentication(host, &admin, || host.patch(&one).json(&valid)).await;
+    check_disabled_user(host, || host.patch(&one).json(&valid)).await;
+    check_json_body(host, || host.patch(&one).bearer(&admin.token), &valid).await;
+    for disabled in [json!(null), json!("true"), json!(1)] {
+        let call = host
+            .patch(&one)
+            .bearer(&admin.token)
+            .json(&json!({"disabled": disabled}));
+        refuse(host, call, 422, "invalid_fields", &["disabled"]).await;
+    }
+    // An owner is no platform's administrator, not even of themselves.
+    for call in [host.get(&one), host.patch(&one).json(&valid)] {
+        refuse(host, call.bearer(&ada.token), 403, "forbidden", &[]).await;
+    }
+    refuse(host, set(host, &admin, &admin, true), 409, "own_user", &[]).await;
+    host.get(ME).bearer(&admin.token).send().await.expect(200);
+    for id in ["usr_1", "usr_0193e7a1b2c37d4e8f90a1b2c3d4e5f6", "%00"] {
+        let call = host.get(format!("/api/v1/users/{id}")).bearer(&admin.token);
+        refuse(host, call, 404, "not_found", &[]).await;
+        let call = host
+            .patch(format!("/api/v1/users/{id}"))
+            .bearer(&admin.token)
+            .json(&valid);
+        refuse(host, call, 404, "not_found", &[]).await;
+    }
+}

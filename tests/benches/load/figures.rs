@@ -1,0 +1,199 @@
+//! What is measured of a server, and how it is printed.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+/// Characters of the longest bar.
+const BAR_CHARS: f64 = 50.0;
+
+/// A generator that computed for more than this share of the time may have been what was
+/// measured, and its row is marked.
+const BUSY_PERCENT: f64 = 90.0;
+
+/// A machine that is busier than this with other work measures that work. Idle servers and the
+/// operating system stay below 5.
+const OTHER_WORK_PERCENT: f64 = 10.0;
+
+/// Bytes a function's .wasm may have at most, by the project's design.
+const MAX_FUNCTION_BYTES: u64 = 600_000;
+
+/// What one server did on one route.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Responses within the measured time.
+    pub requests: u64,
+    /// Those in a second.
+    pub requests_per_sec: f64,
+    /// The median latency.
+    pub p50_micros: u64,
+    /// The latency that 95 of 100 do not exceed.
+    pub p95_micros: u64,
+    /// The latency that 99 of 100 do not exceed.
+    pub p99_micros: u64,
+    /// The longest.
+    pub max_micros: u64,
+    /// The share of the time that the load generator's thread computed.
+    pub generator_busy_percent: f64,
+    /// How busy the machine was just before or just after, whichever is more, when nothing of
+    /// ours ran; where it can be told.
+    pub other_work_percent: Option<f64>,
+}
+
+/// A component's size.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Function {
+    /// The component's id.
+    pub id: String,
+    /// The size of its .wasm.
+    pub wasm_bytes: u64,
+}
+
+/// The notes that a row needs whose figures are not to be trusted.
+pub fn doubts(row: &str, server: &str, measured: &Measurement) -> String {
+    let mut notes = String::new();
+    // Writing to a string cannot fail.
+    if let Some(percent) = measured.other_work_percent
+        && percent > OTHER_WORK_PERCENT
+    {
+        let _ = writeln!(
+            notes,
+            "note: {row}, {server}: the machine was {percent:.0}% busy with other work; do not trust this row"
+        );
+    }
+    if measured.generator_busy_percent > BUSY_PERCENT {
+        let _ = writeln!(
+            notes,
+            "note: {row}, {server}: the load generator was busy for {:.0}% of the time; the server may reach more",
+            measured.generator_busy_percent
+        );
+    }
+    notes
+}
+
+/// The sizes of the functions, a line each.
+pub fn function_sizes(functions: &[Function], width: usize) -> String {
+    let mut text = String::from("\nfunctions, KB of .wasm\n");
+    for function in functions {
+        let too_large = if function.wasm_bytes > MAX_FUNCTION_BYTES {
+            "  above the limit of 600"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "{:width$} {:>7}{too_large}",
+            function.id,
+            function.wasm_bytes.div_ceil(1_000)
+        );
+    }
+    text
+}
+
+/// The head of [`columns_of`].
+pub fn columns() -> String {
+    format!(
+        "{:>9} {:>7} {:>7} {:>7} {:>9}",
+        "req/s", "p50", "p95", "p99", "max"
+    )
+}
+
+/// The figures under [`columns`].
+pub fn columns_of(measured: &Measurement) -> String {
+    format!(
+        "{:>9} {:>7} {:>7} {:>7} {:>9}",
+        grouped(measured.requests_per_sec),
+        millis(measured.p50_micros),
+        millis(measured.p95_micros),
+        millis(measured.p99_micros),
+        millis(measured.max_micros)
+    )
+}
+
+/// Milliseconds to three digits or so.
+pub fn millis(micros: u64) -> String {
+    let whole = micros / 1_000;
+    if whole < 10 {
+        format!("{whole}.{:02}", micros % 1_000 / 10)
+    } else {
+        format!("{whole}.{}", micros % 1_000 / 100)
+    }
+}
+
+/// A whole number with its thousands apart.
+pub fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A bar of at most [`BAR_CHARS`].
+pub fn bar(value: f64, longest: f64) -> String {
+    let chars = (BAR_CHARS * value / longest).round();
+    // Something is drawn for whatever is not nothing.
+    "#".repeat((chars as usize).max(1))
+}
+
+#[cfg(test)]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "cargo sets cfg(test) for a benchmark too, whose own main replaces the test harness"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        for (micros, expected) in [
+            (0, "0.00"),
+            (94, "0.09"),
+            (1_005, "1.00"),
+            (9_999, "9.99"),
+            (10_050, "10.0"),
+            (123_456, "123.4"),
+        ] {
+            assert_eq!(millis(micros), expected, "{micros} microseconds");
+        }
+        for (number, expected) in [
+            (0.4, "0"),
+            (999.0, "999"),
+            (1_000.0, "1,000"),
+            (157_000.0, "157,000"),
+            (1_234_567.0, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
+        assert_eq!(bar(1.0, 2.0).len(), 25);
+        assert_eq!(bar(0.001, 2.0).len(), 1, "the smallest bar is seen too");
+    }
+
+    #[test]
+    fn doubtful_rows_are_marked() {
+        for (generator_busy_percent, other_work_percent, expected) in [
+            (50.0, None, 0),
+            (50.0, Some(3.0), 0),
+            (95.0, Some(3.0), 1),
+            (50.0, Some(40.0), 1),
+            (95.0, Some(40.0), 2),
+        ] {
+            let measured = Measurement {
+                generator_busy_percent,
+                other_work_percent,
+                ..Measurement::default()
+            };
+            let notes = doubts("a", "wasm host", &measured);
+            assert_eq!(
+                notes.lines().count(),
+                expected,
+                "{generator_busy_percent}% generator, {other_work_percent:?}% other work\n{notes}"
+            );
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A database of a benchmark's own, and the users in it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use shared::ids::UserId;
+use shared::token::{self, TokenKind};
+use tokio_postgres::Client;
+use turnpike_host::migrations;
+use turnpike_host::postgres_cluster::{self, Cluster};
+use uuid::Uuid;
+
+/// Creates the database anew and migrates it. Returns its address and a connection.
+///
+/// # Errors
+/// Postgres refuses something.
+pub async fn create(cluster: &Cluster, database: &str, root: &Path) -> Result<(String, Client)> {
+    remove(cluster, database).await?;
+    cluster.ensure_database(database).await?;
+    let db_url = cluster.url(database);
+    migrations::migrate(&db_url, &root.join("migrations")).await?;
+    let client = postgres_cluster::connect(&db_url).await?;
+    Ok((db_url, client))
+}
+
+/// Writes out what earlier phases left, so that no phase pays for another's.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn settle(client: &Client) -> Result<()> {
+    client
+        .batch_execute("CHECKPOINT")
+        .await
+        .context("cannot write a checkpoint")
+}
+
+/// Removes the database, whoever is connected to it.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn remove(cluster: &Cluster, database: &str) -> Result<()> {
+    let client = postgres_cluster::connect(&cluster.url("postgres")).await?;
+    client
+        .batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
+        .await
+        .with_context(|| format!("cannot remove the database {database}"))
+}
+
+/// Somebody who is signed in, and owns an organization of the same UUID.
+pub struct Registered {
+    /// Their id.
+    pub id: Uuid,
+    /// Their access token.
+    pub token: String,
+}
+
+/// Registers users as `user-1@bench.example` and so on, and signs each in.
+///
+/// # Errors
+/// Postgres refuses something.
+pub async fn register(client: &Client, count: usize) -> Result<Vec<Registered>> {
+    let mut ids: Vec<Uuid> = Vec::with_capacity(count);
+    let mut tokens = Vec::with_capacity(count);
+    for _ in 0..count {
+        let user = UserId::new(now_millis(), &random()?);
+        ids.push(user.as_uuid());
+        tokens.push(token::mint(TokenKind::Access, user, &random()?));
+    }
+    let digests: Vec<Vec<u8>> = tokens
+        .iter()
+        .map(|token| token::digest(token).0.to_vec())
+        .collect();
+
+    // Nobody signs in with a password here, so nothing is a hash of one. An organization and a
+    // session may have the id of their user: each table numbers its own.
+    for sql in [
+        "INSERT INTO users (id, email, password_hash)
+         SELECT id, 'user-' || n || '@bench.example', '-'
+           FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)",
+        "INSERT INTO organizations (id, name)
+         SELECT id, 'Organization ' || n FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)",
+        "INSERT INTO memberships (organization_id, user_id, role)
+         SELECT id, id, 'owner' FROM unnest($1::uuid[]) AS u (id)",
+        "INSERT INTO sessions (id, user_id, organization_id)
+         SELECT id, id, id FROM unnest($1::uuid[]) AS u (id)",
+    ] {
+        client.execute(sql, &[&ids]).await?;
+    }
+    client
+        .execute(
+            "INSERT INTO access_tokens (digest, session_id, expires_at)
+             SELECT digest, id, now() + interval '1 day'
+               FROM unnest($1::uuid[], $2::bytea[]) AS u (id, digest)",
+            &[&ids, &digests],
+        )
+        .await?;
+    let registered = ids.into_iter().zip(tokens);
+    Ok(registered
+        .map(|(id, token)| Registered { id, token })
+        .collect())
+}
+
+/// Random bytes from the operating system.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0u8; N];
+    getrandom::fill(&mut bytes).context("the operating system has no randomness")?;
+    Ok(bytes)
+}
+
+/// Milliseconds since 1970.
+pub fn now_millis() -> u64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    u64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,18 @@
+//! What the benchmarks share: the load generator, the servers that are measured, and how figures
+//! are taken, printed and compared.
+
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+pub mod arguments;
+pub mod comparison;
+pub mod figures;
+pub mod fixtures;
+pub mod generator;
+pub mod native_baseline;
+pub mod native_introspection;
+pub mod other_work;
+pub mod phase;
+pub mod response;
+pub mod run;
+pub mod server_process;
+pub mod workload;

@@ -1,0 +1,131 @@
+//! A benchmark from its command line to its exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use turnpike_host::function_build::BuiltFunction;
+use turnpike_host::postgres_cluster::{Cluster, Durability};
+
+use super::arguments::CommonArguments;
+use super::comparison::{self, Compared};
+use super::figures::Function;
+use super::server_process;
+
+/// Everything that one run of a benchmark measured.
+pub trait Figures: Serialize + DeserializeOwned {
+    /// What an earlier run is compared by.
+    fn compared(&self) -> Compared;
+    /// The report for people.
+    fn to_text(&self) -> String;
+}
+
+/// The main function of a benchmark: serves in a child, says so in a debug build, and runs
+/// otherwise.
+pub fn start<A, R: Figures>(
+    parse: impl FnOnce() -> A,
+    common: impl Fn(&A) -> &CommonArguments,
+    measure: impl AsyncFnOnce(&A, &Path, &Cluster) -> Result<R>,
+) -> ExitCode {
+    let outcome = if server_process::is_child() {
+        server_process::serve().map(|()| ExitCode::SUCCESS)
+    } else if cfg!(debug_assertions) {
+        println!("nothing is measured in a debug build: run `cargo bench -p turnpike-tests`");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        let arguments = parse();
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the benchmark")
+            .and_then(|runtime| {
+                runtime.block_on(run(common(&arguments), async |root, cluster| {
+                    measure(&arguments, root, cluster).await
+                }))
+            })
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run<R: Figures>(
+    common: &CommonArguments,
+    measure: impl AsyncFnOnce(&Path, &Cluster) -> Result<R>,
+) -> Result<ExitCode> {
+    // Before minutes of measuring, not after them.
+    let root = project_root()?;
+    let baseline: Option<R> = match &common.compare {
+        Some(path) => Some(read_report(&root.join(path))?),
+        None => None,
+    };
+    let cluster =
+        Cluster::start(&root.join(".turnpike/bench-postgres"), Durability::Durable).await?;
+    let report = measure(&root, &cluster).await?;
+    cluster.stop().await?;
+
+    print!("{}", report.to_text());
+    if let Some(path) = &common.json {
+        let json = serde_json::to_string_pretty(&report)?;
+        // Cargo starts a benchmark in its package's folder, where nobody would look.
+        let path = root.join(path);
+        std::fs::write(&path, json + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let Some(baseline) = baseline else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let comparison = comparison::compare(
+        &report.compared(),
+        &baseline.compared(),
+        common.max_regression_percent,
+    );
+    println!("\nagainst the baseline");
+    for note in &comparison.notes {
+        println!("  {note}");
+    }
+    for regression in &comparison.regressions {
+        println!("  REGRESSION {regression}");
+    }
+    Ok(if comparison.regressions.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The sizes of what was built.
+pub fn sizes(functions: Vec<BuiltFunction>) -> Vec<Function> {
+    functions
+        .into_iter()
+        .map(|function| Function {
+            id: function.component_id,
+            wasm_bytes: function.size_bytes,
+        })
+        .collect()
+}
+
+/// The folder of spin.toml, which holds this package.
+fn project_root() -> Result<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package
+        .parent()
+        .context("the package lies in no project")?
+        .to_owned();
+    ensure!(
+        root.join("spin.toml").is_file(),
+        "{} has no spin.toml: this program was built in a folder that has moved; build it again",
+        root.display()
+    );
+    Ok(root)
+}
+
+fn read_report<R: DeserializeOwned>(path: &Path) -> Result<R> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the baseline {}", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} was not written by --json", path.display()))
+}
