@@ -328,22 +328,11 @@ fn rows() -> Vec<Row> {
         row(post(), "/api/v1/auth/totp/confirm", Body::Code, None)
             .sessions_only(403)
             .owner(409),
-        row(
-            post(),
-            "/api/v1/auth/totp/recovery-codes",
-            Body::None,
-            None,
-        )
-        .sessions_only(403)
-        .owner(409),
+        row(post(), "/api/v1/auth/totp/recovery-codes", Body::None, None)
+            .sessions_only(403)
+            .owner(409),
         // The credential, if any, is the token in the body.
-        row(
-            post(),
-            "/api/v1/auth/password/forgot",
-            Body::Empty,
-            None,
-        )
-        .public(422),
+        row(post(), "/api/v1/auth/password/forgot", Body::Empty, None).public(422),
         row(post(), "/api/v1/auth/password/reset", Body::Empty, None).public(422),
         row(post(), "/api/v1/auth/email/confirm", Body::Empty, None).public(422),
         row(put(), "/api/v1/auth/email", Body::Email, None)

@@ -353,7 +353,10 @@ impl TestHost {
             sql_id(user.id)
         );
         let issued = self.db().execute(&sql, &[&digests]).await;
-        assert_eq!(issued.unwrap_or_else(|error| panic!("{sql}: {error:?}")), count as u64);
+        assert_eq!(
+            issued.unwrap_or_else(|error| panic!("{sql}: {error:?}")),
+            count as u64
+        );
         tokens
     }
 
