@@ -5,7 +5,9 @@
 //! leaves behind is what real requests would have left.
 
 use anyhow::Context;
-use shared::ids::{CreditAccountId, CreditTransactionId, OrganizationId, SessionId, UserId};
+use shared::ids::{
+    CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId, SessionId, UserId,
+};
 use shared::password::{self, Password};
 use shared::token::{self, TokenKind};
 use tokio_postgres::Client;
@@ -100,11 +102,12 @@ async fn grant(
         .await?;
     let answer: String = client
         .query_one(
-            "SELECT credits_grant($1, 'demo', $1, $2, $3, $4, 'USD', $5::text::numeric, 'A gift to try things with')::text",
+            "SELECT credits_grant($1, 'demo', $1, $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text",
             &[
                 &digest.0.as_slice(),
                 &CreditTransactionId::new(now_millis(), &random()?).as_uuid(),
                 &CreditAccountId::new(now_millis(), &random()?).as_uuid(),
+                &CreditGrantId::new(now_millis(), &random()?).as_uuid(),
                 &user.as_uuid(),
                 &CREDITS,
             ],

@@ -26,6 +26,9 @@ enum Body {
     Email,
     Money,
     Grant,
+    /// An Idempotency-Key, and no body.
+    Keyed,
+    Refund,
     Organization,
     SessionOrganization,
     Role,
@@ -47,6 +50,8 @@ enum Named {
     Role,
     Invitation,
     User,
+    Grant,
+    Hold,
 }
 
 /// An operation and the statuses of each kind of caller.
@@ -395,6 +400,56 @@ fn rows() -> Vec<Row> {
         )
         .creates()
         .owner(403),
+        row(
+            get(),
+            "/api/v1/credits/grants",
+            Body::None,
+            Some("credits:read"),
+        ),
+        row(
+            post(),
+            "/api/v1/credits/grants/:id/void",
+            Body::Keyed,
+            Some("credits:grant"),
+        )
+        .names(Named::Grant)
+        .owner(403),
+        row(
+            post(),
+            "/api/v1/credits/refunds",
+            Body::Refund,
+            Some("credits:grant"),
+        )
+        .creates()
+        .owner(403),
+        row(
+            post(),
+            "/api/v1/credits/holds",
+            Body::Money,
+            Some("credits:consume"),
+        )
+        .creates(),
+        row(
+            get(),
+            "/api/v1/credits/holds/:id",
+            Body::None,
+            Some("credits:consume"),
+        )
+        .names(Named::Hold),
+        row(
+            post(),
+            "/api/v1/credits/holds/:id/capture",
+            Body::Money,
+            Some("credits:consume"),
+        )
+        .names(Named::Hold),
+        row(
+            post(),
+            "/api/v1/credits/holds/:id/release",
+            Body::Keyed,
+            Some("credits:consume"),
+        )
+        .names(Named::Hold),
         row(get(), "/api/v1/health", Body::None, None).public(200),
         row(get(), "/api/v1/health/ready", Body::None, None).public(200),
         row(get(), "/openapi.json", Body::None, None).public(200),
@@ -462,6 +517,16 @@ async fn build_in(host: &TestHost, row: &Row, of: &User, organization: Organizat
             let id = invite(host, organization, &email, &guest, &token).await;
             within(path).replace(":invitation_id", &id)
         }
+        Named::Grant => path.replace(":id", &give(host, of).await),
+        Named::Hold => {
+            give(host, of).await;
+            let token = host.issue_token(of).await;
+            let holder = User {
+                token,
+                ..of.clone()
+            };
+            path.replace(":id", &host.hold(&holder, "0.01", 900).await)
+        }
         Named::User => path.replace(":id", &host.outsider("user").await.id.to_string()),
         Named::Session => path.replace(":id", &host.issue_session(of).await.id.to_string()),
         Named::ApiKey => {
@@ -493,6 +558,18 @@ async fn build_in(host: &TestHost, row: &Row, of: &User, organization: Organizat
             .idempotency_key(&fresh_key())
             .json(&json!({"amount": "0.01", "currency": "USD"})),
         Body::Grant => grant(call, of.id),
+        Body::Keyed => call.idempotency_key(&fresh_key()),
+        Body::Refund => {
+            give(host, of).await;
+            let token = host.issue_token(of).await;
+            let spender = User {
+                token,
+                ..of.clone()
+            };
+            let spent = host.consume(&spender, "0.01").await;
+            call.idempotency_key(&fresh_key())
+                .json(&json!({"transaction_id": spent["id"]}))
+        }
         Body::Organization => call.json(&json!({"name": "Engines"})),
         Body::SessionOrganization => call.json(&json!({"organization_id": organization})),
         Body::Role => call.json(&json!({"role": guest})),
@@ -531,6 +608,26 @@ async fn invite(
         ))
         .await;
     rows[0].get(0)
+}
+
+/// Gives somebody credits; returns the grant's id.
+async fn give(host: &TestHost, to: &User) -> String {
+    let rows = host
+        .query(
+            "SELECT prefixed_id('usr_', id), email FROM users
+              WHERE platform_role = 'platform_admin' ORDER BY created_at DESC LIMIT 1",
+        )
+        .await;
+    let mut admin = User {
+        id: rows[0]
+            .get::<_, String>(0)
+            .parse()
+            .expect("the database writes ids as the API does"),
+        email: rows[0].get(1),
+        token: String::new(),
+    };
+    admin.token = host.issue_token(&admin).await;
+    host.grant_with(&admin, to, "1.00", json!({})).await
 }
 
 fn grant(call: Call, to: UserId) -> Call {

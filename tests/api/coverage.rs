@@ -144,3 +144,26 @@ fn every_operation_is_described_whole() {
         }
     }
 }
+
+/// Spin's router (routefinder 0.5.4) orders a segment that begins with a dot before any other,
+/// from whichever side it is compared. Routes that are declared after such a one are filed
+/// behind the wildcard, and answered 404; the host of this repository has no such quirk.
+#[test]
+fn routes_that_begin_with_a_dot_come_last() {
+    let root = project_root();
+    let manifest = Manifest::read(&root.join("spin.toml")).expect("spin.toml can be read");
+    let routes: Vec<String> = manifest
+        .triggers
+        .into_iter()
+        .filter_map(|trigger| trigger.route)
+        .collect();
+    let dotted = |route: &String| route.starts_with("/.");
+    let first = routes.iter().position(dotted).unwrap_or(routes.len());
+    for route in &routes[first..] {
+        assert!(
+            dotted(route),
+            "declare {route} before {} in spin.toml, or Spin does not find it",
+            routes[first]
+        );
+    }
+}

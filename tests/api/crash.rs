@@ -1,4 +1,5 @@
-//! The host is killed in the middle of a thousand spends, and nothing is lost or done twice.
+//! The host is killed in the middle of a thousand spends and holds, and nothing is lost or done
+//! twice.
 //!
 //! The host runs in a child process: this test binary, asked by an environment variable to serve
 //! and do nothing else.
@@ -25,6 +26,8 @@ const CACHE_FILE: &str = "TURNPIKE_TEST_SERVES_CACHE_FILE";
 /// What the child prints before its address.
 const LISTENING: &str = "listening on ";
 
+/// Of all requests, one in so many is a hold and the others are spends.
+const HOLD_EVERY: usize = 4;
 const SPENDS: usize = 1_000;
 const CONCURRENCY: usize = 32;
 
@@ -157,7 +160,13 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
         let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
         let spends = |api: &Api| -> Vec<Call> {
             (0..SPENDS)
-                .map(|index| api.consume_call_with_key(&user, "1", &format!("spend-{index}")))
+                .map(|index| {
+                    let key = format!("spend-{index}");
+                    match index % HOLD_EVERY {
+                        0 => api.hold_call(&user, "1", 3_600, &key),
+                        _ => api.consume_call_with_key(&user, "1", &key),
+                    }
+                })
                 .collect()
         };
 
@@ -211,7 +220,12 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
         }
         assert_eq!(child.api.balance(&user).await, decimal("0"));
         let transfers = setup.count_transfers(&user, "consume").await;
-        assert_eq!(usize::try_from(transfers), Ok(SPENDS), "every spend once");
+        let holds = setup.count_transfers(&user, "hold").await;
+        assert_eq!(
+            (usize::try_from(transfers), usize::try_from(holds)),
+            (Ok(SPENDS - SPENDS / HOLD_EVERY), Ok(SPENDS / HOLD_EVERY)),
+            "every spend and every hold once"
+        );
         child.stop().await;
         setup.finish().await;
     });

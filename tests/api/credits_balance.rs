@@ -7,7 +7,12 @@ use crate::refusals::{
     take_permissions,
 };
 
-api_tests![tells_what_can_be_spent, is_cached_until_it_changes, refuses,];
+api_tests![
+    tells_what_can_be_spent,
+    tells_what_is_held_and_pending,
+    is_cached_until_it_changes,
+    refuses,
+];
 
 async fn tells_what_can_be_spent(host: &TestHost) {
     let (user, admin) = host.user_with("12.5").await;
@@ -32,8 +37,27 @@ async fn tells_what_can_be_spent(host: &TestHost) {
         let expected = json!({
             "user_id": user.id, "available": money, "total": money,
             "held": {"amount": none, "currency": currency},
+            "pending": {"amount": none, "currency": currency},
         });
         assert_eq!(response.json(), expected, "{response}");
+    }
+}
+
+async fn tells_what_is_held_and_pending(host: &TestHost) {
+    let (user, admin) = host.user_with("12.5").await;
+    let tomorrow = host.time_in("1 day").await;
+    host.grant_with(&admin, &user, "7", json!({"effective_at": tomorrow}))
+        .await;
+    host.hold(&user, "2.5", 900).await;
+    let balance = host.balance_call(&user).settle().await.expect(200);
+    let expected = [
+        ("/available/amount", "10.00"),
+        ("/held/amount", "2.50"),
+        ("/total/amount", "12.50"),
+        ("/pending/amount", "7.00"),
+    ];
+    for (pointer, amount) in expected {
+        assert_eq!(balance.text_at(pointer), amount, "{pointer}\n{balance}");
     }
 }
 

@@ -11,6 +11,7 @@ api_tests![
     spends_credits,
     is_done_once_for_each_key,
     repeats_a_refusal_for_its_key,
+    takes_from_grants_in_their_order,
     refuses,
 ];
 
@@ -137,6 +138,67 @@ async fn repeats_a_refusal_for_its_key(host: &TestHost) {
         .await
         .expect_problem(402, "insufficient_credits");
     assert_eq!(host.balance(&user).await.to_string(), "9.00");
+}
+
+/// Lowest priority first, then earliest expiry, then oldest.
+async fn takes_from_grants_in_their_order(host: &TestHost) {
+    let (soon, later) = (host.time_in("1 day").await, host.time_in("2 days").await);
+    let (soon, later) = (json!({"expires_at": soon}), json!({"expires_at": later}));
+    let with_priority = |priority: i32, terms: &serde_json::Value| {
+        let mut terms = terms.clone();
+        terms["priority"] = json!(priority);
+        terms
+    };
+    // The grants as amount and terms, what is spent, and what is left of each.
+    let table = [
+        (
+            vec![("30", json!({})), ("50", json!({}))],
+            "60",
+            vec!["0.00", "20.00"],
+        ),
+        (
+            vec![("100", later.clone()), ("100", soon.clone())],
+            "120",
+            vec!["80.00", "0.00"],
+        ),
+        (
+            vec![("100", json!({})), ("100", soon.clone())],
+            "120",
+            vec!["80.00", "0.00"],
+        ),
+        // The priority goes before the expiry, and the kind is of no account.
+        (
+            vec![
+                ("10", with_priority(51, &soon)),
+                ("10", with_priority(49, &later)),
+                ("10", json!({"kind": "promotional"})),
+            ],
+            "15",
+            vec!["10.00", "0.00", "5.00"],
+        ),
+        (
+            vec![
+                ("10", with_priority(100, &soon)),
+                ("10", with_priority(0, &json!({}))),
+                ("10", with_priority(1, &soon)),
+            ],
+            "29.5",
+            vec!["0.50", "0.00", "0.00"],
+        ),
+    ];
+    let admin = host.platform_admin().await;
+    for (grants, spent, left) in table {
+        let user = host.signup_and_login("ada").await;
+        for (amount, terms) in &grants {
+            host.grant_with(&admin, &user, amount, terms.clone()).await;
+        }
+        host.consume(&user, spent).await;
+        assert_eq!(
+            host.grants_left(&user).await,
+            left,
+            "{grants:?} less {spent}"
+        );
+    }
 }
 
 async fn refuses(host: &TestHost) {

@@ -1,17 +1,26 @@
+use serde_json::Value;
 use serde_json::json;
-use shared::ids::UserId;
+use shared::ids::{CreditGrantId, UserId};
 use turnpike_tests::personas::{GRANTS, fresh_key};
-use turnpike_tests::{TestHost, api_tests};
+use turnpike_tests::{TestHost, User, api_tests};
 
 use crate::refusals::{
-    check_authentication, check_disabled_user, check_json_body, check_methods, check_money_input,
-    refuse,
+    check_authentication, check_currency_parameter, check_disabled_user, check_json_body,
+    check_methods, check_money_input, refuse, take_permissions,
 };
 
 api_tests![
     gives_credits,
+    gives_credits_on_terms,
     is_done_once_for_each_key,
+    lists_ones_own_grants,
+    voids_what_is_left,
+    voids_once_for_each_key,
     refuses,
+    refuses_terms,
+    refuses_to_list,
+    refuses_to_void,
+    stops_at_the_most_open_grants,
     stops_at_the_largest_balance,
 ];
 
@@ -38,6 +47,14 @@ async fn gives_credits(host: &TestHost) {
         "{response}"
     );
     assert_eq!(transaction["description"], "welcome 🎁", "{response}");
+    let grant = &response.json()["grant"];
+    assert_eq!(grant["kind"], "paid", "{response}");
+    assert_eq!(grant["priority"], 50, "{response}");
+    assert_eq!(grant["state"], "open", "{response}");
+    assert_eq!(grant["amount"], transaction["amount"], "{response}");
+    assert_eq!(grant["remaining"], transaction["amount"], "{response}");
+    assert_eq!(grant["expires_at"], Value::Null, "{response}");
+    assert_eq!(response.db_queries(), 1, "one statement\n{response}");
     let again = host.grant(&admin, &user, "0.000000001", "USD").await;
     assert_eq!(again["available_after"]["amount"], "12.500000001");
     let largest = host
@@ -46,6 +63,48 @@ async fn gives_credits(host: &TestHost) {
     assert_eq!(largest["amount"]["amount"], "999999999999.999999999");
     // Oneself and others, in any organization.
     host.grant(&admin, &admin, "1", "USD").await;
+}
+
+async fn gives_credits_on_terms(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    let send = |terms: Value| {
+        let call = host.grant_with_call(&admin, &user, "5", terms);
+        async move { call.send().await.expect(201).json()["grant"].clone() }
+    };
+    let grant = send(json!({
+        "kind": "promotional", "priority": 7,
+        "effective_at": "2130-01-01T01:00:00+02:00", "expires_at": "2131-01-01T00:00:00.5Z",
+    }))
+    .await;
+    let expected = [
+        ("kind", json!("promotional")),
+        ("priority", json!(7)),
+        ("state", json!("pending")),
+        ("effective_at", json!("2129-12-31T23:00:00.000000Z")),
+        ("expires_at", json!("2131-01-01T00:00:00.500000Z")),
+    ];
+    for (member, value) in expected {
+        assert_eq!(grant[member], value, "{member} of {grant}");
+    }
+    assert_eq!(
+        host.balance(&user).await.to_string(),
+        "0.00",
+        "what is not yet effective cannot be spent"
+    );
+    host.consume_call(&user, "1")
+        .send()
+        .await
+        .expect_problem(402, "insufficient_credits");
+    // What began in the past begins now, however long ago that was.
+    for effective_at in ["2020-01-01T00:00:00Z", "0000-01-01T00:00:00Z"] {
+        let grant = send(json!({"effective_at": effective_at})).await;
+        assert_eq!(grant["state"], "open", "{grant}");
+        assert_eq!(grant["effective_at"].as_str().map(|t| &t[..2]), Some("20"));
+    }
+    send(json!({"expires_at": "2030-12-31T23:59:60Z", "priority": 100.0})).await;
+    send(json!({"kind": null, "priority": null, "effective_at": null, "expires_at": null})).await;
+    assert_eq!(host.balance(&user).await.to_string(), "20.00");
 }
 
 async fn is_done_once_for_each_key(host: &TestHost) {
@@ -97,7 +156,7 @@ async fn is_done_once_for_each_key(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, GRANTS, "POST").await;
+    check_methods(host, GRANTS, "GET, POST").await;
     let admin = host.platform_admin().await;
     let user = host.signup_and_login("ada").await;
     let valid = json!({"user_id": user.id, "amount": "1", "currency": "USD"});
@@ -154,19 +213,262 @@ async fn refuses(host: &TestHost) {
     .await;
 }
 
+async fn list(host: &TestHost, user: &User, query: &str) -> (Vec<Value>, Option<String>) {
+    let call = host.get(format!("{GRANTS}{query}")).bearer(&user.token);
+    let body = call.send().await.expect(200).json();
+    let grants = body["grants"].as_array().cloned().unwrap_or_default();
+    (grants, body["next_cursor"].as_str().map(str::to_owned))
+}
+
+async fn lists_ones_own_grants(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let (user, eve) = (
+        host.signup_and_login("ada").await,
+        host.signup_and_login("eve").await,
+    );
+    assert_eq!(list(host, &user, "").await, (vec![], None));
+    for amount in ["1", "2", "3", "4", "5"] {
+        host.grant(&admin, &user, amount, "USD").await;
+    }
+    host.grant(&admin, &user, "6", "JPY").await;
+    host.grant(&admin, &eve, "7", "USD").await;
+    host.consume(&user, "2.5").await;
+    let amounts = |grants: &[Value]| -> Vec<(String, String)> {
+        let text = |value: &Value| value["amount"].as_str().unwrap_or_default().to_owned();
+        let pair = |grant: &Value| (text(&grant["amount"]), text(&grant["remaining"]));
+        grants.iter().map(pair).collect()
+    };
+    let pairs = |table: &[(&str, &str)]| -> Vec<(String, String)> {
+        let owned = table
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        owned.collect()
+    };
+    let (first, cursor) = list(host, &user, "?limit=3").await;
+    assert_eq!(
+        amounts(&first),
+        pairs(&[("5.00", "5.00"), ("4.00", "4.00"), ("3.00", "3.00")])
+    );
+    let cursor = cursor.expect("two more follow");
+    host.grant(&admin, &user, "8", "USD").await;
+    let (rest, end) = list(host, &user, &format!("?limit=3&cursor={cursor}")).await;
+    assert_eq!(amounts(&rest), pairs(&[("2.00", "0.50"), ("1.00", "0.00")]));
+    assert_eq!(end, None);
+    assert_eq!(rest[1]["state"], "closed");
+    let (yen, _) = list(host, &user, "?currency=JPY").await;
+    assert_eq!(amounts(&yen), pairs(&[("6", "6")]));
+    // A cursor of another's list is a position, not a way in.
+    let (eves, _) = list(host, &eve, &format!("?cursor={cursor}")).await;
+    assert_eq!(amounts(&eves), pairs(&[("7.00", "7.00")]));
+}
+
+async fn voids_what_is_left(host: &TestHost) {
+    let (user, admin) = host.user_with("10.00").await;
+    let grant = host
+        .grant_with(&admin, &user, "8", json!({"priority": 1}))
+        .await;
+    host.consume(&user, "3").await;
+    host.hold(&user, "1", 900).await;
+    host.warm(&host.balance_call(&user)).await;
+    let response = host
+        .void_call(&admin, &grant, &fresh_key())
+        .send()
+        .await
+        .expect(200);
+    let answer = response.json();
+    assert_eq!(answer["user_id"], json!(user.id), "{response}");
+    assert_eq!(answer["transaction"]["kind"], "void", "{response}");
+    assert_eq!(
+        answer["transaction"]["amount"]["amount"], "-4.00",
+        "{response}"
+    );
+    assert_eq!(answer["grant"]["state"], "closed", "{response}");
+    assert_eq!(answer["grant"]["remaining"]["amount"], "0.00", "{response}");
+    assert_eq!(answer["grant"]["held"]["amount"], "1.00", "{response}");
+    assert!(answer["grant"]["voided_at"].is_string(), "{response}");
+    assert_eq!(
+        response.db_queries(),
+        2,
+        "whose it is, and the change\n{response}"
+    );
+    assert_eq!(
+        host.balance(&user).await.to_string(),
+        "10.00",
+        "a voided grant must be gone at once"
+    );
+    let again = host.void_call(&admin, &grant, &fresh_key());
+    refuse(host, again, 409, "nothing_left", &[]).await;
+
+    // One that is not yet effective can be voided too, and never becomes so.
+    let effective_at = host.time_in("2 seconds").await;
+    let terms = json!({"effective_at": effective_at});
+    let pending = host.grant_with(&admin, &user, "5", terms).await;
+    let answer = host
+        .void_call(&admin, &pending, &fresh_key())
+        .send()
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(answer["transaction"]["debited"], "pending");
+    host.wait_until_due("credit_grants", "effective_at").await;
+    assert_eq!(host.balance(&user).await.to_string(), "10.00");
+}
+
+async fn voids_once_for_each_key(host: &TestHost) {
+    let (user, admin) = host.user_with("10.00").await;
+    let grant = host.grant_with(&admin, &user, "8", json!({})).await;
+    let other = host.grant_with(&admin, &user, "9", json!({})).await;
+    let calls = (0..16).map(|_| {
+        let call = host.void_call(&admin, &grant, "one");
+        async move { call.settle().await.expect(200) }
+    });
+    let responses = futures::future::join_all(calls).await;
+    for response in &responses {
+        assert_eq!(response.body, responses[0].body, "all are answered alike");
+    }
+    let reused = host.void_call(&admin, &other, "one");
+    refuse(host, reused, 422, "idempotency_key_reused", &[]).await;
+    assert_eq!(host.balance(&user).await.to_string(), "19.00");
+}
+
+async fn refuses_terms(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    let (past, tomorrow, later) = (
+        host.time_in("-1 second").await,
+        host.time_in("1 day").await,
+        host.time_in("2 days").await,
+    );
+    let table = [
+        (json!({"kind": "gift"}), "kind"),
+        (json!({"kind": ""}), "kind"),
+        (json!({"kind": 1}), "kind"),
+        (json!({"priority": -1}), "priority"),
+        (json!({"priority": 101}), "priority"),
+        (json!({"priority": 1.5}), "priority"),
+        (json!({"priority": "1"}), "priority"),
+        (json!({"effective_at": "tomorrow"}), "effective_at"),
+        (
+            json!({"effective_at": "2030-01-01T00:00:00"}),
+            "effective_at",
+        ),
+        (json!({"effective_at": 1_900_000_000}), "effective_at"),
+        (json!({"effective_at": "2030-01-01\u{0}"}), "effective_at"),
+        (json!({"expires_at": "2030-02-30T00:00:00Z"}), "expires_at"),
+        (json!({"expires_at": [tomorrow]}), "expires_at"),
+        (json!({"expires_at": past}), "expires_at"),
+        (
+            json!({"effective_at": later, "expires_at": tomorrow}),
+            "expires_at",
+        ),
+        (
+            json!({"effective_at": later, "expires_at": later}),
+            "expires_at",
+        ),
+    ];
+    for (terms, field) in table {
+        let call = host.grant_with_call(&admin, &user, "1", terms);
+        refuse(host, call, 422, "invalid_fields", &[field]).await;
+    }
+    let call = host.grant_with_call(&admin, &user, "1", json!({"expires_at": past}));
+    let response = call.send().await.expect(422);
+    assert_eq!(
+        response.text_at("/errors/0/code"),
+        "too_early",
+        "{response}"
+    );
+}
+
+async fn refuses_to_list(host: &TestHost) {
+    let (user, _) = host.user_with("5.00").await;
+    check_authentication(host, &user, || host.get(GRANTS)).await;
+    check_disabled_user(host, || host.get(GRANTS)).await;
+    let with_query = |query: &str| host.get(format!("{GRANTS}?{query}")).bearer(&user.token);
+    check_currency_parameter(host, with_query).await;
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=ten", "limit"),
+        ("cursor=", "cursor"),
+        ("cursor=AgAAAAAAAAAH", "cursor"),
+    ] {
+        refuse(host, with_query(query), 400, "invalid_parameter", &[field]).await;
+    }
+    take_permissions(host, &user).await;
+    refuse(host, with_query(""), 403, "forbidden", &[]).await;
+}
+
+async fn refuses_to_void(host: &TestHost) {
+    let (user, admin) = host.user_with("5.00").await;
+    let grant = host.grant_with(&admin, &user, "8", json!({})).await;
+    let path = format!("{GRANTS}/{grant}/void");
+    check_methods(host, &path, "POST").await;
+    let without_token = || host.post(&path).idempotency_key(&fresh_key());
+    check_authentication(host, &admin, without_token).await;
+    check_disabled_user(host, without_token).await;
+    let keyless = host.post(&path).bearer(&admin.token);
+    refuse(
+        host,
+        keyless,
+        400,
+        "invalid_parameter",
+        &["idempotency-key"],
+    )
+    .await;
+    let nothing = CreditGrantId::new(1, &[9; shared::ids::RANDOM_BYTES]).to_string();
+    let upper = grant.to_uppercase();
+    for id in [nothing.as_str(), upper.as_str(), "cgr_1", "x", &grant[4..]] {
+        let call = host.void_call(&admin, id, &fresh_key());
+        refuse(host, call, 404, "not_found", &[]).await;
+    }
+    // Whoever may not void is not told what there is.
+    for id in [grant.as_str(), nothing.as_str()] {
+        let call = host.void_call(&user, id, &fresh_key());
+        refuse(host, call, 403, "forbidden", &[]).await;
+    }
+}
+
+async fn stops_at_the_most_open_grants(host: &TestHost) {
+    let (user, admin) = host.user_with("1").await;
+    host.execute(
+        "INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
+                                    effective_at, state, description)
+         SELECT gen_random_uuid(), account_id, 1 + n, 'paid', 50, 1, 1, effective_at,
+                CASE n % 2 WHEN 0 THEN 'open' ELSE 'pending' END::credit_grant_state, 'one of many'
+           FROM credit_grants, generate_series(2, max_open_grants()) AS n",
+    )
+    .await;
+    let call = host.grant_call(&admin, user.id, "1", "USD");
+    // Not through refuse(), because what the account is said to have is invented.
+    call.send()
+        .await
+        .expect_problem(409, "too_many_open_grants");
+    host.execute("DELETE FROM credit_grants WHERE description = 'one of many'")
+        .await;
+    host.grant(&admin, &user, "1", "USD").await;
+}
+
 /// numeric(27,9) holds 18 digits before the point. A grant that would not fit is refused,
 /// and the account stays usable.
 async fn stops_at_the_largest_balance(host: &TestHost) {
     let (user, admin) = host.user_with("1").await;
-    // A million of the largest grants, in one transfer as no request could ask for it.
+    // A million of the largest grants, in one as no request could ask for it.
     host.execute(
         "WITH raised AS (UPDATE credit_accounts
                 SET issued = issued - 999999999999999000, available = available + 999999999999999000,
-                    sequence = sequence + 1 RETURNING *)
+                    sequence = sequence + 1 RETURNING *),
+              booked AS (
          INSERT INTO ledger_transfers (id, account_id, sequence, kind, debited, credited, amount,
                                        available_after, description, actor_id)
          SELECT gen_random_uuid(), id, sequence, 'grant', 'issued', 'available',
-                999999999999999000, available, '', user_id FROM raised",
+                999999999999999000, available, '', user_id FROM raised RETURNING *),
+              given AS (
+         INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
+                                    effective_at, state, description)
+         SELECT id, account_id, sequence, 'paid', 50, amount, amount, created_at, 'open', ''
+           FROM booked RETURNING *)
+         INSERT INTO credit_movements (transfer_id, grant_id, amount, position)
+         SELECT id, id, amount, 1 FROM given",
     ).await;
     let call = host.grant_call(&admin, user.id, "999999999999", "USD");
     refuse(host, call, 422, "invalid_fields", &["amount"]).await;

@@ -49,6 +49,8 @@ fn ids(transactions: &[Value]) -> Vec<String> {
 api_tests![
     lists_the_ledger_newest_first,
     pages_show_every_row_once,
+    shows_every_kind,
+    narrows_to_a_kind_and_a_time,
     refuses,
 ];
 
@@ -129,6 +131,124 @@ async fn pages_show_every_row_once(host: &TestHost) {
     );
 }
 
+fn kinds(transactions: &[Value]) -> Vec<String> {
+    let kind = |t: &Value| t["kind"].as_str().unwrap_or_default().to_owned();
+    transactions.iter().map(kind).collect()
+}
+
+/// What falls due is shown at the time at which it did, though nobody looked then.
+async fn shows_every_kind(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    let effective_at = host.time_in("2 seconds").await;
+    let expires_at = host.time_in("3 seconds").await;
+    let terms = json!({"effective_at": effective_at, "expires_at": expires_at});
+    host.grant_with(&admin, &user, "5", terms).await;
+    let voided = host.grant_with(&admin, &user, "7", json!({})).await;
+    let spent = host.consume(&user, "2").await;
+    let spent = spent["id"].as_str().unwrap_or_default();
+    host.refund_call(&admin, spent, None, "refund")
+        .send()
+        .await
+        .expect(201);
+    let hold = host.hold(&user, "3", 900).await;
+    host.capture_call(&user, &hold, "1", "capture")
+        .send()
+        .await
+        .expect(200);
+    host.void_call(&admin, &voided, "void")
+        .send()
+        .await
+        .expect(200);
+    host.wait_until_due("credit_grants", "expires_at").await;
+    let (transactions, _) = page(host, &user, "").await;
+    let mut seen = kinds(&transactions);
+    let due = |kind: &str| {
+        let found = transactions.iter().find(|t| t["kind"] == kind);
+        found.unwrap_or_else(|| panic!("no {kind} in {transactions:?}"))
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    assert_eq!(text(&due("expire")["occurred_at"]), expires_at);
+    assert_eq!(due("expire")["amount"]["amount"], "-5.00");
+    assert_eq!(due("expire")["credited"], "expired");
+    assert_eq!(due("activate")["debited"], "pending");
+    for transaction in &transactions {
+        let version = text(&transaction["id"]).chars().nth("ctx_".len() + 12);
+        assert_eq!(version, Some('7'), "the id of {transaction}");
+    }
+    for pair in transactions.windows(2) {
+        let [newer, older] = pair else { continue };
+        assert!(
+            text(&newer["occurred_at"]) >= text(&older["occurred_at"]),
+            "{newer} came to pass before {older}"
+        );
+    }
+    seen.sort();
+    seen.dedup();
+    let all = [
+        "activate", "capture", "consume", "expire", "grant", "hold", "refund", "release", "void",
+    ];
+    assert_eq!(seen, all);
+}
+
+async fn narrows_to_a_kind_and_a_time(host: &TestHost) {
+    let (user, admin) = host.user_with("10.00").await;
+    for _ in 0..3 {
+        host.consume(&user, "1").await;
+    }
+    host.grant(&admin, &user, "1", "USD").await;
+    host.consume(&user, "1").await;
+    let (all, _) = page(host, &user, "").await;
+    let time = |index: usize| {
+        let text = all[index]["occurred_at"].as_str().unwrap_or_default();
+        text.to_owned()
+    };
+    let table = [
+        ("?kind=consume".to_owned(), vec![0, 2, 3, 4]),
+        ("?kind=grant".to_owned(), vec![1, 5]),
+        ("?kind=expire".to_owned(), vec![]),
+        // since is inclusive, until is not.
+        (format!("?since={}", time(2)), vec![0, 1, 2]),
+        (format!("?until={}", time(2)), vec![3, 4, 5]),
+        (
+            format!("?since={}&until={}", time(4), time(1)),
+            vec![2, 3, 4],
+        ),
+        (
+            format!("?kind=consume&since={}&until={}", time(3), time(0)),
+            vec![2, 3],
+        ),
+        (format!("?since={}&until={}", time(1), time(1)), vec![]),
+        (
+            "?since=2020-01-01T00:00:00Z".to_owned(),
+            vec![0, 1, 2, 3, 4, 5],
+        ),
+        ("?since=9999-12-31T23:59:59Z".to_owned(), vec![]),
+        ("?until=0000-01-01T00:00:00%2B01:00".to_owned(), vec![]),
+        (
+            "?until=9999-12-31T23:59:59Z".to_owned(),
+            vec![0, 1, 2, 3, 4, 5],
+        ),
+        (format!("?currency=EUR&since={}", time(2)), vec![]),
+    ];
+    for (query, expected) in table {
+        let (found, _) = page(host, &user, &query).await;
+        let wanted: Vec<Value> = expected.iter().map(|&index| all[index].clone()).collect();
+        assert_eq!(found, wanted, "{query}");
+    }
+    // A cursor goes on within the same bounds.
+    let (first, cursor) = page(host, &user, "?kind=consume&limit=3").await;
+    let cursor = cursor.expect("one more follows");
+    let (rest, end) = page(
+        host,
+        &user,
+        &format!("?kind=consume&limit=3&cursor={cursor}"),
+    )
+    .await;
+    assert_eq!((first.len(), rest.len(), end), (3, 1, None));
+    assert_eq!(rest[0], all[4]);
+}
+
 async fn refuses(host: &TestHost) {
     check_methods(host, TRANSACTIONS, "GET").await;
     let (user, _) = host.user_with("5.00").await;
@@ -150,6 +270,20 @@ async fn refuses(host: &TestHost) {
         ("limit=4294967297", "limit"),
         ("limit=1&limit=1", "limit"),
         ("limit=%00", "limit"),
+        ("kind=", "kind"),
+        ("kind=Grant", "kind"),
+        ("kind=grant%20", "kind"),
+        ("kind=grant&kind=grant", "kind"),
+        ("kind=%00", "kind"),
+        ("since=", "since"),
+        ("since=yesterday", "since"),
+        ("since=2026-01-01", "since"),
+        ("since=2026-01-01T00:00:00", "since"),
+        ("until=2026-13-01T00:00:00Z", "until"),
+        (
+            "until=2026-01-01T00:00:00Z&until=2026-01-01T00:00:00Z",
+            "until",
+        ),
         ("cursor=", "cursor"),
         ("cursor=AQ", "cursor"),
         ("cursor=%00", "cursor"),

@@ -1,8 +1,11 @@
-//! A token ends when it says, whether it is cached or not.
+//! A token ends when it says, whether it is cached or not; so does a grant, and it begins when it
+//! says.
 
 use std::time::Duration;
 
-use turnpike_tests::personas::{BALANCE, ME};
+use futures::future::join_all;
+use serde_json::json;
+use turnpike_tests::personas::{BALANCE, ME, sql_digest, sql_id};
 use turnpike_tests::{TestHost, api_tests};
 
 /// How long the token of the second test still lives: enough for the few reads that cache it.
@@ -11,6 +14,10 @@ const LIFE: Duration = Duration::from_millis(1_000);
 api_tests![
     an_expired_token_is_refused,
     a_token_that_expires_while_cached_is_refused,
+    a_grant_that_expires_while_cached_is_gone,
+    a_grant_begins_when_it_says,
+    a_grant_that_expires_amid_spends_is_spent_or_expires,
+    all_that_can_be_open_falls_due_at_once,
 ];
 
 async fn an_expired_token_is_refused(host: &TestHost) {
@@ -44,4 +51,111 @@ async fn a_token_that_expires_while_cached_is_refused(host: &TestHost) {
     for call in calls {
         call.send().await.expect_problem(401, "unauthenticated");
     }
+}
+
+async fn a_grant_that_expires_while_cached_is_gone(host: &TestHost) {
+    let (user, admin) = host.user_with("2.00").await;
+    let expires_at = host.time_in("1500 milliseconds").await;
+    host.grant_with(&admin, &user, "5", json!({"expires_at": expires_at}))
+        .await;
+    // Read again and again, so that it is in the cache unless the machine is very slow.
+    for _ in 0..5 {
+        host.balance_call(&user).settle().await.expect(200);
+    }
+    host.wait_until_due("credit_grants", "expires_at").await;
+    assert_eq!(host.balance(&user).await.to_string(), "2.00");
+    host.consume_call(&user, "2.01")
+        .send()
+        .await
+        .expect_problem(402, "insufficient_credits");
+    assert_eq!(host.count_transfers(&user, "expire").await, 1);
+}
+
+async fn a_grant_begins_when_it_says(host: &TestHost) {
+    let (user, admin) = host.user_with("2.00").await;
+    let effective_at = host.time_in("1500 milliseconds").await;
+    host.grant_with(&admin, &user, "5", json!({"effective_at": effective_at}))
+        .await;
+    for _ in 0..5 {
+        host.balance_call(&user).settle().await.expect(200);
+    }
+    host.wait_until_due("credit_grants", "effective_at").await;
+    assert_eq!(host.balance(&user).await.to_string(), "7.00");
+    host.consume(&user, "7").await;
+    assert_eq!(host.count_transfers(&user, "activate").await, 1);
+}
+
+/// Spends before, at and after the expiry: what was not spent in time has expired, and nothing
+/// was spent that had.
+async fn a_grant_that_expires_amid_spends_is_spent_or_expires(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    let expires_at = host.time_in("1500 milliseconds").await;
+    host.grant_with(&admin, &user, "1000", json!({"expires_at": expires_at}))
+        .await;
+    let spends = (0..60).map(|index| {
+        let call = host.consume_call(&user, "1");
+        async move {
+            tokio::time::sleep(Duration::from_millis(35 * index)).await;
+            call.settle().await
+        }
+    });
+    let responses = join_all(spends).await;
+    host.wait_until_due("credit_grants", "expires_at").await;
+    assert_eq!(host.balance(&user).await.to_string(), "0.00");
+    // A spend that was decided just before the expiry is written just after it.
+    let rows = host
+        .query(&format!(
+            "SELECT rfc3339('{expires_at}'::timestamptz + interval '250 milliseconds')"
+        ))
+        .await;
+    let too_late: String = rows[0].get(0);
+    let mut done = 0;
+    for response in responses {
+        match response.status {
+            201 => {
+                done += 1;
+                if response.text_at("/transaction/occurred_at") >= too_late {
+                    response.fail("nothing may be spent of a grant that has expired");
+                }
+            }
+            _ => {
+                response.expect_problem(402, "insufficient_credits");
+            }
+        }
+    }
+    assert_eq!(host.count_transfers(&user, "consume").await, done);
+    let rows = host
+        .query("SELECT consumed::bigint, expired::bigint FROM credit_accounts")
+        .await;
+    let (consumed, expired): (i64, i64) = (rows[0].get(0), rows[0].get(1));
+    assert_eq!((consumed, expired), (done, 1_000 - done));
+}
+
+/// The most open grants and the most open holds, of which none was looked at when it ended.
+async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    host.execute(&format!(
+        "SELECT credits_grant({admin}, 'grant-' || n, {admin}, gen_random_uuid(), gen_random_uuid(),
+                              gen_random_uuid(), {id}, 'USD', 4, '', 'paid', 50, NULL, now() + interval '1 hour')
+           FROM generate_series(1, max_open_grants()) AS n;
+         SELECT credits_hold({user}, 'hold-' || n, {user}, gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 3600)
+           FROM generate_series(1, max_open_holds()) AS n;
+         UPDATE credit_grants SET expires_at = effective_at + interval '1 microsecond';
+         UPDATE credit_holds SET expires_at = clock_timestamp();
+         UPDATE credit_accounts SET next_due_at = clock_timestamp()",
+        admin = sql_digest(&admin.token),
+        user = sql_digest(&user.token),
+        id = sql_id(user.id),
+    ))
+    .await;
+    assert_eq!(host.balance(&user).await.to_string(), "0.00");
+    let rows = host
+        .query("SELECT expired::bigint, (SELECT count(*) FROM credit_holds WHERE state = 'expired') FROM credit_accounts")
+        .await;
+    assert_eq!(
+        (rows[0].get::<_, i64>(0), rows[0].get::<_, i64>(1)),
+        (1_000, 500)
+    );
 }

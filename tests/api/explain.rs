@@ -82,8 +82,13 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(n), explain_id(n), 'USD', -100, 100, {own}",
         ),
         (
+            "credit_grants (id, account_id, sequence, kind, priority, amount, remaining, effective_at, expires_at, state, description)",
+            "explain_id(n), explain_owner(n), n, 'paid', n % 100, 1, 1, now(), now() + n * interval '1 day', 'open', ''",
+        ),
+        (
             "ledger_transfers (id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id)",
-            "explain_id(n), explain_owner(n), n, 'grant', 'issued', 'available', 1, 1, '', explain_id(1)",
+            "explain_id(n), explain_owner(n), n, (ARRAY['grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold'])[1 + n % 7],
+             'issued', 'available', 1, 1, '', explain_id(1)",
         ),
         (
             "idempotency_keys (actor_id, key, request_digest, answer)",
@@ -105,7 +110,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 22] = [
+const STATEMENTS: [Row; 26] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -214,10 +219,38 @@ const STATEMENTS: [Row; 22] = [
         indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
     },
     Row {
+        name: "credits_transactions by kind",
+        sql: "SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000, 'expire')",
+        answer: "expire",
+        indexes: &["credit_accounts_by_user", "ledger_transfers_by_kind"],
+    },
+    Row {
+        name: "credits_transactions by time",
+        sql: "SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000, NULL, now() - interval '1 day', now() + interval '1 day')",
+        answer: "ctx_",
+        indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
+    },
+    Row {
+        name: "credits_grants_list",
+        sql: "SELECT credits_grants_list(explain_digest(5), 'USD', 20, 1000000)",
+        answer: "cgr_",
+        indexes: &["credit_accounts_by_user", "credit_grants_by_account"],
+    },
+    Row {
+        name: "credits_hold",
+        sql: "SELECT credits_hold(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 900)",
+        answer: "held",
+        indexes: &["credit_accounts_by_user", "credit_grants_spendable"],
+    },
+    Row {
         name: "credits_consume",
         sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '')",
         answer: "consumed",
-        indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
+        indexes: &[
+            "credit_accounts_by_user",
+            "idempotency_keys_pkey",
+            "credit_grants_spendable",
+        ],
     },
     Row {
         name: "credits_consume, repeated",

@@ -1,7 +1,8 @@
 //! Many requests at once, on one balance or with one key.
 
 use futures::future::join_all;
-use turnpike_tests::personas::{BALANCE, GRANTS};
+use rust_decimal::Decimal;
+use turnpike_tests::personas::{BALANCE, GRANTS, decimal, fresh_key};
 use turnpike_tests::{Response, Settings, TestHost, api_tests, run};
 
 /// Requests that race for the same credits, and how many of them can be served.
@@ -20,6 +21,7 @@ fn count(responses: &[Response], status: u16) -> usize {
 
 api_tests![
     a_balance_is_never_overspent,
+    spends_and_holds_share_what_there_is,
     one_key_spends_once,
     one_key_grants_once,
     first_grants_race_to_one_account,
@@ -46,6 +48,30 @@ async fn a_balance_is_never_overspent(host: &TestHost) {
     }
     assert_eq!(host.balance(&user).await.to_string(), "0.00");
     assert_eq!(host.count_transfers(&user, "consume").await, 100);
+}
+
+/// Spends and holds that race for the same credits, which many small grants are made of.
+async fn spends_and_holds_share_what_there_is(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.signup_and_login("ada").await;
+    for _ in 0..20 {
+        host.grant(&admin, &user, "1.50", "USD").await;
+    }
+    let calls = (0..60).map(|index| {
+        let call = match index % 2 {
+            0 => host.consume_call(&user, "1.00"),
+            _ => host.hold_call(&user, "1.00", 900, &fresh_key()),
+        };
+        async move { call.settle().await }
+    });
+    let responses = join_all(calls).await;
+    assert_eq!(count(&responses, 201), 30, "30 credits are 30 of one each");
+    assert_eq!(count(&responses, 402), 30);
+    let balance = host.balance_call(&user).settle().await.expect(200);
+    assert_eq!(balance.text_at("/available/amount"), "0.00", "{balance}");
+    let held = decimal(&balance.text_at("/held/amount"));
+    let spent = host.count_transfers(&user, "consume").await;
+    assert_eq!(held + Decimal::from(spent), Decimal::from(30));
 }
 
 async fn one_key_spends_once(host: &TestHost) {

@@ -2,21 +2,27 @@
 //! is in them once.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use futures::future::join_all;
 use rust_decimal::Decimal;
-use turnpike_tests::personas::decimal;
-use turnpike_tests::{Call, Random, TestHost, User, api_tests};
+use serde_json::{Value, json};
+use turnpike_tests::personas::{decimal, sql_id};
+use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 
 const CLIENTS: usize = 16;
 const USERS: usize = 8;
-const OPERATIONS_PER_CLIENT: usize = 40;
+const OPERATIONS_PER_CLIENT: usize = 60;
 
-/// One acknowledged operation.
+/// What a settled hold, a grant or a spend can be refused with, because others were faster.
+const LOST_RACES: [&str; 3] = ["hold_not_open", "nothing_left", "exceeds_refundable"];
+
+/// One acknowledged transaction.
 struct Done {
     user: usize,
     transaction_id: String,
-    change: Decimal,
+    kind: String,
+    amount: Decimal,
 }
 
 /// What a client may repeat: the request, and the answer it was first given.
@@ -24,6 +30,22 @@ struct Sent {
     call: Call,
     status: u16,
     body: Vec<u8>,
+}
+
+/// What all clients have made, each with the user whose it is.
+#[derive(Default)]
+struct Made {
+    spends: Vec<(usize, String)>,
+    holds: Vec<(usize, String)>,
+    grants: Vec<(usize, String)>,
+}
+
+/// The people, and what they have made so far.
+struct Crowd<'a> {
+    host: &'a TestHost,
+    users: Vec<User>,
+    admin: User,
+    made: Mutex<Made>,
 }
 
 /// Amounts of all sizes, from a billionth to some tens, seldom affordable and often.
@@ -36,105 +58,215 @@ fn amount(random: &mut Random) -> String {
     }
 }
 
-async fn act(
-    host: &TestHost,
-    users: &[User],
-    admin: &User,
-    client: usize,
-    mut random: Random,
-) -> Vec<Done> {
-    let mut done = Vec::new();
-    let mut sent: Vec<Sent> = Vec::new();
-    for operation in 0..OPERATIONS_PER_CLIENT {
+fn pick<T: Clone>(random: &mut Random, from: &[T]) -> Option<T> {
+    let index = usize::try_from(random.below(from.len() as u64)).unwrap_or(0);
+    from.get(index).cloned()
+}
+
+impl Crowd<'_> {
+    fn made(&self) -> std::sync::MutexGuard<'_, Made> {
+        self.made.lock().expect("no client has panicked")
+    }
+
+    /// A grant, at times one that begins or ends while the test runs.
+    async fn grant(&self, random: &mut Random, user: usize, key: &str) -> Call {
+        let mut body = json!({
+            "user_id": self.users[user].id, "amount": amount(random), "currency": "USD",
+            "priority": random.below(4),
+        });
+        let within = format!("{} milliseconds", 1_000 + random.below(2_000));
+        match random.below(6) {
+            0 => body["effective_at"] = json!(self.host.time_in(&within).await),
+            1 => body["expires_at"] = json!(self.host.time_in(&within).await),
+            _ => {}
+        }
+        self.host
+            .post("/api/v1/credits/grants")
+            .bearer(&self.admin.token)
+            .idempotency_key(key)
+            .json(&body)
+    }
+
+    /// A request at random, and the user whose credits it is about; none if it needs what is
+    /// not there yet.
+    async fn draw(&self, random: &mut Random, key: &str) -> Option<(usize, Call)> {
         let user = usize::try_from(random.below(USERS as u64)).unwrap_or(0);
-        let key = format!("client-{client}-{operation}");
-        let call = match random.below(10) {
-            0..=2 => {
-                let body = serde_json::json!({"user_id": users[user].id, "amount": amount(&mut random), "currency": "USD"});
-                host.post("/api/v1/credits/grants")
-                    .bearer(&admin.token)
-                    .idempotency_key(&key)
-                    .json(&body)
+        let who = &self.users[user];
+        Some(match random.below(16) {
+            0..=2 => (user, self.grant(random, user, key).await),
+            3..=6 => {
+                let call = self.host.consume_call_with_key(who, &amount(random), key);
+                (user, call)
             }
-            3..=7 => host.consume_call_with_key(&users[user], &amount(&mut random), &key),
-            8 if !sent.is_empty() => {
-                let index = usize::try_from(random.below(sent.len() as u64)).unwrap_or(0);
-                let earlier = &sent[index];
-                let again = earlier.call.settle().await.expect(earlier.status);
-                if earlier.status == 201 && again.body != earlier.body {
-                    again.fail(&format!(
-                        "first answered with {}",
-                        String::from_utf8_lossy(&earlier.body)
-                    ));
-                }
-                continue;
+            7..=9 => {
+                let ttl_secs = 1 + i32::try_from(random.below(3)).unwrap_or(0) * 60;
+                let call = self.host.hold_call(who, &amount(random), ttl_secs, key);
+                (user, call)
+            }
+            10..=11 => {
+                let (user, id) = pick(random, &self.made().holds)?;
+                let who = &self.users[user];
+                let call = self.host.capture_call(who, &id, &amount(random), key);
+                (user, call)
+            }
+            12 => {
+                let (user, id) = pick(random, &self.made().holds)?;
+                (user, self.host.release_call(&self.users[user], &id, key))
+            }
+            13 => {
+                let (user, id) = pick(random, &self.made().grants)?;
+                (user, self.host.void_call(&self.admin, &id, key))
             }
             _ => {
-                host.balance_call(&users[user]).settle().await.expect(200);
-                continue;
+                let (user, id) = pick(random, &self.made().spends)?;
+                let part = amount(random);
+                let part = (random.below(2) == 0).then_some(part.as_str());
+                (user, self.host.refund_call(&self.admin, &id, part, key))
             }
-        };
-        let response = call.settle().await;
-        match response.status {
-            201 => done.push(Done {
-                user,
-                transaction_id: response.text_at("/transaction/id"),
-                change: decimal(&response.text_at("/transaction/amount/amount")),
-            }),
-            402 => {}
-            _ => response.fail("a grant or a spend is done, or there is not enough"),
-        }
-        sent.push(Sent {
-            call,
-            status: response.status,
-            body: response.body,
-        });
+        })
     }
-    done
+
+    /// What an answer says was done.
+    fn note(&self, user: usize, response: &Response) -> Vec<Done> {
+        let answer = response.json();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut transactions = vec![answer["transaction"].clone()];
+        if let Some(several) = answer["transactions"].as_array() {
+            transactions.clone_from(several);
+        }
+        let mut made = self.made();
+        if answer["hold"]["state"] == "open" {
+            made.holds.push((user, text(&answer["hold"]["id"])));
+        }
+        let mut done = Vec::new();
+        for transaction in &transactions {
+            let kind = text(&transaction["kind"]);
+            let id = text(&transaction["id"]);
+            match kind.as_str() {
+                "grant" => made.grants.push((user, text(&answer["grant"]["id"]))),
+                "consume" | "capture" => made.spends.push((user, id.clone())),
+                _ => {}
+            }
+            done.push(Done {
+                user,
+                transaction_id: id,
+                kind,
+                amount: decimal(&text(&transaction["amount"]["amount"])).abs(),
+            });
+        }
+        done
+    }
+
+    async fn act(&self, client: usize, mut random: Random) -> Vec<Done> {
+        let mut done = Vec::new();
+        let mut sent: Vec<Sent> = Vec::new();
+        for operation in 0..OPERATIONS_PER_CLIENT {
+            match random.below(8) {
+                0 if !sent.is_empty() => {
+                    let index = usize::try_from(random.below(sent.len() as u64)).unwrap_or(0);
+                    let earlier = &sent[index];
+                    let again = earlier.call.settle().await.expect(earlier.status);
+                    if earlier.status != 402 && again.body != earlier.body {
+                        again.fail(&format!(
+                            "first answered with {}",
+                            String::from_utf8_lossy(&earlier.body)
+                        ));
+                    }
+                    continue;
+                }
+                1 => {
+                    let who = pick(&mut random, &self.users).expect("there are users");
+                    self.host.balance_call(&who).settle().await.expect(200);
+                    continue;
+                }
+                _ => {}
+            }
+            let key = format!("client-{client}-{operation}");
+            let Some((user, call)) = self.draw(&mut random, &key).await else {
+                continue;
+            };
+            let response = call.settle().await;
+            match response.status {
+                200 | 201 => done.extend(self.note(user, &response)),
+                402 => {}
+                409 if LOST_RACES.contains(&response.text_at("/code").as_str()) => continue,
+                _ => response.fail("an operation is done, or there is not enough, or it is late"),
+            }
+            sent.push(Sent {
+                call,
+                status: response.status,
+                body: response.body,
+            });
+        }
+        done
+    }
 }
 
 api_tests![leave_sound_books,];
 
 async fn leave_sound_books(host: &TestHost) {
     let mut random = Random::seeded("random operations");
-    let admin = host.platform_admin().await;
-    let users = join_all((0..USERS).map(|_| host.signup_and_login("user"))).await;
-    let clients = (0..CLIENTS).map(|client| act(host, &users, &admin, client, random.fork()));
+    let crowd = Crowd {
+        host,
+        admin: host.platform_admin().await,
+        users: join_all((0..USERS).map(|_| host.signup_and_login("user"))).await,
+        made: Mutex::default(),
+    };
+    let clients = (0..CLIENTS).map(|client| crowd.act(client, random.fork()));
     let done: Vec<Done> = join_all(clients).await.into_iter().flatten().collect();
 
+    // What nobody asked for, but what fell due, has no actor.
     let rows = host
-        .query("SELECT prefixed_id('ctx_', id), count(*) FROM ledger_transfers GROUP BY id")
+        .query(
+            "SELECT prefixed_id('ctx_', id), kind, amount::text, count(*) OVER (PARTITION BY id)
+               FROM ledger_transfers WHERE actor_id IS NOT NULL",
+        )
         .await;
-    let booked: HashMap<String, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let booked: HashMap<String, (String, Decimal, i64)> = rows
+        .iter()
+        .map(|row| (row.get(0), (row.get(1), decimal(row.get(2)), row.get(3))))
+        .collect();
     for operation in &done {
-        let times = booked.get(&operation.transaction_id).copied().unwrap_or(0);
+        let expected = (operation.kind.clone(), operation.amount, 1);
         assert_eq!(
-            times, 1,
-            "{} was acknowledged and is booked {times} times",
+            booked.get(&operation.transaction_id),
+            Some(&expected),
+            "{} was acknowledged and must be booked once",
             operation.transaction_id
         );
     }
     assert_eq!(
-        booked.len(),
+        rows.len(),
         done.len(),
         "nothing may be booked that was not acknowledged"
     );
-    for (index, user) in users.iter().enumerate() {
-        let expected: Decimal = done
-            .iter()
-            .filter(|d| d.user == index)
-            .map(|d| d.change)
-            .sum();
+    for (index, user) in crowd.users.iter().enumerate() {
+        let sum = |kinds: &[&str]| -> Decimal {
+            let own = done.iter().filter(|d| d.user == index);
+            let chosen = own.filter(|d| kinds.contains(&d.kind.as_str()));
+            chosen.map(|d| d.amount).sum()
+        };
+        let shown = host.balance(user).await;
         assert_eq!(
             host.ledger_balance(user).await,
-            expected,
-            "the ledger of user {index}"
-        );
-        assert_eq!(
-            host.balance(user).await,
-            expected,
+            shown,
             "the balance of user {index}"
         );
+        let rows = host
+            .query(&format!(
+                "SELECT coalesce(sum(consumed), 0)::text FROM credit_accounts WHERE user_id = {}",
+                sql_id(user.id)
+            ))
+            .await;
+        assert_eq!(
+            decimal(rows[0].get(0)),
+            sum(&["consume", "capture"]) - sum(&["refund"]),
+            "what user {index} has spent"
+        );
     }
-    println!("random operations: {} acknowledged", done.len());
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for operation in &done {
+        *counts.entry(&operation.kind).or_default() += 1;
+    }
+    println!("random operations: {counts:?} acknowledged");
 }

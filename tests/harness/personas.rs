@@ -31,6 +31,10 @@ pub const ME: &str = "/api/v1/auth/me";
 pub const CONSUME: &str = "/api/v1/credits/consume";
 /// The path that gives credits.
 pub const GRANTS: &str = "/api/v1/credits/grants";
+/// The path of what was spent and is given back.
+pub const REFUNDS: &str = "/api/v1/credits/refunds";
+/// The path that reserves credits.
+pub const HOLDS: &str = "/api/v1/credits/holds";
 /// The path of the ledger.
 pub const TRANSACTIONS: &str = "/api/v1/credits/transactions";
 /// The path that registers.
@@ -180,6 +184,88 @@ impl Api {
             .bearer(&admin.token)
             .idempotency_key(&fresh_key())
             .json(&json!({"user_id": to, "amount": amount, "currency": currency}))
+    }
+
+    /// A gift on terms, with a key of its own.
+    pub fn grant_with_call(&self, admin: &User, to: &User, amount: &str, terms: Value) -> Call {
+        let mut body = json!({"user_id": to.id, "amount": amount, "currency": "USD"});
+        if let (Some(body), Some(terms)) = (body.as_object_mut(), terms.as_object()) {
+            body.extend(terms.clone());
+        }
+        self.post(GRANTS)
+            .bearer(&admin.token)
+            .idempotency_key(&fresh_key())
+            .json(&body)
+    }
+
+    /// A request to take back what is left of a grant.
+    pub fn void_call(&self, admin: &User, grant_id: &str, key: &str) -> Call {
+        self.post(format!("{GRANTS}/{grant_id}/void"))
+            .bearer(&admin.token)
+            .idempotency_key(key)
+    }
+
+    /// A refund of an amount, or of all that is left to refund.
+    pub fn refund_call(
+        &self,
+        admin: &User,
+        transaction_id: &str,
+        amount: Option<&str>,
+        key: &str,
+    ) -> Call {
+        let mut body = json!({"transaction_id": transaction_id});
+        if let Some(amount) = amount {
+            body["amount"] = json!(amount);
+            body["currency"] = json!("USD");
+        }
+        self.post(REFUNDS)
+            .bearer(&admin.token)
+            .idempotency_key(key)
+            .json(&body)
+    }
+
+    /// A reservation.
+    pub fn hold_call(&self, user: &User, amount: &str, ttl_secs: i32, key: &str) -> Call {
+        self.post(HOLDS)
+            .bearer(&user.token)
+            .idempotency_key(key)
+            .json(&json!({"amount": amount, "currency": "USD", "ttl_secs": ttl_secs}))
+    }
+
+    /// A capture of what a held operation cost.
+    pub fn capture_call(&self, user: &User, hold_id: &str, amount: &str, key: &str) -> Call {
+        self.post(format!("{HOLDS}/{hold_id}/capture"))
+            .bearer(&user.token)
+            .idempotency_key(key)
+            .json(&json!({"amount": amount, "currency": "USD"}))
+    }
+
+    /// A release of a hold.
+    pub fn release_call(&self, user: &User, hold_id: &str, key: &str) -> Call {
+        self.post(format!("{HOLDS}/{hold_id}/release"))
+            .bearer(&user.token)
+            .idempotency_key(key)
+    }
+
+    /// Gives US dollars on terms, which must succeed; returns the grant's id.
+    pub async fn grant_with(&self, admin: &User, to: &User, amount: &str, terms: Value) -> String {
+        let call = self.grant_with_call(admin, to, amount, terms);
+        call.settle().await.expect(201).text_at("/grant/id")
+    }
+
+    /// Reserves US dollars, which must succeed; returns the hold's id.
+    pub async fn hold(&self, user: &User, amount: &str, ttl_secs: i32) -> String {
+        let call = self.hold_call(user, amount, ttl_secs, &fresh_key());
+        call.settle().await.expect(201).text_at("/hold/id")
+    }
+
+    /// What is left of the user's grants of US dollars, oldest first.
+    pub async fn grants_left(&self, user: &User) -> Vec<String> {
+        let call = self.get(GRANTS).bearer(&user.token);
+        let answer = call.settle().await.expect(200).json();
+        let grants = answer["grants"].as_array().cloned().unwrap_or_default();
+        let left = |grant: &Value| grant["remaining"]["amount"].as_str().map(str::to_owned);
+        grants.iter().rev().filter_map(left).collect()
     }
 
     /// A request for an API key.
@@ -479,6 +565,30 @@ impl TestHost {
             Some(token) => token,
             None => panic!("no message {kind} with a token was written to {email}"),
         }
+    }
+
+    /// The time after an interval of Postgres, as the API writes it.
+    pub async fn time_in(&self, interval: &str) -> String {
+        let rows = self
+            .query(&format!(
+                "SELECT rfc3339(clock_timestamp() + interval '{interval}')"
+            ))
+            .await;
+        rows[0].get(0)
+    }
+
+    /// Waits until the last time in a column is past, infinity aside.
+    pub async fn wait_until_due(&self, table: &str, column: &str) {
+        let rows = self
+            .query(&format!(
+                "SELECT greatest(0, ceil(extract(epoch FROM max({column}) - clock_timestamp()) * 1000))::bigint
+                   FROM {table} WHERE {column} < 'infinity'"
+            ))
+            .await;
+        let millis: Option<i64> = rows[0].get(0);
+        let millis = u64::try_from(millis.unwrap_or_default()).unwrap_or_default();
+        // Caches count in whole milliseconds, and by the clock of the host.
+        tokio::time::sleep(Duration::from_millis(millis + 20)).await;
     }
 
     /// What the ledger says is available in US dollars.

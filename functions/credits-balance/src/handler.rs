@@ -21,6 +21,8 @@ pub struct Output {
     pub held: Money,
     /// Both together.
     pub total: Money,
+    /// What was granted and is not effective yet.
+    pub pending: Money,
 }
 
 pub async fn balance(context: &Context, request: &Request) -> Result<Reply, Problem> {

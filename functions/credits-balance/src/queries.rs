@@ -19,10 +19,12 @@ enum Answer {
 
 #[derive(Debug, Deserialize)]
 pub struct Found {
+    /// When the token ends, or the balance changes by itself.
     pub token_expires_millis: u64,
     user_id: UserId,
     available: DecimalText,
     held: DecimalText,
+    pending: DecimalText,
 }
 
 impl Found {
@@ -37,6 +39,7 @@ impl Found {
             available,
             held,
             total,
+            pending: Money::new(self.pending.0, currency),
         })
     }
 }

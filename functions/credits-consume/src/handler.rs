@@ -38,16 +38,7 @@ impl From<Refusal> for Problem {
             Refusal::Unauthenticated => Self::unauthenticated(),
             Refusal::Forbidden => Self::forbidden("credits:consume"),
             Refusal::IdempotencyKeyReused => Self::idempotency_key_reused(),
-            Refusal::InsufficientCredits { available } => Self::new(
-                402,
-                "insufficient_credits",
-                "There are not enough credits",
-                format!(
-                    "{} {} is available; nothing was spent.",
-                    available.format_amount(),
-                    available.currency()
-                ),
-            ),
+            Refusal::InsufficientCredits { available } => credits::insufficient(available),
         }
     }
 }

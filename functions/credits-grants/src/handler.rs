@@ -1,15 +1,38 @@
+//! A grant is spent in the order of its priority, its expiry and its age, from
+//! when it is effective until it expires or is voided.
+//!
+//! Voiding takes two statements. The first says whose grant it is, because their
+//! cached balances must be marked before the second changes them: if the process
+//! died between its commit and its acknowledgement, the mark is what keeps the old
+//! balance from being served. An account never changes its user, so what the first
+//! one said still holds.
+
+use chrono::NaiveDateTime;
 use serde::Serialize;
+use serde_json::Value;
 use shared::cache;
 use shared::cache_key::Scope;
 use shared::context::Context;
-use shared::credits::{self, Transaction};
-use shared::fields::{self, Fields};
-use shared::http::{Reply, Request};
-use shared::ids::{CreditAccountId, CreditTransactionId, UserId};
+use shared::credits::{self, Grant, Transaction};
+use shared::fields::{self, Fields, Invalid};
+use shared::http::{Method, Reply, Request};
+use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, UserId};
 use shared::money::Money;
+use shared::pagination::{Cursor, Page};
 use shared::problem::Problem;
+use shared::token::PresentedToken;
 
-use crate::queries;
+use crate::queries::{self, Changed, Row};
+
+/// Where the priorities end: they begin at 0, which is spent first.
+const MAX_PRIORITY: i32 = 100;
+/// The priority of a grant that names none: in the middle, so that others can go
+/// before it and after it.
+const DEFAULT_PRIORITY: i32 = 50;
+/// The kind of a grant that names none.
+const DEFAULT_KIND: &str = "paid";
+
+const COLLECTION: &str = "/api/v1/credits/grants";
 
 /// A grant, as asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,72 +40,207 @@ pub struct Input {
     pub user_id: UserId,
     pub money: Money,
     pub description: String,
+    pub kind: String,
+    pub priority: i32,
+    pub effective_at: Option<NaiveDateTime>,
+    pub expires_at: Option<NaiveDateTime>,
 }
 
 #[derive(Serialize)]
 struct Output {
     user_id: UserId,
+    grant: Grant,
     transaction: Transaction,
 }
 
-/// Why nothing was granted.
+impl From<Changed> for Output {
+    fn from(changed: Changed) -> Self {
+        Self {
+            user_id: changed.user_id,
+            grant: changed.grant.into(),
+            transaction: changed.transaction.into(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    grants: Vec<Grant>,
+    next_cursor: Option<String>,
+}
+
+/// Why nothing was granted or taken back.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
-    Unauthenticated,
-    Forbidden,
     UserNotFound,
+    GrantNotFound,
+    ExpiresTooEarly,
+    TooManyOpenGrants,
     BalanceLimit,
-    IdempotencyKeyReused,
+    NothingLeft,
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unauthenticated => Self::unauthenticated(),
-            Refusal::Forbidden => Self::forbidden("credits:grant"),
             Refusal::UserNotFound => Self::not_found("There is no user with this user_id."),
+            Refusal::GrantNotFound => Self::not_found("There is no grant with this id."),
+            Refusal::ExpiresTooEarly => Self::invalid_field(
+                "expires_at",
+                "too_early",
+                "must be later than now and than effective_at",
+            ),
+            Refusal::TooManyOpenGrants => Self::new(
+                409,
+                "too_many_open_grants",
+                "The account has too many open grants",
+                "Nothing was granted. Void a grant, or wait until one is spent or expires.",
+            ),
             Refusal::BalanceLimit => Self::invalid_field(
                 "amount",
                 "balance_limit",
                 "would raise the account above the largest balance",
             ),
-            Refusal::IdempotencyKeyReused => Self::idempotency_key_reused(),
+            Refusal::NothingLeft => Self::new(
+                409,
+                "nothing_left",
+                "Nothing is left of the grant",
+                "It was spent, is held, has expired or was voided; nothing was changed.",
+            ),
         }
     }
+}
+
+fn kind(value: &Value) -> Result<String, Invalid> {
+    match value.as_str() {
+        Some(kind @ ("paid" | "promotional")) => Ok(kind.to_owned()),
+        Some(_) => Err(Invalid::new(
+            "invalid",
+            "must be \"paid\" or \"promotional\"",
+        )),
+        None => Err(Invalid::new("wrong_type", "must be a string")),
+    }
+}
+
+fn priority(value: &Value) -> Result<i32, Invalid> {
+    let priority = fields::whole_number(value, 0..=i64::from(MAX_PRIORITY))?;
+    // It is no more than MAX_PRIORITY, so it fits.
+    Ok(i32::try_from(priority).unwrap_or(MAX_PRIORITY))
 }
 
 fn read(mut fields: Fields) -> Result<Input, Problem> {
     let user_id = fields.required("user_id", fields::parsed);
     let money = fields::positive_money(&mut fields);
     let description = fields.optional("description", credits::description);
+    let kind = fields.optional("kind", kind);
+    let priority = fields.optional("priority", priority);
+    let effective_at = fields.optional("effective_at", credits::time);
+    let expires_at = fields.optional("expires_at", credits::time);
     fields.finish(|| {
         Some(Input {
             user_id: user_id?,
             money: money?,
             description: description?.unwrap_or_default(),
+            kind: kind?.unwrap_or_else(|| DEFAULT_KIND.to_owned()),
+            priority: priority?.unwrap_or(DEFAULT_PRIORITY),
+            effective_at: effective_at?,
+            expires_at: expires_at?,
         })
     })
 }
 
-pub async fn grant(context: &Context, request: &Request) -> Result<Reply, Problem> {
+/// What the path names. An id is read only after the caller's token.
+#[derive(Debug, PartialEq, Eq)]
+enum Target<'a> {
+    Collection,
+    Void(&'a str),
+}
+
+fn target(path: &str) -> Target<'_> {
+    let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
+    match rest.strip_prefix('/') {
+        None => Target::Collection,
+        Some(rest) => Target::Void(rest.strip_suffix("/void").unwrap_or(rest)),
+    }
+}
+
+/// The methods of a path.
+pub fn allow(path: &str) -> &'static str {
+    match target(path) {
+        Target::Collection => "GET, POST",
+        Target::Void(_) => "POST",
+    }
+}
+
+pub async fn grants(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
+    match target(request.path()) {
+        Target::Collection if matches!(request.method(), Method::Get) => {
+            list(context, request, token).await
+        }
+        Target::Collection => grant(context, request, token).await,
+        Target::Void(text) => {
+            let id = text.parse().map_err(|_| Refusal::GrantNotFound)?;
+            void(context, request, token, id).await
+        }
+    }
+}
+
+/// The page, from rows of which there is one more than asked for when more follow.
+fn output(page: Page, mut rows: Vec<Row>) -> Listed {
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().map(|row| Cursor(row.sequence).encode());
+    Listed {
+        grants: rows.into_iter().map(|row| row.grant.into()).collect(),
+        next_cursor: last.filter(|_| has_more),
+    }
+}
+
+async fn list(
+    context: &Context,
+    request: &Request,
+    token: PresentedToken,
+) -> Result<Reply, Problem> {
+    let currency = request.currency()?;
+    let page = request.page()?;
+    let rows = queries::list(context, token.digest, currency, page).await?;
+    Reply::json(200, &output(page, rows))
+}
+
+async fn grant(
+    context: &Context,
+    request: &Request,
+    token: PresentedToken,
+) -> Result<Reply, Problem> {
     let (fields, body) = request.json_fields().await?;
     let input = read(fields)?;
     let idempotency = request.idempotency(&body)?;
     let ids = queries::NewIds {
         transaction: CreditTransactionId::new(context.now_millis(), &context.random()?),
         account: CreditAccountId::new(context.now_millis(), &context.random()?),
+        grant: CreditGrantId::new(context.now_millis(), &context.random()?),
     };
     let scopes = [Scope::Credits(input.user_id)];
     let write = queries::grant(context, token.digest, &idempotency, ids, &input);
-    let transaction = cache::during_write(context, &scopes, write).await?;
-    Reply::json(
-        201,
-        &Output {
-            user_id: input.user_id,
-            transaction,
-        },
-    )
+    let changed = cache::during_write(context, &scopes, write).await?;
+    Reply::json(201, &Output::from(changed))
+}
+
+async fn void(
+    context: &Context,
+    request: &Request,
+    token: PresentedToken,
+    id: CreditGrantId,
+) -> Result<Reply, Problem> {
+    let idempotency = request.idempotency(&[])?;
+    let transaction_id = CreditTransactionId::new(context.now_millis(), &context.random()?);
+    let user_id = queries::owner(context, token.digest, id).await?;
+    let scopes = [Scope::Credits(user_id)];
+    let write = queries::void(context, token.digest, &idempotency, transaction_id, id);
+    let changed = cache::during_write(context, &scopes, write).await?;
+    Reply::json(200, &Output::from(changed))
 }
 
 #[cfg(test)]
@@ -93,28 +251,37 @@ mod tests {
     #[test]
     fn bodies() {
         let user = UserId::new(1, &[1; 10]).to_string();
+        let with = |field: &str, value: Value| {
+            let mut body = json!({"user_id": user, "amount": "1", "currency": "USD"});
+            body[field] = value;
+            body
+        };
         let table = [
+            (with("amount", json!("1.25")), vec![]),
+            (json!({}), vec!["user_id", "amount", "currency"]),
+            (with("user_id", json!("usr_1")), vec!["user_id"]),
             (
-                json!({"user_id": user, "amount": "1.25", "currency": "USD"}),
+                with("user_id", json!(user.replace("usr", "org"))),
+                vec!["user_id"],
+            ),
+            (with("amount", json!("0")), vec!["amount"]),
+            (with("amount", json!(5)), vec!["amount"]),
+            (with("kind", json!("promotional")), vec![]),
+            (with("kind", json!("free")), vec!["kind"]),
+            (with("kind", json!(1)), vec!["kind"]),
+            (with("priority", json!(0)), vec![]),
+            (with("priority", json!(100)), vec![]),
+            (with("priority", json!(101)), vec!["priority"]),
+            (with("priority", json!(-1)), vec!["priority"]),
+            (with("priority", json!("50")), vec!["priority"]),
+            (with("effective_at", json!("2026-11-21T09:30:00Z")), vec![]),
+            (with("effective_at", json!("soon")), vec!["effective_at"]),
+            (
+                with("expires_at", json!("2026-11-21T09:30:00+01:00")),
                 vec![],
             ),
-            (json!({}), vec!["user_id", "amount", "currency"]),
-            (
-                json!({"user_id": "usr_1", "amount": "1", "currency": "USD"}),
-                vec!["user_id"],
-            ),
-            (
-                json!({"user_id": user.replace("usr", "org"), "amount": "1", "currency": "USD"}),
-                vec!["user_id"],
-            ),
-            (
-                json!({"user_id": user, "amount": "0", "currency": "USD"}),
-                vec!["amount"],
-            ),
-            (
-                json!({"user_id": user, "amount": 5, "currency": "USD"}),
-                vec!["amount"],
-            ),
+            (with("expires_at", json!("2026-11-21")), vec!["expires_at"]),
+            (with("expires_at", json!(null)), vec![]),
         ];
         for (body, expected) in table {
             let errors = Fields::new(body.clone())
@@ -124,6 +291,28 @@ mod tests {
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
             assert_eq!(named, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_grant_that_says_nothing_is_paid_and_in_the_middle() {
+        let body = json!({"user_id": UserId::new(1, &[1; 10]), "amount": "1", "currency": "USD"});
+        let input = Fields::new(body).and_then(read).expect("the body is valid");
+        assert_eq!((&*input.kind, input.priority), ("paid", 50));
+        assert_eq!((input.effective_at, input.expires_at), (None, None));
+    }
+
+    #[test]
+    fn paths() {
+        let table = [
+            ("", Target::Collection, "GET, POST"),
+            ("/cgr_1/void", Target::Void("cgr_1"), "POST"),
+            ("/", Target::Void(""), "POST"),
+        ];
+        for (rest, expected, methods) in table {
+            let path = format!("{COLLECTION}{rest}");
+            assert_eq!(target(&path), expected, "{path}");
+            assert_eq!(allow(&path), methods, "{path}");
         }
     }
 }

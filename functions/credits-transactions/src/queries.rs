@@ -7,6 +7,8 @@ use shared::pagination::Page;
 use shared::problem::Problem;
 use shared::token::TokenDigest;
 
+use crate::handler::Filter;
+
 /// A transaction and its position in the account.
 #[derive(Debug, Deserialize)]
 pub struct Row {
@@ -27,6 +29,7 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     currency: Currency,
+    filter: &Filter,
     page: Page,
 ) -> Result<Vec<Row>, Problem> {
     let before = page.after.map_or(i64::MAX, |cursor| cursor.0);
@@ -35,14 +38,14 @@ pub async fn list(
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
         before.into(),
+        filter.kind.clone().into(),
+        filter.since.into(),
+        filter.until.into(),
     ];
-    match db::call(
-        context,
-        "SELECT credits_transactions($1, $2, $3, $4)::text",
-        &parameters,
-    )
-    .await?
-    {
+    let sql = "SELECT credits_transactions($1, $2, $3, $4, $5,
+                                           $6::timestamp AT TIME ZONE 'UTC',
+                                           $7::timestamp AT TIME ZONE 'UTC')::text";
+    match db::call(context, sql, &parameters).await? {
         Answer::Found { rows } => Ok(rows),
         Answer::Unauthenticated => Err(Problem::unauthenticated()),
         Answer::Forbidden => Err(Problem::forbidden("credits:read")),

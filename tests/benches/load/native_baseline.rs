@@ -190,6 +190,7 @@ struct BalanceOutput {
     available: Money,
     held: Money,
     total: Money,
+    pending: Money,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +201,7 @@ enum BalanceAnswer {
         user_id: UserId,
         available: DecimalText,
         held: DecimalText,
+        pending: DecimalText,
     },
     Unauthenticated,
     Forbidden,
@@ -263,13 +265,20 @@ impl Service {
                 &[&token.digest.0.as_slice(), &currency.code()],
             )
             .await?;
-        let (valid_until_millis, user_id, available, held) = match answer {
+        let (valid_until_millis, user_id, available, held, pending) = match answer {
             BalanceAnswer::Found {
                 token_expires_millis,
                 user_id,
                 available,
                 held,
-            } => (token_expires_millis, user_id, available.0, held.0),
+                pending,
+            } => (
+                token_expires_millis,
+                user_id,
+                available.0,
+                held.0,
+                pending.0,
+            ),
             BalanceAnswer::Unauthenticated => return Err(Problem::unauthenticated()),
             BalanceAnswer::Forbidden => return Err(Problem::forbidden("credits:read")),
         };
@@ -282,6 +291,7 @@ impl Service {
             total: available
                 .checked_add(held)
                 .map_err(|_| Problem::internal())?,
+            pending: Money::new(pending, currency),
         };
         let json = Bytes::from(serde_json::to_vec(&output).map_err(|_| Problem::internal())?);
         let cached = CachedBalance {

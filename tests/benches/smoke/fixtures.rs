@@ -124,8 +124,8 @@ async fn register_with_credits(client: &Client, count: usize) -> Result<Vec<Stri
     let granted: i64 = client
         .query_one(
             "SELECT count(*) FILTER (WHERE credits_grant(
-                        $1, 'grant-' || id, $1, gen_random_uuid(), gen_random_uuid(), id,
-                        'USD', $3::text::numeric, 'Benchmark') ->> 'outcome' = 'granted')
+                        $1, 'grant-' || id, $1, gen_random_uuid(), gen_random_uuid(),
+                        gen_random_uuid(), id, 'USD', $3::text::numeric, 'Benchmark') ->> 'outcome' = 'granted')
                FROM unnest($2::uuid[]) AS u (id)",
             &[&administrator, &ids, &GRANTED_AMOUNT],
         )

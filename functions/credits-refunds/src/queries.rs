@@ -1,0 +1,93 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::credits::{Transaction, TransactionRow};
+use shared::db;
+use shared::decimal_text::DecimalText;
+use shared::http::Idempotency;
+use shared::ids::{CreditTransactionId, UserId};
+use shared::money::{Currency, Money};
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+use crate::handler::{Input, Refusal};
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Refunded {
+        transaction: TransactionRow,
+    },
+    Owned {
+        user_id: UserId,
+    },
+    ExceedsRefundable {
+        refundable: DecimalText,
+        currency: Currency,
+    },
+    CurrencyMismatch {
+        currency: Currency,
+    },
+    NotFound,
+    IdempotencyKeyReused,
+    Unauthenticated,
+    Forbidden,
+}
+
+impl Answer {
+    /// The problem that this answer stands for, when it is none of those that
+    /// the statement gives on success.
+    fn into_problem(self) -> Problem {
+        match self {
+            Self::ExceedsRefundable {
+                refundable,
+                currency,
+            } => Refusal::ExceedsRefundable(Money::new(refundable.0, currency)).into(),
+            Self::CurrencyMismatch { currency } => Refusal::CurrencyMismatch(currency).into(),
+            Self::NotFound => Refusal::TransactionNotFound.into(),
+            Self::IdempotencyKeyReused => Problem::idempotency_key_reused(),
+            Self::Unauthenticated => Problem::unauthenticated(),
+            Self::Forbidden => Problem::forbidden("credits:grant"),
+            Self::Refunded { .. } | Self::Owned { .. } => Problem::internal(),
+        }
+    }
+}
+
+/// Whose credits a transaction moved.
+pub async fn owner(
+    context: &Context,
+    digest: TokenDigest,
+    id: CreditTransactionId,
+) -> Result<UserId, Problem> {
+    let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
+    let sql = "SELECT credits_owner($1, NULL, $2)::text";
+    match db::call(context, sql, &parameters).await? {
+        Answer::Owned { user_id } => Ok(user_id),
+        other => Err(other.into_problem()),
+    }
+}
+
+pub async fn refund(
+    context: &Context,
+    digest: TokenDigest,
+    idempotency: &Idempotency,
+    id: CreditTransactionId,
+    input: &Input,
+) -> Result<Transaction, Problem> {
+    let parameters = [
+        digest.0.to_vec().into(),
+        idempotency.key.clone().into(),
+        idempotency.request_digest.to_vec().into(),
+        id.as_uuid().into(),
+        input.transaction_id.as_uuid().into(),
+        input.money.map(Money::amount).into(),
+        input
+            .money
+            .map(|money| money.currency().code().to_owned())
+            .into(),
+    ];
+    let sql = "SELECT credits_refund($1, $2, $3, $4, $5, $6, $7)::text";
+    match db::call(context, sql, &parameters).await? {
+        Answer::Refunded { transaction } => Ok(transaction.into()),
+        other => Err(other.into_problem()),
+    }
+}
