@@ -428,24 +428,44 @@ async fn refuses_to_void(host: &TestHost) {
     }
 }
 
+/// Grants that can fall due are few, and those that cannot are many.
 async fn stops_at_the_most_open_grants(host: &TestHost) {
     let (user, admin) = host.user_with("1").await;
-    host.execute(
-        "INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
-                                    effective_at, state, description)
-         SELECT gen_random_uuid(), account_id, 1 + n, 'paid', 50, 1, 1, effective_at,
-                CASE n % 2 WHEN 0 THEN 'open' ELSE 'pending' END::credit_grant_state, 'one of many'
-           FROM credit_grants, generate_series(2, max_open_grants()) AS n",
-    )
-    .await;
-    let call = host.grant_call(&admin, user.id, "1", "USD");
+    let lasting = host.grant_call(&admin, user.id, "1", "USD");
+    let expiring = || {
+        let body = json!({"user_id": user.id, "amount": "1", "currency": "USD", "expires_at": "2099-01-01T00:00:00Z"});
+        host.post(GRANTS)
+            .bearer(&admin.token)
+            .idempotency_key(&fresh_key())
+            .json(&body)
+    };
+    let fill = |count: &str, end: &str| {
+        format!(
+            "INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
+                                        effective_at, expires_at, state, description)
+             SELECT gen_random_uuid(), account_id, 100000 + n, 'paid', 50, 1, 1, effective_at, '{end}',
+                    'open', 'one of many'
+               FROM credit_grants, generate_series(1, {count}) AS n WHERE sequence = 1"
+        )
+    };
+    let clear = "DELETE FROM credit_grants WHERE description = 'one of many'";
+
     // Not through refuse(), because what the account is said to have is invented.
-    call.send()
+    host.execute(&fill("max_due_grants()", "2099-01-01")).await;
+    expiring()
+        .send()
         .await
         .expect_problem(409, "too_many_open_grants");
-    host.execute("DELETE FROM credit_grants WHERE description = 'one of many'")
+    lasting.send().await.expect(201);
+    host.execute(clear).await;
+    host.execute(&fill("max_open_grants() - 2", "infinity"))
         .await;
-    host.grant(&admin, &user, "1", "USD").await;
+    let last = host.grant_call(&admin, user.id, "1", "USD");
+    last.send()
+        .await
+        .expect_problem(409, "too_many_open_grants");
+    host.execute(clear).await;
+    expiring().send().await.expect(201);
 }
 
 /// numeric(27,9) holds 18 digits before the point. A grant that would not fit is refused,

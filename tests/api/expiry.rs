@@ -139,7 +139,7 @@ async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
     host.execute(&format!(
         "SELECT credits_grant({admin}, 'grant-' || n, {admin}, gen_random_uuid(), gen_random_uuid(),
                               gen_random_uuid(), {id}, 'USD', 4, '', 'paid', 50, NULL, now() + interval '1 hour')
-           FROM generate_series(1, max_open_grants()) AS n;
+           FROM generate_series(1, max_due_grants()) AS n;
          SELECT credits_hold({user}, 'hold-' || n, {user}, gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 3600)
            FROM generate_series(1, max_open_holds()) AS n;
          UPDATE credit_grants SET expires_at = effective_at + interval '1 microsecond';
