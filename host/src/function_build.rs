@@ -19,6 +19,9 @@ use crate::manifest::Manifest;
 /// What components are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
 
+/// The profile of the workspace's Cargo.toml that they are built with.
+const PROFILE: &str = "function";
+
 /// How often a build without a terminal says how far it is.
 const PLAIN_REPORT_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -237,7 +240,8 @@ async fn run_cargo(
             "build",
             "--target",
             TARGET,
-            "--release",
+            "--profile",
+            PROFILE,
             "--message-format=json-render-diagnostics",
         ])
         .args(&packages);

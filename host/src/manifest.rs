@@ -272,12 +272,12 @@ impl Component {
         let source = match raw.source {
             Some(toml::Value::String(source)) => root.join(source),
             Some(_) => bail!(
-                "only a local file can be loaded: write `source = \"target/wasm32-wasip2/release/\
+                "only a local file can be loaded: write `source = \"target/wasm32-wasip2/function/\
                  {}.wasm\"`",
                 id.replace('-', "_")
             ),
             None => bail!(
-                "add `source = \"target/wasm32-wasip2/release/{}.wasm\"`",
+                "add `source = \"target/wasm32-wasip2/function/{}.wasm\"`",
                 id.replace('-', "_")
             ),
         };

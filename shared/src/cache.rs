@@ -127,6 +127,8 @@ enum FillPlan {
 /// Looks for a value that was cached under `scope`.
 pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lookup<V> {
     let now_millis = context.now_millis();
+    // Of a request that looks for two values, a hit is one that found both.
+    let has_missed = context.cache_status() == CacheStatus::Miss;
     let miss = |key, plan| Lookup::Miss(Fill { key, scope, plan });
     if is_resting(now_millis) {
         return miss(key, FillPlan::Nothing);
@@ -181,7 +183,9 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
     }
     match found {
         Some(entry) => {
-            context.set_cache_status(CacheStatus::Hit);
+            if !has_missed {
+                context.set_cache_status(CacheStatus::Hit);
+            }
             Lookup::Hit(entry)
         }
         None => miss(key, FillPlan::Store(generation)),

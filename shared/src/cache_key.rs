@@ -9,9 +9,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::ids::UserId;
+use crate::ids::{OrganizationId, UserId};
 use crate::money::Currency;
-use crate::token::TokenDigest;
+use crate::token::{self, TokenDigest};
 
 /// Starts every key. The number rises when the layout of the entries changes,
 /// so that two versions of Turnpike can share a store during a roll-out.
@@ -26,8 +26,15 @@ pub enum Namespace {
     User,
     /// What a token stands for, as answered to an introspection.
     Token,
-    /// That a caller may introspect, and for which organization.
+    /// That a caller may introspect, and for which organization; that one may see
+    /// an organization's billing.
     Permissions,
+    /// An organization's subscription, for whoever may see it.
+    Subscription,
+    /// An organization's credit pool, for whoever may see it.
+    CreditPool,
+    /// What a user has spent in a period, as answered to one token.
+    UsageSummary,
 }
 
 impl Namespace {
@@ -38,6 +45,9 @@ impl Namespace {
             Self::User => "user",
             Self::Token => "token",
             Self::Permissions => "permissions",
+            Self::Subscription => "subscription",
+            Self::CreditPool => "credit_pool",
+            Self::UsageSummary => "usage_summary",
         }
     }
 
@@ -46,9 +56,9 @@ impl Namespace {
     /// occupies the store.
     pub const fn ttl_secs(self) -> u32 {
         match self {
-            Self::CreditBalance => 60,
+            Self::CreditBalance | Self::CreditPool => 60,
             Self::User | Self::Permissions => 900,
-            Self::Token => 300,
+            Self::Token | Self::UsageSummary | Self::Subscription => 300,
         }
     }
 }
@@ -85,6 +95,51 @@ impl<V> CacheKey<V> {
         key
     }
 
+    /// As [`CacheKey::for_token`], for a value that also depends on what was asked.
+    /// `query` is what the request was understood as, and never what was sent, so
+    /// that two ways to ask the same share an entry. It can have any length: its
+    /// SHA-256 is in the key.
+    pub fn for_token_and_query(namespace: Namespace, token: TokenDigest, query: &str) -> Self {
+        let mut key = Self::for_token(namespace, token);
+        key.text.push(':');
+        key.text.push_str(&token::digest(query).to_base64());
+        key
+    }
+
+    /// A key for the right of a token to see what an organization has cached under
+    /// `of`. It is served only together with the right of the very token that asks.
+    pub fn for_reader(token: TokenDigest, of: Namespace, organization: OrganizationId) -> Self {
+        let mut key = Self::for_token(Namespace::Permissions, token);
+        key.text.push(':');
+        key.text.push_str(of.name());
+        key.text.push(':');
+        key.text.push_str(&organization.to_string());
+        key
+    }
+
+    /// A key for a value of an organization that is the same for all who may see
+    /// it. Whether the caller may is looked up under [`CacheKey::for_reader`].
+    pub fn for_organization(namespace: Namespace, organization: OrganizationId) -> Self {
+        Self {
+            text: format!("{KEY_VERSION}:{}:{organization}", namespace.name()),
+            namespace,
+            value: PhantomData,
+        }
+    }
+
+    /// As [`CacheKey::for_organization`], for a value that also depends on a
+    /// currency.
+    pub fn for_organization_and_currency(
+        namespace: Namespace,
+        organization: OrganizationId,
+        currency: Currency,
+    ) -> Self {
+        let mut key = Self::for_organization(namespace, organization);
+        key.text.push(':');
+        key.text.push_str(currency.code());
+        key
+    }
+
     /// The key as the store sees it.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -109,6 +164,10 @@ pub enum Scope {
     Auth(UserId),
     /// A user's credits, as their own tokens see them.
     Credits(UserId),
+    /// What an organization has subscribed to.
+    Organization(OrganizationId),
+    /// An organization's credit pool and what is allocated of it.
+    Pool(OrganizationId),
 }
 
 impl Scope {
@@ -124,6 +183,12 @@ impl fmt::Display for Scope {
         match self {
             Self::Auth(user) => write!(f, "{KEY_VERSION}:generation:auth:{user}"),
             Self::Credits(user) => write!(f, "{KEY_VERSION}:generation:credits:{user}"),
+            Self::Organization(organization) => {
+                write!(f, "{KEY_VERSION}:generation:organization:{organization}")
+            }
+            Self::Pool(organization) => {
+                write!(f, "{KEY_VERSION}:generation:pool:{organization}")
+            }
         }
     }
 }
@@ -136,6 +201,8 @@ mod tests {
     #[test]
     fn keys_of_different_things_differ() {
         let user = UserId::new(1, &[1; 10]);
+        let organization = OrganizationId::new(1, &[1; 10]);
+        let other = OrganizationId::new(1, &[2; 10]);
         let (a, b) = (token::digest("a"), token::digest("b"));
         let usd: Currency = "USD".parse().expect("USD is a currency");
         let eur: Currency = "EUR".parse().expect("EUR is a currency");
@@ -145,8 +212,25 @@ mod tests {
             CacheKey::<()>::for_token_and_currency(Namespace::CreditBalance, a, usd).text,
             CacheKey::<()>::for_token_and_currency(Namespace::CreditBalance, a, eur).text,
             CacheKey::<()>::for_token_and_currency(Namespace::CreditBalance, b, usd).text,
+            CacheKey::<()>::for_token_and_query(Namespace::UsageSummary, a, "USD day").text,
+            CacheKey::<()>::for_token_and_query(Namespace::UsageSummary, a, "EUR day").text,
+            CacheKey::<()>::for_token_and_query(Namespace::UsageSummary, b, "USD day").text,
+            CacheKey::<()>::for_token(Namespace::Permissions, a).text,
+            CacheKey::<()>::for_reader(a, Namespace::Subscription, organization).text,
+            CacheKey::<()>::for_reader(a, Namespace::Subscription, other).text,
+            CacheKey::<()>::for_reader(a, Namespace::CreditPool, organization).text,
+            CacheKey::<()>::for_reader(b, Namespace::CreditPool, organization).text,
+            CacheKey::<()>::for_organization(Namespace::Subscription, organization).text,
+            CacheKey::<()>::for_organization(Namespace::Subscription, other).text,
+            CacheKey::<()>::for_organization_and_currency(Namespace::CreditPool, organization, usd)
+                .text,
+            CacheKey::<()>::for_organization_and_currency(Namespace::CreditPool, organization, eur)
+                .text,
             Scope::Auth(user).to_string(),
             Scope::Credits(user).to_string(),
+            Scope::Organization(organization).to_string(),
+            Scope::Pool(organization).to_string(),
+            Scope::Pool(other).to_string(),
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(!keys[..i].contains(key), "two things share the key {key}");

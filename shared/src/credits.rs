@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decimal_text::DecimalText;
-use crate::fields::{self, Invalid};
+use crate::fields::{self, Fields, Invalid};
 use crate::ids::{CreditGrantId, CreditHoldId, CreditTransactionId};
 use crate::money::{Currency, Money};
 use crate::problem::Problem;
 
 /// Longest description in characters: a sentence or two on a statement.
 pub const MAX_DESCRIPTION_CHARS: usize = 500;
+
+/// Longest name of a service or a model in characters.
+pub const MAX_USAGE_NAME_CHARS: usize = 64;
 
 /// The currency of a request that names none.
 pub const DEFAULT_CURRENCY: &str = "USD";
@@ -38,6 +41,10 @@ pub struct Transaction {
     pub credited: String,
     /// The caller's words.
     pub description: String,
+    /// The service that was paid for, if the spender named one.
+    pub service: Option<String>,
+    /// The model that was paid for, if the spender named one.
+    pub model: Option<String>,
     /// When it came to pass, RFC 3339 in UTC: for what fell due, when it did.
     pub occurred_at: String,
     /// When it was written.
@@ -55,6 +62,9 @@ pub struct TransactionRow {
     credited: String,
     currency: Currency,
     description: String,
+    // Answers that were kept before spends had names lack them.
+    service: Option<String>,
+    model: Option<String>,
     occurred_at: String,
     created_at: String,
 }
@@ -69,6 +79,8 @@ impl From<TransactionRow> for Transaction {
             debited: row.debited,
             credited: row.credited,
             description: row.description,
+            service: row.service,
+            model: row.model,
             occurred_at: row.occurred_at,
             created_at: row.created_at,
         }
@@ -154,6 +166,10 @@ pub struct Hold {
     pub captured: Money,
     /// The caller's words.
     pub description: String,
+    /// The service that is to be paid for, if the caller named one.
+    pub service: Option<String>,
+    /// The model that is to be paid for, if the caller named one.
+    pub model: Option<String>,
     /// When it is released by itself, RFC 3339 in UTC.
     pub expires_at: String,
     /// When it was made.
@@ -171,6 +187,8 @@ pub struct HoldRow {
     captured: DecimalText,
     currency: Currency,
     description: String,
+    service: Option<String>,
+    model: Option<String>,
     expires_at: String,
     created_at: String,
     settled_at: Option<String>,
@@ -184,6 +202,8 @@ impl From<HoldRow> for Hold {
             amount: Money::new(row.amount.0, row.currency),
             captured: Money::new(row.captured.0, row.currency),
             description: row.description,
+            service: row.service,
+            model: row.model,
             expires_at: row.expires_at,
             created_at: row.created_at,
             settled_at: row.settled_at,
@@ -197,6 +217,98 @@ impl From<HoldRow> for Hold {
 /// `wrong_type`, `invalid_character` or `wrong_length`.
 pub fn description(value: &Value) -> Result<String, Invalid> {
     fields::text(value, 0..=MAX_DESCRIPTION_CHARS)
+}
+
+/// What was paid for, as the spender calls it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageNames {
+    /// The service.
+    pub service: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+}
+
+impl UsageNames {
+    /// Takes the optional fields `service` and `model` of a request that spends or
+    /// holds.
+    pub fn read(fields: &mut Fields) -> Option<Self> {
+        let service = fields.optional("service", usage_name);
+        let model = fields.optional("model", usage_name);
+        Some(Self {
+            service: service?,
+            model: model?,
+        })
+    }
+}
+
+/// A name that usage is added up by: it is shown in lists and files, so it has
+/// neither control characters nor spaces around it.
+fn usage_name(value: &Value) -> Result<String, Invalid> {
+    let name = fields::text(value, 1..=MAX_USAGE_NAME_CHARS)?;
+    if name.chars().any(char::is_control) || name.trim() != name {
+        return Err(Invalid::new(
+            "invalid_character",
+            "must have no control characters, and no spaces at its ends",
+        ));
+    }
+    Ok(name)
+}
+
+/// 409: a spend with names that are new today, when today has all it can have.
+pub fn too_many_usage_names() -> Problem {
+    Problem::new(
+        409,
+        "too_many_usage_names",
+        "The account's spends of today have too many names",
+        "Nothing was spent or held. Name services and models, and not single requests.",
+    )
+}
+
+/// Which transactions are wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct TransactionFilter {
+    /// Only of this kind, one of [`TRANSACTION_KINDS`].
+    pub kind: Option<String>,
+    /// Only what came to pass then or later, in UTC.
+    pub since: Option<NaiveDateTime>,
+    /// Only what came to pass before, in UTC.
+    pub until: Option<NaiveDateTime>,
+}
+
+impl TransactionFilter {
+    /// Reads the three query parameters.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter.
+    pub fn from_parameters(
+        kind: Option<&str>,
+        since: Option<&str>,
+        until: Option<&str>,
+    ) -> Result<Self, Problem> {
+        if kind.is_some_and(|kind| !TRANSACTION_KINDS.contains(&kind)) {
+            return Err(Problem::invalid_parameter(
+                "kind",
+                "invalid",
+                format!("must be one of {}", TRANSACTION_KINDS.join(", ")),
+            ));
+        }
+        Ok(Self {
+            kind: kind.map(str::to_owned),
+            since: time_parameter("since", since)?,
+            until: time_parameter("until", until)?,
+        })
+    }
+}
+
+fn time_parameter(
+    name: &'static str,
+    text: Option<&str>,
+) -> Result<Option<NaiveDateTime>, Problem> {
+    text.map(|text| {
+        parse_time(text)
+            .ok_or_else(|| Problem::invalid_parameter(name, "invalid", "must be an RFC 3339 time"))
+    })
+    .transpose()
 }
 
 /// Reads a time of RFC 3339, which has an offset, as one in UTC. A leap second
@@ -245,6 +357,76 @@ pub fn currency_mismatch(currency: Currency) -> Problem {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn usage_names() {
+        let table = [
+            (json!({}), Ok((None, None))),
+            (json!({"service": null}), Ok((None, None))),
+            (
+                json!({"service": "chat", "model": "gpt x/4:é"}),
+                Ok((Some("chat"), Some("gpt x/4:é"))),
+            ),
+            (json!({"service": "s".repeat(65)}), Err(vec!["service"])),
+            (
+                json!({"service": "", "model": 1}),
+                Err(vec!["service", "model"]),
+            ),
+            (json!({"model": " x"}), Err(vec!["model"])),
+            (json!({"model": "x\u{a0}"}), Err(vec!["model"])),
+            (json!({"model": "a\nb"}), Err(vec!["model"])),
+            (json!({"model": "a\u{7f}b"}), Err(vec!["model"])),
+            (json!({"model": "a\u{85}b"}), Err(vec!["model"])),
+            (json!({"model": "a\0b"}), Err(vec!["model"])),
+        ];
+        for (body, expected) in table {
+            let got = Fields::new(body.clone()).and_then(|mut fields| {
+                let names = UsageNames::read(&mut fields);
+                fields.finish(|| names)
+            });
+            let expected = expected.map(|(service, model)| UsageNames {
+                service: service.map(str::to_owned),
+                model: model.map(str::to_owned),
+            });
+            let got = got.map_err(|problem| {
+                let fields = problem.errors.into_iter().map(|e| e.field.into_owned());
+                fields.collect::<Vec<_>>()
+            });
+            let expected =
+                expected.map_err(|fields| fields.iter().map(|&f| f.to_owned()).collect());
+            assert_eq!(got, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn filters() {
+        let table = [
+            ((None, None, None), Ok(())),
+            (
+                (
+                    Some("expire"),
+                    Some("2026-01-01T00:00:00Z"),
+                    Some("2026-01-02T00:00:00.5+02:00"),
+                ),
+                Ok(()),
+            ),
+            ((Some(""), None, None), Err("kind")),
+            ((Some("Grant"), None, None), Err("kind")),
+            ((None, Some("yesterday"), None), Err("since")),
+            ((None, Some("2026-01-01"), None), Err("since")),
+            ((None, None, Some("2026-13-01T00:00:00Z")), Err("until")),
+        ];
+        for ((kind, since, until), expected) in table {
+            let got = TransactionFilter::from_parameters(kind, since, until)
+                .map(|_| ())
+                .map_err(|p| p.errors[0].field.clone());
+            assert_eq!(
+                got,
+                expected.map_err(Into::into),
+                "{kind:?} {since:?} {until:?}"
+            );
+        }
+    }
 
     #[test]
     fn times() {

@@ -115,6 +115,75 @@ impl Fields {
         }
     }
 
+    /// Takes an object that must be there. `read` takes its fields, which are
+    /// refused under its name, a dot and theirs.
+    pub fn required_object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let mut inner = self.required(name, |value| match value {
+            Value::Object(unread) => Ok(Self {
+                unread: unread.clone(),
+                errors: Vec::new(),
+            }),
+            _ => Err(Invalid::new("wrong_type", "must be an object")),
+        })?;
+        let value = read(&mut inner);
+        inner.refuse_unknown();
+        for error in inner.errors {
+            self.errors.push(FieldError {
+                field: format!("{name}.{}", error.field).into(),
+                ..error
+            });
+        }
+        value
+    }
+
+    /// As [`Fields::required`], for what has fields of its own: `read` names them by
+    /// their whole places.
+    pub fn required_nested<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Vec<FieldError>>,
+    ) -> Option<T> {
+        match self.unread.remove(name) {
+            Some(value) => self.read_nested(&value, read),
+            None => {
+                self.refuse(name, Invalid::new("required", "is required"));
+                None
+            }
+        }
+    }
+
+    /// As [`Fields::optional`], for what has fields of its own: `read` names them by
+    /// their whole places.
+    pub fn optional_nested<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Vec<FieldError>>,
+    ) -> Option<Option<T>> {
+        match self.unread.remove(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => self.read_nested(&value, read).map(Some),
+        }
+    }
+
+    fn read_nested<T>(
+        &mut self,
+        value: &Value,
+        read: impl FnOnce(&Value) -> Result<T, Vec<FieldError>>,
+    ) -> Option<T> {
+        read(value)
+            .map_err(|errors| self.errors.extend(errors))
+            .ok()
+    }
+
+    /// Whether a field was given, and not as null.
+    pub fn has(&self, name: &str) -> bool {
+        self.unread.get(name).is_some_and(|value| !value.is_null())
+    }
+
     fn read<T>(
         &mut self,
         name: &'static str,
@@ -139,6 +208,15 @@ impl Fields {
     /// # Errors
     /// A 422 that names every wrong, missing and unknown field.
     pub fn finish<T>(mut self, input: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
+        self.refuse_unknown();
+        if !self.errors.is_empty() {
+            return Err(Problem::invalid_fields(self.errors));
+        }
+        // A handler that returns None without an error has a fault of its own.
+        input().ok_or_else(Problem::internal)
+    }
+
+    fn refuse_unknown(&mut self) {
         let unknown: Vec<String> = std::mem::take(&mut self.unread)
             .into_iter()
             .map(|(name, _)| name)
@@ -149,11 +227,6 @@ impl Fields {
                 Invalid::new("unknown", "is not a field of this request"),
             );
         }
-        if !self.errors.is_empty() {
-            return Err(Problem::invalid_fields(self.errors));
-        }
-        // A handler that returns None without an error has a fault of its own.
-        input().ok_or_else(Problem::internal)
     }
 }
 
@@ -310,23 +383,47 @@ where
         .map_err(|error: T::Err| Invalid::new("invalid", error.to_string()))
 }
 
-/// An amount above zero, as a string in plain decimal notation.
-///
-/// # Errors
-/// `wrong_type`, a code of [`crate::money::AmountError`], or `not_positive`.
-pub fn positive_amount(value: &Value) -> Result<Decimal, Invalid> {
+fn amount(value: &Value) -> Result<Decimal, Invalid> {
     let text = value.as_str().ok_or_else(|| {
         Invalid::new(
             "wrong_type",
             "must be a string such as \"12.50\", not a number",
         )
     })?;
-    let amount = crate::money::parse_amount(text)
-        .map_err(|error| Invalid::new(error.code(), error.to_string()))?;
+    crate::money::parse_amount(text).map_err(|error| Invalid::new(error.code(), error.to_string()))
+}
+
+/// An amount above zero, as a string in plain decimal notation.
+///
+/// # Errors
+/// `wrong_type`, a code of [`crate::money::AmountError`], or `not_positive`.
+pub fn positive_amount(value: &Value) -> Result<Decimal, Invalid> {
+    let amount = amount(value)?;
     if amount <= Decimal::ZERO {
         return Err(Invalid::new("not_positive", "must be greater than zero"));
     }
     Ok(amount)
+}
+
+/// An amount of zero or above, as a string in plain decimal notation.
+///
+/// # Errors
+/// `wrong_type`, a code of [`crate::money::AmountError`], or `negative`.
+pub fn unsigned_amount(value: &Value) -> Result<Decimal, Invalid> {
+    let amount = amount(value)?;
+    if amount < Decimal::ZERO {
+        return Err(Invalid::new("negative", "must not be below zero"));
+    }
+    Ok(amount.abs())
+}
+
+/// Takes an object with `amount`, of zero or above, and `currency`.
+pub fn unsigned_money(fields: &mut Fields, name: &'static str) -> Option<Money> {
+    fields.required_object(name, |fields| {
+        let amount = fields.required("amount", unsigned_amount);
+        let currency = fields.required("currency", parsed::<Currency>);
+        Some(Money::new(amount?, currency?))
+    })
 }
 
 /// Takes the pair `amount` and `currency` that a request for money carries.
@@ -419,6 +516,51 @@ mod tests {
             });
             let expected = expected.map_err(|(status, field)| (status, field.into()));
             assert_eq!(got, expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn money_in_an_object() {
+        let table = [
+            (
+                json!({"price": {"amount": "1.50", "currency": "USD"}}),
+                Ok("1.50"),
+            ),
+            (
+                json!({"price": {"amount": "0", "currency": "JPY"}}),
+                Ok("0"),
+            ),
+            (
+                json!({"price": {"amount": "-0", "currency": "JPY"}}),
+                Ok("0"),
+            ),
+            (json!({}), Err(vec![("price", "required")])),
+            (json!({"price": "1"}), Err(vec![("price", "wrong_type")])),
+            (json!({"price": null}), Err(vec![("price", "wrong_type")])),
+            (
+                json!({"price": {}}),
+                Err(vec![
+                    ("price.amount", "required"),
+                    ("price.currency", "required"),
+                ]),
+            ),
+            (
+                json!({"price": {"amount": "-1", "currency": "usd", "tax": "1"}}),
+                Err(vec![
+                    ("price.amount", "negative"),
+                    ("price.currency", "invalid"),
+                    ("price.tax", "unknown"),
+                ]),
+            ),
+        ];
+        for (body, expected) in table {
+            let mut fields = Fields::new(body.clone()).expect("the table holds objects");
+            let price = unsigned_money(&mut fields, "price");
+            let got = fields.finish(|| price).map_err(codes);
+            let expected: Result<String, Refused> = expected
+                .map(str::to_owned)
+                .map_err(|errors| errors.into_iter().map(|(f, c)| (f.to_owned(), c)).collect());
+            assert_eq!(got.map(Money::format_amount), expected, "{body}");
         }
     }
 

@@ -27,6 +27,7 @@ use crate::credits::DEFAULT_CURRENCY;
 use crate::fields::Fields;
 use crate::money::Currency;
 use crate::pagination::Page;
+use crate::pieces::{self, Pieces};
 use crate::problem::{self, Problem};
 use crate::token::{self, PresentedToken, TokenKind};
 
@@ -81,8 +82,10 @@ pub struct Reply {
     pub status: u16,
     /// The media type of the body.
     pub content_type: &'static str,
-    /// The body.
+    /// The body, or the first piece of it.
     pub body: Vec<u8>,
+    /// The other pieces, for a body whose length is not known beforehand.
+    pub rest: Option<Box<dyn Pieces>>,
     /// Who may keep the response, and for how long.
     pub cache_control: &'static str,
     /// Headers beyond those that every response carries.
@@ -114,9 +117,31 @@ impl Reply {
             status,
             content_type: "application/json",
             body,
+            rest: None,
             cache_control: NO_STORE,
             headers: Vec::new(),
         }
+    }
+
+    /// A table in the form of RFC 4180, to be saved under `file_name`, which has
+    /// letters, digits, hyphens and dots.
+    pub fn csv(file_name: &str, body: Vec<u8>) -> Self {
+        let disposition = format!("attachment; filename=\"{file_name}\"");
+        Self {
+            status: 200,
+            content_type: "text/csv; charset=utf-8",
+            body,
+            rest: None,
+            cache_control: NO_STORE,
+            headers: vec![("content-disposition", disposition)],
+        }
+    }
+
+    /// Sends more after the body that it has so far, and so without a length.
+    #[must_use]
+    pub fn followed_by(mut self, rest: impl Pieces + 'static) -> Self {
+        self.rest = Some(Box::new(rest));
+        self
     }
 
     /// Lets others keep the response: only for what is public and the same for all.
@@ -144,6 +169,7 @@ impl Reply {
             status: problem.status,
             content_type: problem::CONTENT_TYPE,
             body: problem.to_json(request_id),
+            rest: None,
             cache_control: NO_STORE,
             headers: Vec::new(),
         }
@@ -354,29 +380,45 @@ impl Request {
     }
 
     fn require_media_type(&self, wanted: &'static str) -> Result<(), Problem> {
-        let content_type = self.header("content-type")?.unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case(wanted) {
+        if self.media_type()?.eq_ignore_ascii_case(wanted) {
             return Ok(());
         }
-        Err(Problem::new(
-            415,
-            "unsupported_media_type",
-            "The content type is not supported",
-            format!("Send the body as {wanted}."),
-        ))
+        Err(Problem::unsupported_media_type(wanted))
+    }
+
+    /// The content type without its parameters; empty when there is none.
+    ///
+    /// # Errors
+    /// Those of [`Request::header`].
+    pub fn media_type(&self) -> Result<&str, Problem> {
+        let content_type = self.header("content-type")?.unwrap_or_default();
+        Ok(content_type.split(';').next().unwrap_or_default().trim())
+    }
+
+    /// The length of the body, if its sender announced one; the server refuses a
+    /// body that differs from it.
+    fn content_length(&self) -> Option<usize> {
+        self.header("content-length").ok()??.parse().ok()
     }
 
     /// The body, up to [`MAX_BODY_BYTES`].
     ///
     /// # Errors
+    /// Those of [`Request::body_within`].
+    pub async fn body(&self) -> Result<Vec<u8>, Problem> {
+        self.body_within(MAX_BODY_BYTES).await
+    }
+
+    /// The body, up to `max_bytes`, for a route that has a use for larger ones.
+    ///
+    /// # Errors
     /// 413 when it is larger, 408 when it does not arrive in time, 400 when it
     /// breaks off.
-    pub async fn body(&self) -> Result<Vec<u8>, Problem> {
+    pub async fn body_within(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let Some(wire) = self.body.take() else {
             return Ok(Vec::new());
         };
-        let read = std::pin::pin!(read_body(wire));
+        let read = std::pin::pin!(read_body(wire, self.content_length(), max_bytes));
         let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));
         match select(read, timeout).await {
             Either::Left((body, _)) => body,
@@ -398,8 +440,16 @@ impl Request {
     /// 415 for another content type, 400 for malformed JSON, 422 for JSON that
     /// is not an object, and what [`Request::body`] refuses.
     pub async fn json_fields(&self) -> Result<(Fields, Vec<u8>), Problem> {
+        self.json_fields_within(MAX_BODY_BYTES).await
+    }
+
+    /// As [`Request::json_fields`], for a route that has a use for larger bodies.
+    ///
+    /// # Errors
+    /// Those of [`Request::json_fields`].
+    pub async fn json_fields_within(&self, max_bytes: usize) -> Result<(Fields, Vec<u8>), Problem> {
         self.require_media_type("application/json")?;
-        let body = self.body().await?;
+        let body = self.body_within(max_bytes).await?;
         Ok((Fields::parse(&body)?, body))
     }
 
@@ -438,28 +488,33 @@ impl Request {
     }
 }
 
-async fn read_body(wire: WireRequest) -> Result<Vec<u8>, Problem> {
+/// Reads until the stream ends, or the announced length is there: asking for the
+/// end and then for the trailers are two more turns of the host, which a gateway
+/// that introspects every request would pay for each of them.
+async fn read_body(
+    wire: WireRequest,
+    announced: Option<usize>,
+    max_bytes: usize,
+) -> Result<Vec<u8>, Problem> {
     let (_unread, done) = wit_future::new(|| Ok(()));
     let (mut stream, trailers) = WireRequest::consume_body(wire, done);
     let mut body = Vec::new();
     let mut total_bytes = 0;
     loop {
+        if announced == Some(total_bytes) && total_bytes <= max_bytes {
+            return Ok(body);
+        }
         let (result, chunk) = stream.read(Vec::with_capacity(READ_BYTES)).await;
         total_bytes += chunk.len();
-        if total_bytes <= MAX_BODY_BYTES {
+        if total_bytes <= max_bytes {
             body.extend_from_slice(&chunk);
         }
         if !matches!(result, StreamResult::Complete(_)) || total_bytes > MAX_DRAINED_BYTES {
             break;
         }
     }
-    if total_bytes > MAX_BODY_BYTES {
-        return Err(Problem::new(
-            413,
-            "body_too_large",
-            "The request body is too large",
-            format!("A body may have at most {MAX_BODY_BYTES} bytes."),
-        ));
+    if total_bytes > max_bytes {
+        return Err(Problem::body_too_large(max_bytes));
     }
     drop(stream);
     match trailers.await {
@@ -531,7 +586,7 @@ pub async fn handle(
             &format!("{} answered {}", request.path, reply.status),
         );
     }
-    encode(&context, reply, problem.as_ref())
+    encode(context, reply, problem.as_ref())
 }
 
 fn method_name(method: &Method) -> &str {
@@ -555,12 +610,11 @@ fn is_allowed(allow: &str, method: &Method) -> bool {
         .any(|allowed| allowed == method_name(method))
 }
 
-fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireResponse {
+fn encode(context: Context, reply: Reply, problem: Option<&Problem>) -> WireResponse {
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let micros = context.elapsed().as_micros();
     let mut headers = vec![
         header("content-type", reply.content_type),
-        header("content-length", &reply.body.len().to_string()),
         header("cache-control", reply.cache_control),
         header("x-request-id", context.request_id()),
         header(
@@ -570,6 +624,9 @@ fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireRes
         header("x-db-queries", &context.db_queries().to_string()),
         header("x-cache", context.cache_status().as_str()),
     ];
+    if reply.rest.is_none() {
+        headers.push(header("content-length", &reply.body.len().to_string()));
+    }
     for (name, value) in &reply.headers {
         headers.push(header(name, value));
     }
@@ -592,15 +649,27 @@ fn encode(context: &Context, reply: Reply, problem: Option<&Problem>) -> WireRes
         WireFields::new()
     });
     let (mut writer, body) = wit_stream::new();
-    let (end_writer, end) = wit_future::new(|| Ok(None));
+    // What an answer ends with whose task is gone: one with a length is whole when
+    // it has that many bytes, any other is not.
+    let unfinished: fn() -> pieces::End = match reply.rest {
+        None => || Ok(None),
+        Some(_) => || Err(ErrorCode::InternalError(None)),
+    };
+    let (end_writer, end) = wit_future::new(unfinished);
     let (response, _sent) = WireResponse::new(headers, Some(body), end);
     // The status is one of ours, all of them valid.
     let _ = response.set_status_code(reply.status);
     spawn(async move {
-        // What a client that went away did not take is nobody's any more.
-        let _ = writer.write_all(reply.body).await;
+        let end = match reply.rest {
+            None => {
+                // What a client that went away did not take is nobody's any more.
+                let _ = writer.write_all(reply.body).await;
+                Ok(None)
+            }
+            Some(rest) => pieces::write(&context, &mut writer, reply.body, rest).await,
+        };
         drop(writer);
-        let _ = end_writer.write(Ok(None)).await;
+        let _ = end_writer.write(end).await;
     });
     response
 }

@@ -149,6 +149,21 @@ id!(
     "cgr_"
 );
 id!(
+    /// What of an organization's usage counts, and how.
+    MeterId,
+    "mtr_"
+);
+id!(
+    /// A plan of the platform's catalog.
+    PlanId,
+    "pln_"
+);
+id!(
+    /// One version of a plan's prices.
+    PlanVersionId,
+    "plv_"
+);
+id!(
     /// Credits that are reserved for an operation under way.
     CreditHoldId,
     "hld_"

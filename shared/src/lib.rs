@@ -4,25 +4,33 @@
 //! randomness and does no I/O, so that the same code runs in a component, in
 //! the local host and in a browser.
 
+pub mod analytics;
 pub mod cache_entry;
 pub mod cache_key;
+pub mod credit_owner;
 pub mod credits;
 pub mod decimal_text;
 #[cfg(any(feature = "jwt", feature = "totp"))]
 mod derived_key;
 pub mod email;
 pub mod fields;
+pub mod grant_terms;
 pub mod ids;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+pub mod located_json;
 pub mod lockout;
 pub mod mail;
 pub mod money;
+pub mod org_billing;
 pub mod organizations;
 pub mod pagination;
 #[cfg(feature = "password")]
 pub mod password;
+pub mod period;
+pub mod plan_terms;
 pub mod problem;
+pub mod rating;
 #[cfg(feature = "totp")]
 pub mod second_factor;
 pub mod token;
@@ -41,6 +49,8 @@ pub mod hash_lease;
 pub mod http;
 #[cfg(feature = "spin")]
 pub mod outbox;
+#[cfg(feature = "spin")]
+pub mod pieces;
 #[cfg(feature = "spin")]
 pub mod secrets;
 #[cfg(feature = "spin")]

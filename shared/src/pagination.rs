@@ -54,32 +54,42 @@ impl Page {
     /// A 400 that names the parameter: `limit` outside 1 to [`MAX_LIMIT`], or a
     /// `cursor` that no response of ours gave.
     pub fn from_parameters(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
-        let limit = match limit {
-            None => DEFAULT_LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit) && !text.starts_with('+'))
-                .ok_or_else(|| {
-                    Problem::invalid_parameter(
-                        "limit",
-                        "out_of_range",
-                        format!("must be a whole number from 1 to {MAX_LIMIT}"),
-                    )
-                })?,
-        };
+        let limit = read_limit(limit)?;
         let after = match cursor {
             None => None,
-            Some(text) => Some(Cursor::decode(text).ok_or_else(|| {
-                Problem::invalid_parameter(
-                    "cursor",
-                    "invalid",
-                    "must be a next_cursor from an earlier page of this list",
-                )
-            })?),
+            Some(text) => Some(Cursor::decode(text).ok_or_else(invalid_cursor)?),
         };
         Ok(Self { limit, after })
     }
+}
+
+/// Reads the `limit` parameter.
+///
+/// # Errors
+/// A 400 when it is outside 1 to [`MAX_LIMIT`].
+pub fn read_limit(limit: Option<&str>) -> Result<u32, Problem> {
+    let Some(text) = limit else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit) && !text.starts_with('+'))
+        .ok_or_else(|| {
+            Problem::invalid_parameter(
+                "limit",
+                "out_of_range",
+                format!("must be a whole number from 1 to {MAX_LIMIT}"),
+            )
+        })
+}
+
+/// A 400 for a `cursor` that no response of ours gave.
+pub fn invalid_cursor() -> Problem {
+    Problem::invalid_parameter(
+        "cursor",
+        "invalid",
+        "must be a next_cursor from an earlier page of this list",
+    )
 }
 
 #[cfg(test)]

@@ -181,6 +181,26 @@ impl Problem {
         }
     }
 
+    /// 413, with the most bytes that a body may have.
+    pub fn body_too_large(max_bytes: usize) -> Self {
+        Self::new(
+            413,
+            "body_too_large",
+            "The request body is too large",
+            format!("A body may have at most {max_bytes} bytes."),
+        )
+    }
+
+    /// 415, with the types that the route takes.
+    pub fn unsupported_media_type(wanted: &'static str) -> Self {
+        Self::new(
+            415,
+            "unsupported_media_type",
+            "The content type is not supported",
+            format!("Send the body as {wanted}."),
+        )
+    }
+
     /// 503: a dependency did not answer in time. The effect of a write is then
     /// unknown, and a retry with the same Idempotency-Key is safe.
     pub fn unavailable(dependency: &'static str) -> Self {

@@ -5,16 +5,22 @@ use turnpike_tests::{TestHost, api_tests};
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 
 /// What the owner of an organization may do.
-const OWNER: [&str; 9] = [
+const OWNER: [&str; 15] = [
     "api_keys:manage",
     "audit:read",
+    "billing:read",
     "credits:consume",
     "credits:read",
     "members:manage",
+    "meters:manage",
     "organization:manage",
     "organization:read",
+    "pool:consume",
+    "pool:manage",
     "roles:manage",
     "tokens:introspect",
+    "usage:read",
+    "usage:write",
 ];
 
 api_tests![
@@ -37,9 +43,12 @@ async fn tells_who_the_token_stands_for(host: &TestHost) {
     let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
     let mut all = OWNER.to_vec();
     all.extend([
+        "analytics:read",
         "credits:grant",
         "outbox:deliver",
         "signing_keys:manage",
+        "subscriptions:manage",
+        "usage:upkeep",
         "users:manage",
     ]);
     all.sort_unstable();

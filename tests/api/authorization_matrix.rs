@@ -36,6 +36,16 @@ enum Body {
     Invitation,
     Acceptance,
     Disabled,
+    Subscription,
+    PoolGrant,
+    PoolSpend,
+    Allocation,
+    Meter,
+    UsageEvent,
+    Plan,
+    PlanChange,
+    PlanTerms,
+    Estimate,
 }
 
 /// What the path names.
@@ -52,6 +62,13 @@ enum Named {
     User,
     Grant,
     Hold,
+    /// An organization with a subscription.
+    Subscription,
+    /// A member to whom something of the pool is allocated.
+    Allocation,
+    Meter,
+    /// A plan with a version, which is every tenant's.
+    Plan,
 }
 
 /// An operation and the statuses of each kind of caller.
@@ -128,9 +145,13 @@ impl Row {
     /// Across tenants, so that no organization's owner holds the permission.
     fn is_of_the_platform(&self) -> bool {
         let of_platform = [
+            "analytics:read",
             "credits:grant",
             "outbox:deliver",
+            "plans:manage",
             "signing_keys:manage",
+            "subscriptions:manage",
+            "usage:upkeep",
             "users:manage",
         ];
         self.permission
@@ -151,6 +172,8 @@ fn role_holds(role: &str, permission: &str) -> bool {
             "credits:consume",
             "api_keys:manage",
             "organization:read",
+            "plans:read",
+            "pool:consume",
         ]
         .contains(&permission),
         _ => false,
@@ -279,6 +302,155 @@ fn organization_rows() -> Vec<Row> {
     rows
 }
 
+/// What an organization has subscribed to, its pool, and what is spent of it.
+fn org_billing_rows() -> Vec<Row> {
+    let (get, post, put, delete) = (
+        || Method::GET,
+        || Method::POST,
+        || Method::PUT,
+        || Method::DELETE,
+    );
+    let reads = Some("billing:read");
+    let manages = Some("pool:manage");
+    vec![
+        row(
+            get(),
+            "/api/v1/org-billing/organizations/:id/subscription",
+            Body::None,
+            reads,
+        )
+        .names(Named::Subscription),
+        row(
+            put(),
+            "/api/v1/org-billing/organizations/:id/subscription",
+            Body::Subscription,
+            Some("subscriptions:manage"),
+        )
+        .names(Named::Organization)
+        .creates()
+        .owner(403),
+        row(
+            get(),
+            "/api/v1/org-billing/organizations/:id/credit-pool",
+            Body::None,
+            reads,
+        )
+        .names(Named::Organization),
+        row(
+            post(),
+            "/api/v1/org-billing/organizations/:id/credit-pool/grants",
+            Body::PoolGrant,
+            Some("credits:grant"),
+        )
+        .names(Named::Organization)
+        .creates()
+        .owner(403),
+        row(
+            get(),
+            "/api/v1/org-billing/organizations/:id/credit-pool/transactions",
+            Body::None,
+            reads,
+        )
+        .names(Named::Organization),
+        row(
+            post(),
+            "/api/v1/org-billing/organizations/:id/credit-pool/consume",
+            Body::PoolSpend,
+            Some("pool:consume"),
+        )
+        .names(Named::Organization)
+        .creates(),
+        row(
+            get(),
+            "/api/v1/org-billing/organizations/:id/credit-pool/allocations",
+            Body::None,
+            manages,
+        )
+        .names(Named::Organization),
+        row(
+            put(),
+            "/api/v1/org-billing/organizations/:id/credit-pool/allocations/:user_id",
+            Body::Allocation,
+            manages,
+        )
+        .names(Named::Allocation),
+        row(
+            delete(),
+            "/api/v1/org-billing/organizations/:id/credit-pool/allocations/:user_id",
+            Body::None,
+            manages,
+        )
+        .names(Named::Allocation),
+        row(
+            get(),
+            "/api/v1/org-billing/organizations/:id/members",
+            Body::None,
+            reads,
+        )
+        .names(Named::Organization),
+    ]
+}
+
+/// Events of usage, and what counts them.
+fn metering_rows() -> Vec<Row> {
+    let reads = Some("usage:read");
+    let manages = Some("meters:manage");
+    let row_of_meter = |method, permission| {
+        row(method, "/api/v1/meters/:slug", Body::None, permission).names(Named::Meter)
+    };
+    vec![
+        row(
+            Method::POST,
+            "/api/v1/usage/events",
+            Body::UsageEvent,
+            Some("usage:write"),
+        ),
+        row(Method::GET, "/api/v1/meters", Body::None, reads),
+        row(Method::POST, "/api/v1/meters", Body::Meter, manages).creates(),
+        row_of_meter(Method::GET, reads),
+        row_of_meter(Method::DELETE, manages),
+        row(Method::GET, "/api/v1/usage/summary", Body::None, reads).names(Named::Meter),
+        row(
+            Method::POST,
+            "/api/v1/usage/upkeep",
+            Body::None,
+            Some("usage:upkeep"),
+        )
+        .owner(403),
+    ]
+}
+
+/// The catalog of plans, and what they would cost.
+fn plan_rows() -> Vec<Row> {
+    let reads = Some("plans:read");
+    let manages = Some("plans:manage");
+    let plans = "/api/v1/plans";
+    let plan = "/api/v1/plans/:code";
+    let versions = "/api/v1/plans/:code/versions";
+    let version = "/api/v1/plans/:code/versions/:version";
+    let of_plan =
+        |method, route, body, permission| row(method, route, body, permission).names(Named::Plan);
+    vec![
+        row(Method::GET, plans, Body::None, reads),
+        row(Method::POST, plans, Body::Plan, manages)
+            .creates()
+            .owner(403),
+        of_plan(Method::GET, plan, Body::None, reads),
+        of_plan(Method::PATCH, plan, Body::PlanChange, manages).owner(403),
+        of_plan(Method::GET, versions, Body::None, reads),
+        of_plan(Method::POST, versions, Body::PlanTerms, manages)
+            .creates()
+            .owner(403),
+        of_plan(Method::GET, version, Body::None, reads),
+        row(
+            Method::POST,
+            "/api/v1/pricing/estimate",
+            Body::Estimate,
+            reads,
+        ),
+    ]
+}
+
 fn rows() -> Vec<Row> {
     let (get, post, put, delete) = (
         || Method::GET,
@@ -288,6 +460,7 @@ fn rows() -> Vec<Row> {
     );
     let keys = Some("api_keys:manage");
     let signing = Some("signing_keys:manage");
+    let figures = Some("analytics:read");
     let mut rows = vec![
         row(post(), "/api/v1/auth/signup", Body::SignUp, None).public(202),
         row(post(), "/api/v1/auth/login", Body::Empty, None).public(422),
@@ -385,6 +558,18 @@ fn rows() -> Vec<Row> {
             Some("credits:read"),
         ),
         row(
+            get(),
+            "/api/v1/credits/transactions/export",
+            Body::None,
+            Some("credits:read"),
+        ),
+        row(
+            get(),
+            "/api/v1/credits/usage/summary",
+            Body::None,
+            Some("credits:read"),
+        ),
+        row(
             post(),
             "/api/v1/credits/consume",
             Body::Money,
@@ -450,12 +635,37 @@ fn rows() -> Vec<Row> {
             Some("credits:consume"),
         )
         .names(Named::Hold),
+        // Across tenants too.
+        row(
+            get(),
+            "/api/v1/org-billing/analytics/platform",
+            Body::None,
+            figures,
+        )
+        .owner(403),
+        row(
+            get(),
+            "/api/v1/org-billing/analytics/platform/organizations",
+            Body::None,
+            figures,
+        )
+        .owner(403),
+        row(
+            get(),
+            "/api/v1/org-billing/analytics/revenue-trends",
+            Body::None,
+            figures,
+        )
+        .owner(403),
         row(get(), "/api/v1/health", Body::None, None).public(200),
         row(get(), "/api/v1/health/ready", Body::None, None).public(200),
         row(get(), "/openapi.json", Body::None, None).public(200),
         row(get(), "/api/...", Body::None, None).public(404),
     ];
     rows.extend(organization_rows());
+    rows.extend(metering_rows());
+    rows.extend(plan_rows());
+    rows.extend(org_billing_rows());
     rows
 }
 
@@ -496,6 +706,34 @@ async fn build_in(host: &TestHost, row: &Row, of: &User, organization: Organizat
     }
     let path = match row.named {
         Named::Nothing => path,
+        Named::Meter => {
+            let slug = format!("m{}", unique());
+            host.execute(&format!(
+                "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
+                 VALUES ('{}', gen_random_uuid(), '{slug}', 'call', 'count')",
+                organization.as_uuid()
+            ))
+            .await;
+            if path.ends_with("/summary") {
+                format!("{path}?meter={slug}")
+            } else {
+                path.replace(":slug", &slug)
+            }
+        }
+        Named::Plan => {
+            let code = format!("p{}", unique());
+            host.execute(&format!(
+                "WITH made AS (
+                     INSERT INTO plans (id, code, name, currency, billing_period, versions)
+                     VALUES (gen_random_uuid(), '{code}', 'Plan', 'USD', 'month', 1) RETURNING id)
+                 INSERT INTO plan_versions (plan_id, version, id, terms, created_at, created_by)
+                 SELECT id, 1, gen_random_uuid(), '{}', now(), {} FROM made",
+                flat_terms("1"),
+                sql_id(of.id)
+            ))
+            .await;
+            path.replace(":code", &code).replace(":version", "1")
+        }
         Named::SigningKey => {
             let kid = format!("key-{}", unique());
             host.execute(&format!(
@@ -506,6 +744,19 @@ async fn build_in(host: &TestHost, row: &Row, of: &User, organization: Organizat
             path.replace(":kid", &kid)
         }
         Named::Organization => within(path),
+        Named::Subscription => {
+            let path = within(path);
+            let admin = newest_admin(host).await;
+            let put = host.put(&path).bearer(&admin.token).json(&terms());
+            let response = put.settle().await;
+            assert!(matches!(response.status, 200 | 201), "{response}");
+            path
+        }
+        Named::Allocation => {
+            let member = host.member_of(organization, "member").await;
+            allocate(host, organization, member.id).await;
+            within(path).replace(":user_id", &member.id.to_string())
+        }
         Named::Member => {
             let member = host.member_of(organization, &guest).await;
             within(path).replace(":user_id", &member.id.to_string())
@@ -585,7 +836,34 @@ async fn build_in(host: &TestHost, row: &Row, of: &User, organization: Organizat
             invite(host, elsewhere, &of.email, "member", &token).await;
             call.json(&json!({"token": token}))
         }
+        Body::Meter => {
+            let slug = format!("m{}", unique());
+            call.json(&json!({"slug": slug, "event_type": "call", "aggregation": "count"}))
+        }
+        Body::Plan => {
+            let code = format!("p{}", unique());
+            call.json(&json!({
+                "code": code, "name": "Plan", "currency": "USD", "billing_period": "month",
+            }))
+        }
+        Body::PlanChange => call.json(&json!({"archived": true})),
+        Body::PlanTerms => call.json(&flat_terms("2")),
+        Body::Estimate => call.json(&flat_terms("3")),
+        Body::UsageEvent => call.json(&json!({"id": unique().to_string(), "type": "call"})),
         Body::Disabled => call.json(&json!({"disabled": false})),
+        Body::Subscription => call.json(&terms()),
+        Body::PoolGrant => call
+            .idempotency_key(&fresh_key())
+            .json(&json!({"amount": "0.01", "currency": "USD"})),
+        Body::PoolSpend => {
+            give_pool(host, organization).await;
+            allocate(host, organization, of.id).await;
+            call.idempotency_key(&fresh_key())
+                .json(&json!({"amount": "0.01", "currency": "USD"}))
+        }
+        Body::Allocation => call.json(&json!({
+            "limit": {"amount": "1", "currency": "USD"}, "reset": "day",
+        })),
     }
 }
 
@@ -610,8 +888,47 @@ async fn invite(
     rows[0].get(0)
 }
 
+/// The terms of a plan that charges one amount.
+fn flat_terms(amount: &str) -> serde_json::Value {
+    let model = json!({"type": "flat", "amount": amount});
+    json!({"currency": "USD", "charges": [{"code": "base", "name": "Base", "model": model}]})
+}
+
+/// The terms of a subscription.
+fn terms() -> serde_json::Value {
+    json!({
+        "plan": "team", "seats": 1, "status": "active", "billing_period": "month",
+        "seat_price": {"amount": "1", "currency": "USD"},
+    })
+}
+
+/// Allocates US dollars of the pool to a member.
+async fn allocate(host: &TestHost, organization: OrganizationId, member: UserId) {
+    host.execute(&format!(
+        "INSERT INTO credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset,
+                                              period_started_at, period_ends_at)
+         VALUES ('{}', {}, 'USD', 1, 'never', now(), 'infinity') ON CONFLICT DO NOTHING",
+        organization.as_uuid(),
+        sql_id(member)
+    ))
+    .await;
+}
+
+/// Gives US dollars to the organization's pool.
+async fn give_pool(host: &TestHost, organization: OrganizationId) {
+    let admin = newest_admin(host).await;
+    host.pool_grant(&admin, organization, "1.00", json!({}))
+        .await;
+}
+
 /// Gives somebody credits; returns the grant's id.
 async fn give(host: &TestHost, to: &User) -> String {
+    let admin = newest_admin(host).await;
+    host.grant_with(&admin, to, "1.00", json!({})).await
+}
+
+/// The admin of the platform who signed up last.
+async fn newest_admin(host: &TestHost) -> User {
     let rows = host
         .query(
             "SELECT prefixed_id('usr_', id), email FROM users
@@ -627,7 +944,7 @@ async fn give(host: &TestHost, to: &User) -> String {
         token: String::new(),
     };
     admin.token = host.issue_token(&admin).await;
-    host.grant_with(&admin, to, "1.00", json!({})).await
+    admin
 }
 
 fn grant(call: Call, to: UserId) -> Call {
@@ -672,8 +989,12 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     .await;
     if row.named != Named::Nothing {
         let foreign = host.issue_token(&cast.foreigner).await;
-        // What belongs to no tenant is hidden by the permission.
-        let status = if row.is_of_the_platform() { 403 } else { 404 };
+        // What belongs to no tenant is hidden by the permission, or by nothing.
+        let status = match row.named {
+            _ if row.is_of_the_platform() => 403,
+            Named::Plan => row.owner,
+            _ => 404,
+        };
         expect(row, "another tenant", anonymous.bearer(&foreign), status).await;
     }
 

@@ -1,5 +1,5 @@
-//! The host is killed in the middle of a thousand spends and holds, and nothing is lost or done
-//! twice.
+//! The host is killed in the middle of a thousand spends and holds, or of batches of events, and
+//! nothing is lost or done twice.
 //!
 //! The host runs in a child process: this test binary, asked by an environment variable to serve
 //! and do nothing else.
@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::stream::{self, StreamExt as _};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use turnpike_host::{KeyValueOptions, LogSink};
 use turnpike_tests::environment::{load_app, project_root};
 use turnpike_tests::host::{block_on, start_host};
-use turnpike_tests::personas::decimal;
+use turnpike_tests::personas::{decimal, unique};
 use turnpike_tests::{Api, Call, Random, Response, Settings, TestHost, environment};
+
+use crate::metering;
 
 /// The database that the child serves; without it the child's test does nothing.
 const DATABASE_URL: &str = "TURNPIKE_TEST_SERVES_DATABASE_URL";
@@ -119,7 +122,8 @@ struct CacheFile(PathBuf);
 
 impl CacheFile {
     fn new() -> Self {
-        let directory = std::env::temp_dir().join(format!("turnpike-crash-{}", std::process::id()));
+        let name = format!("turnpike-crash-{}-{}", std::process::id(), unique());
+        let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
         Self(directory)
     }
@@ -225,6 +229,66 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
             (usize::try_from(transfers), usize::try_from(holds)),
             (Ok(SPENDS - SPENDS / HOLD_EVERY), Ok(SPENDS / HOLD_EVERY)),
             "every spend and every hold once"
+        );
+        child.stop().await;
+        setup.finish().await;
+    });
+}
+
+/// Batches of events, each of which shares three events in ten with the next.
+const BATCHES: usize = 200;
+const EVENTS_PER_BATCH: usize = 20;
+const FRESH_EVENTS_PER_BATCH: usize = 14;
+
+#[test]
+fn a_killed_host_neither_loses_nor_repeats_an_event() {
+    block_on(async {
+        let mut random = Random::seeded("crash of usage");
+        let setup = TestHost::start(Settings::pooled()).await;
+        let user = setup.signup_and_login("ada").await;
+        metering::meter(&setup, &user.token, "sum", "sum", json!({})).await;
+        let cache_file = CacheFile::new();
+        let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
+        let batches = |api: &Api| -> Vec<Call> {
+            (0..BATCHES)
+                .map(|batch| {
+                    let events = (0..EVENTS_PER_BATCH).map(|n| {
+                        let id = format!("e{}", batch * FRESH_EVENTS_PER_BATCH + n);
+                        json!({"id": id, "type": "call", "properties": {"n": 1}})
+                    });
+                    metering::send_call(api, &user.token, &events.collect())
+                })
+                .collect()
+        };
+        let mut child = start().await;
+        let until = BATCHES * usize::try_from(10 + random.below(50)).unwrap_or(30) / 100;
+        println!("crash: killing the host after {until} answers");
+        let answered = AtomicUsize::new(0);
+        let calls = batches(&child.api);
+        let kill = async {
+            while answered.load(Ordering::Relaxed) < until {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            child.kill().await;
+        };
+        let (before, ()) = tokio::join!(spend_all(calls, &answered), kill);
+
+        let child = start().await;
+        for (index, call) in batches(&child.api).into_iter().enumerate() {
+            let after = call.settle().await.expect(200);
+            let was_acknowledged = before[index]
+                .as_ref()
+                .is_some_and(|first| first.status == 200);
+            if was_acknowledged && after.json()["accepted"] != 0 {
+                after.fail(&format!("batch {index} was acknowledged and is not stored"));
+            }
+        }
+        let distinct = (BATCHES - 1) * FRESH_EVENTS_PER_BATCH + EVENTS_PER_BATCH;
+        let (value, events) = metering::total(&child.api, &user.token, "meter=sum").await;
+        assert_eq!(
+            (value, usize::try_from(events)),
+            (Some(distinct.to_string()), Ok(distinct)),
+            "every event once"
         );
         child.stop().await;
         setup.finish().await;

@@ -88,7 +88,21 @@ async fn check(url: &str) -> Result<()> {
         ],
         "the oldest credits went first"
     );
-    let violations = "SELECT violation FROM ledger_violations()";
+    let usage = "SELECT concat_ws(' ', spent, spends, service, model) FROM credit_usage_daily";
+    assert_eq!(
+        texts(&client, usage).await?,
+        ["60.000000000 3  "],
+        "what was spent then is in the usage of its day"
+    );
+    let totals = "SELECT concat_ws(' ', sum(sold), sum(consumed), sum(spends), (SELECT sum(amount) FROM credit_liabilities))
+                    FROM credit_totals_daily";
+    assert_eq!(
+        texts(&client, totals).await?,
+        ["80.000000000 60.000000000 3 20.000000000"],
+        "what was granted and spent then is in the totals of its day"
+    );
+    let violations = "SELECT violation FROM ledger_violations()
+                      UNION ALL SELECT violation FROM analytics_violations()";
     assert_eq!(texts(&client, violations).await?, Vec::<String>::new());
 
     // A key from then repeats its answer in the form of now, and what was spent can be refunded.

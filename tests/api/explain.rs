@@ -68,6 +68,20 @@ const TABLES: [&[(&str, &str)]; 3] = [
              '{credits:read,tokens:introspect}', now() - n * interval '1 second'",
         ),
         (
+            "organization_subscriptions (organization_id, plan, seats, status, billing_period, currency, seat_price,
+                                         period_started_at, period_ends_at, mrr, version, created_at, updated_at)",
+            "explain_id(n), 'plan-' || n, 1, 'active', 'month', 'USD', 1, now(), now() + interval '1 day', n % 1000, 1,
+             now(), now()",
+        ),
+        (
+            "subscription_totals_by_plan (currency, plan, subscriptions, seats, mrr)",
+            "'USD', 'plan-' || n, 1, 1, n % 1000",
+        ),
+        (
+            "credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset, period_started_at, period_ends_at)",
+            "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month'",
+        ),
+        (
             "login_attempts (subject, failures, last_failed)",
             "'account:user-' || n || '@example.com', 1, now()",
         ),
@@ -91,6 +105,34 @@ const TABLES: [&[(&str, &str)]; 3] = [
              'issued', 'available', 1, 1, '', explain_id(1)",
         ),
         (
+            "credit_usage_daily (account_id, day, service, model, spent, spends)",
+            "explain_owner(n), DATE '2026-01-01' + (n % 100)::integer, 'service-' || n % 7, 'model-' || n, 1, 1",
+        ),
+        (
+            "credit_totals_daily (currency, day, shard, consumed)",
+            "'USD', DATE '2026-12-31' - (n / 64)::integer, n % 64, 1",
+        ),
+        (
+            "usage_rollups (organization_id, meter_id, slot_at, group_key, events, latest_at)",
+            "explain_owner(n), explain_id(1), timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
+        ),
+        (
+            "usage_subject_rollups (organization_id, meter_id, subject, slot_at, group_key, events, latest_at)",
+            "explain_owner(n), explain_id(1), 'cus_' || n % 4, timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
+        ),
+        (
+            "usage_event_keys (organization_id, source, id)",
+            "explain_owner(n), '', 'event-' || n",
+        ),
+        (
+            "plans (id, code, name, currency, billing_period, versions)",
+            "explain_id(n), 'plan-' || n, 'Plan ' || n, 'USD', 'month', CASE WHEN n = 1 THEN {own} ELSE 0 END",
+        ),
+        (
+            "plan_versions (plan_id, version, id, terms, created_at, created_by)",
+            "explain_id(1), n, explain_id(n), '{\"charges\":[]}', now(), explain_id(1)",
+        ),
+        (
             "idempotency_keys (actor_id, key, request_digest, answer)",
             "explain_owner(n), 'key-' || n, explain_digest(n), '{\"outcome\":\"repeated\"}'",
         ),
@@ -110,7 +152,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 26] = [
+const STATEMENTS: [Row; 52] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -231,6 +273,38 @@ const STATEMENTS: [Row; 26] = [
         indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
     },
     Row {
+        name: "credits_transactions_export",
+        sql: "SELECT credits_transactions_export(explain_digest(5), 'USD', 1001)",
+        answer: "ctx_",
+        indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
+    },
+    Row {
+        name: "credits_transactions_export, a further page of one kind",
+        sql: "SELECT transfers_page(explain_id(1), 'USD', 'expire', 0, 1000, 100)",
+        answer: "expire",
+        indexes: &["ledger_transfers_by_kind"],
+    },
+    Row {
+        name: "credits_usage_summary by day",
+        sql: "SELECT credits_usage_summary(explain_digest(5), 'USD', '2026-01-01', '2027-01-01', true, false, false, 50)",
+        answer: "2026-01-31",
+        indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
+    },
+    Row {
+        name: "credits_usage_summary by all, a further page",
+        sql: "SELECT credits_usage_summary(explain_digest(5), 'USD', '2026-01-01', '2027-01-01', true, true, true, 50,
+                                           '2026-01-20', 'service-3', 'model-7')",
+        answer: "service-4",
+        indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
+    },
+    Row {
+        name: "credits_consume, with names",
+        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '',
+                                     'chat', 'small')",
+        answer: "small",
+        indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
+    },
+    Row {
         name: "credits_grants_list",
         sql: "SELECT credits_grants_list(explain_digest(5), 'USD', 20, 1000000)",
         answer: "cgr_",
@@ -257,6 +331,141 @@ const STATEMENTS: [Row; 26] = [
         sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_digest(7), gen_random_uuid(), 'USD', 1, '')",
         answer: "repeated",
         indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
+    },
+    Row {
+        name: "usage_summary",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000)",
+        answer: "672",
+        indexes: &["usage_rollups_pkey"],
+    },
+    Row {
+        name: "usage_summary of a subject",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000)",
+        answer: "168",
+        indexes: &["usage_subject_rollups_pkey"],
+    },
+    Row {
+        name: "usage_ingest",
+        sql: "SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
+        answer: "stored",
+        indexes: &[],
+    },
+    Row {
+        name: "plans_list",
+        sql: "SELECT plans_list(explain_digest(5), 20, 100000)",
+        answer: "Plan 99999",
+        indexes: &["plans_by_sequence"],
+    },
+    Row {
+        name: "plan_versions_list",
+        sql: "SELECT plan_versions_list(explain_digest(5), 'plan-1', 20, 1500)",
+        answer: "1499",
+        indexes: &["plans_by_code", "plan_versions_pkey"],
+    },
+    Row {
+        name: "plan_version_read, the newest",
+        sql: "SELECT plan_version_read(explain_digest(5), 'plan-1', NULL)",
+        answer: "2000",
+        indexes: &["plans_by_code", "plan_versions_pkey"],
+    },
+    Row {
+        name: "plan_version_create",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT plan_version_create(explain_digest(5), gen_random_uuid(), 'plan-2', '{\"currency\":\"USD\",\"charges\":[]}', 1000)",
+        answer: "created",
+        indexes: &["plans_by_code", "plan_versions_id_key", "plan_versions_pkey"],
+    },
+    Row {
+        name: "analytics_credits",
+        sql: "SELECT analytics_credits('USD', '2026-11-01', '2026-12-01', now())",
+        answer: "1920",
+        indexes: &["credit_totals_daily_pkey", "credit_accounts_due"],
+    },
+    Row {
+        name: "analytics_trends",
+        sql: "SELECT analytics_trends('USD', 'week', '2026-11-01', '2026-12-01', now())",
+        answer: "2026-11-23",
+        indexes: &["credit_totals_daily_pkey", "credit_accounts_due"],
+    },
+    Row {
+        name: "analytics_subscriptions",
+        sql: "SELECT analytics_subscriptions('USD', '2026-11-01', '2026-12-01', 100)",
+        answer: "plan-100999",
+        indexes: &["subscription_totals_by_plan_mrr"],
+    },
+    Row {
+        name: "credits_due_are_too_many",
+        sql: "SELECT credits_due_are_too_many('USD', now())",
+        answer: "f",
+        indexes: &["credit_accounts_due"],
+    },
+    Row {
+        name: "analytics_organizations",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT analytics_organizations(explain_digest(5), 'USD', 20, NULL, NULL)",
+        answer: "Organization 199999",
+        indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_organization"],
+    },
+    Row {
+        name: "analytics_organizations, a further page",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT analytics_organizations(explain_digest(5), 'USD', 20, 500, explain_id(501))",
+        answer: "Organization 199499",
+        indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_organization"],
+    },
+    Row {
+        name: "credit_pool_consume",
+        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+              SELECT credit_pool_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
+        answer: "consumed",
+        indexes: &["credit_accounts_by_organization", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
+    },
+    Row {
+        name: "credit_pool_read",
+        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+              SELECT credit_pool_read(explain_digest(5), explain_id(1), 'USD')",
+        answer: "found",
+        indexes: &["credit_accounts_by_organization"],
+    },
+    Row {
+        name: "credit_pool_transactions",
+        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+              SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 1000000)",
+        answer: "ctx_",
+        indexes: &["credit_accounts_by_organization", "ledger_transfers_by_account"],
+    },
+    Row {
+        name: "credit_pool_transactions by kind",
+        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+              SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 1000000, 'expire')",
+        answer: "expire",
+        indexes: &["credit_accounts_by_organization", "ledger_transfers_by_kind"],
+    },
+    Row {
+        name: "credit_pool_allocations_list",
+        sql: "SELECT credit_pool_allocations_list(explain_digest(5), explain_id(1), 'USD', 20, 1000000)",
+        answer: "usr_",
+        indexes: &["credit_pool_allocations_by_sequence"],
+    },
+    Row {
+        name: "credit_pool_allocation_put",
+        sql: "SELECT credit_pool_allocation_put(explain_digest(5), explain_id(1), explain_id(1), 'USD', 20, 'day', 10000)",
+        answer: "saved",
+        indexes: &["credit_pool_allocations_pkey"],
+    },
+    Row {
+        name: "organization_billing_members",
+        sql: "SELECT organization_billing_members(explain_digest(5), explain_id(1), 'USD', 20, 1000000)",
+        answer: "remaining",
+        indexes: &["memberships_by_sequence", "credit_pool_allocations_pkey"],
+    },
+    Row {
+        name: "organization_subscription_read",
+        sql: "SELECT organization_subscription_read(explain_digest(5), explain_id(1))",
+        answer: "plan-1",
+        indexes: &["organization_subscriptions_pkey"],
     },
     Row {
         name: "auth_login_begin",

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
-use turnpike_tests::personas::{BALANCE, ME, decimal};
-use turnpike_tests::{Random, TestHost, User, api_tests};
+use turnpike_tests::personas::{BALANCE, ME, USAGE_SUMMARY, decimal};
+use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 
 /// Length of each of the four races: ten seconds in all.
 const RACE: Duration = Duration::from_millis(2_500);
@@ -54,13 +54,39 @@ async fn write(
     count
 }
 
-async fn read(host: &TestHost, user: &User, known: &Known, end: Instant) -> (u64, u64) {
+/// Where a reader sees what is left: in the balance, or as what was not spent.
+#[derive(Clone, Copy)]
+enum Seen {
+    Balance,
+    Summary,
+}
+
+impl Seen {
+    fn call(self, host: &TestHost, user: &User) -> Call {
+        match self {
+            Self::Balance => host.balance_call(user),
+            Self::Summary => host.get(USAGE_SUMMARY).bearer(&user.token),
+        }
+    }
+
+    fn hundredths(self, response: &Response) -> u64 {
+        match self {
+            Self::Balance => hundredths(&response.text_at("/available/amount")),
+            Self::Summary => {
+                let spent = hundredths(&response.text_at("/total/spent/amount"));
+                START_HUNDREDTHS - spent
+            }
+        }
+    }
+}
+
+async fn read(host: &TestHost, user: &User, known: &Known, end: Instant, seen: Seen) -> (u64, u64) {
     let (mut count, mut hits) = (0, 0);
     while Instant::now() < end {
         let most = known.acknowledged.load(Ordering::SeqCst);
-        let response = host.balance_call(user).settle().await.expect(200);
+        let response = seen.call(host, user).settle().await.expect(200);
         let least = known.sent.load(Ordering::SeqCst);
-        let shown = hundredths(&response.text_at("/available/amount"));
+        let shown = seen.hundredths(&response);
         if shown > most {
             response.fail(&format!(
                 "this read is stale: a spend that left {most} hundredths was acknowledged before it began"
@@ -128,7 +154,10 @@ async fn reads_race_with_spends(host: &TestHost) {
         .into_iter()
         .zip(&known)
         .map(|(user, known)| {
-            let readers = join_all((0..READERS).map(|_| read(host, user, known, end)));
+            let readers = join_all((0..READERS).map(|index| {
+                let seen = [Seen::Balance, Seen::Summary][index % 2];
+                read(host, user, known, end, seen)
+            }));
             join(write(host, user, known, end, random.fork()), readers)
         });
     for (writes, reads) in join_all(races).await {

@@ -6,6 +6,8 @@
 )]
 
 // One for each component of spin.toml; `coverage` fails when one is missing.
+mod analytics_platform;
+mod analytics_revenue_trends;
 mod audit_log;
 mod auth_api_keys;
 mod auth_email;
@@ -25,27 +27,43 @@ mod auth_signing_keys;
 mod auth_signup;
 mod auth_token;
 mod auth_totp;
+mod credit_pool;
+mod credit_pool_allocations;
+mod credit_pool_consume;
 mod credits_balance;
 mod credits_consume;
 mod credits_grants;
 mod credits_holds;
 mod credits_refunds;
 mod credits_transactions;
+mod credits_transactions_export;
+mod credits_usage_summary;
 mod health;
 mod invitations_accept;
+mod meters;
 mod not_found;
 mod openapi;
+mod organization_billing_members;
 mod organization_invitations;
 mod organization_members;
 mod organization_roles;
+mod organization_subscription;
 mod organizations;
 mod outbox_deliveries;
 mod outbox_messages;
 mod permissions;
+mod plan_versions;
+mod plans;
+mod pricing_estimate;
+mod usage_events;
+mod usage_summary;
+mod usage_upkeep;
 mod users;
 
 // What the components' modules share.
 mod authenticator;
+mod dated_ledger;
+mod metering;
 mod refusals;
 
 mod audit_verify;

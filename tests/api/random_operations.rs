@@ -58,6 +58,16 @@ fn amount(random: &mut Random) -> String {
     }
 }
 
+/// What a spend or a hold is for, if anything.
+fn names(random: &mut Random) -> Value {
+    match random.below(4) {
+        0 => json!({}),
+        1 => json!({"service": "chat"}),
+        2 => json!({"service": "chat", "model": format!("model-{}", random.below(3))}),
+        _ => json!({"model": "model-0"}),
+    }
+}
+
 fn pick<T: Clone>(random: &mut Random, from: &[T]) -> Option<T> {
     let index = usize::try_from(random.below(from.len() as u64)).unwrap_or(0);
     from.get(index).cloned()
@@ -95,12 +105,16 @@ impl Crowd<'_> {
         Some(match random.below(16) {
             0..=2 => (user, self.grant(random, user, key).await),
             3..=6 => {
-                let call = self.host.consume_call_with_key(who, &amount(random), key);
+                let names = names(random);
+                let call = self
+                    .host
+                    .consume_with_call(who, &amount(random), names, key);
                 (user, call)
             }
             7..=9 => {
-                let ttl_secs = 1 + i32::try_from(random.below(3)).unwrap_or(0) * 60;
-                let call = self.host.hold_call(who, &amount(random), ttl_secs, key);
+                let mut more = names(random);
+                more["ttl_secs"] = json!(1 + random.below(3) * 60);
+                let call = self.host.hold_with_call(who, &amount(random), more, key);
                 (user, call)
             }
             10..=11 => {

@@ -131,6 +131,16 @@ pub async fn take_permissions(host: &TestHost, user: &User) {
 /// Runs a route that reads JSON with everything that is none. `build` gives the request without
 /// body and content type; `valid` is a body that it accepts.
 pub async fn check_json_body(host: &TestHost, build: impl Fn() -> Call, valid: &Value) {
+    check_json_body_within(host, build, valid, MAX_BODY_BYTES).await;
+}
+
+/// As [`check_json_body`], for a route that reads so many bytes.
+pub async fn check_json_body_within(
+    host: &TestHost,
+    build: impl Fn() -> Call,
+    valid: &Value,
+    max_bytes: usize,
+) {
     let text = valid.to_string();
     let types: [Option<&str>; 6] = [
         None,
@@ -182,7 +192,7 @@ pub async fn check_json_body(host: &TestHost, build: impl Fn() -> Call, valid: &
         let body = body.to_owned();
         refuse(host, build().json_text(body), 422, "invalid_fields", &[""]).await;
     }
-    for size_bytes in [MAX_BODY_BYTES + 1, 2 * 1024 * 1024] {
+    for size_bytes in [max_bytes + 1, 2 * 1024 * 1024] {
         let padded = format!("{text}{}", " ".repeat(size_bytes - text.len()));
         refuse(host, build().json_text(padded), 413, "body_too_large", &[]).await;
     }

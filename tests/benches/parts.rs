@@ -4,10 +4,12 @@
 #![allow(dead_code, reason = "the benchmarks use what the tests do not")]
 
 mod load {
+    pub mod arguments;
     pub mod comparison;
     pub mod figures;
     pub mod other_work;
     pub mod response;
+    pub mod side_by_side;
 
     /// What a report is to those who start a benchmark; they are not part of the tests.
     pub mod run {
@@ -23,5 +25,20 @@ mod load {
 
 #[path = "auth/report.rs"]
 mod auth_report;
+#[path = "rating/report.rs"]
+mod rating_report;
 #[path = "smoke/report.rs"]
 mod smoke_report;
+#[path = "spend/arguments.rs"]
+mod spend_arguments;
+#[path = "spend/report.rs"]
+mod spend_report;
+
+#[path = "ops-center"]
+mod ops_center {
+    pub mod arguments;
+    pub mod comparison;
+    pub mod endpoints;
+    pub mod plot;
+    pub mod report;
+}

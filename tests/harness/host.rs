@@ -279,6 +279,7 @@ impl TestHost {
     /// Checks the ledger and the audit log, shuts the host down and drops the database.
     pub async fn finish(mut self) {
         self.assert_ledger_is_sound().await;
+        self.assert_analytics_are_sound().await;
         self.assert_audit_log_is_sound().await;
         self.shut_down().await;
         if let Some(database) = self.database.take() {
@@ -292,13 +293,16 @@ impl TestHost {
     /// Fails with every violation that the ledger's own check finds.
     pub async fn assert_ledger_is_sound(&self) {
         let rows = self
-            .query("SELECT account_id::text, violation FROM ledger_violations()")
+            .query(
+                "SELECT account_id::text, violation FROM ledger_violations()
+                 UNION ALL SELECT user_id::text, violation FROM allocation_violations()",
+            )
             .await;
         let violations: Vec<String> = rows
             .iter()
             .map(|row| {
                 format!(
-                    "account {}: {}",
+                    "account, or user of an allocation, {}: {}",
                     row.get::<_, &str>(0),
                     row.get::<_, &str>(1)
                 )
@@ -307,6 +311,22 @@ impl TestHost {
         assert!(
             violations.is_empty(),
             "the ledger is not sound:\n{}",
+            violations.join("\n")
+        );
+    }
+
+    /// Fails with everything in which the platform's figures differ from what they are of.
+    pub async fn assert_analytics_are_sound(&self) {
+        let rows = self
+            .query("SELECT subject, violation FROM analytics_violations()")
+            .await;
+        let violations: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
+            .collect();
+        assert!(
+            violations.is_empty(),
+            "the figures of the platform are not sound:\n{}",
             violations.join("\n")
         );
     }

@@ -14,6 +14,7 @@ pub mod environment;
 pub mod explain;
 pub mod host;
 pub mod personas;
+pub mod pools;
 pub mod random;
 pub mod response;
 pub mod schema;

@@ -37,6 +37,10 @@ pub const REFUNDS: &str = "/api/v1/credits/refunds";
 pub const HOLDS: &str = "/api/v1/credits/holds";
 /// The path of the ledger.
 pub const TRANSACTIONS: &str = "/api/v1/credits/transactions";
+/// The path of the ledger as a file.
+pub const TRANSACTIONS_EXPORT: &str = "/api/v1/credits/transactions/export";
+/// The path of what was spent.
+pub const USAGE_SUMMARY: &str = "/api/v1/credits/usage/summary";
 /// The path that registers.
 pub const SIGNUP: &str = "/api/v1/auth/signup";
 /// The path that signs in.
@@ -147,6 +151,14 @@ pub fn sql_digest(token: &str) -> String {
     format!("'\\x{}'::bytea", digits.concat())
 }
 
+/// The body with more fields.
+fn with_fields(mut body: Value, more: Value) -> Value {
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    body
+}
+
 /// The user's id inside a SQL statement.
 pub fn sql_id(user: UserId) -> String {
     format!("'{}'::uuid", user.as_uuid())
@@ -172,10 +184,16 @@ impl Api {
 
     /// A spend.
     pub fn consume_call_with_key(&self, user: &User, amount: &str, key: &str) -> Call {
+        self.consume_with_call(user, amount, json!({}), key)
+    }
+
+    /// A spend with more fields, such as `service` and `model`.
+    pub fn consume_with_call(&self, user: &User, amount: &str, more: Value, key: &str) -> Call {
+        let body = with_fields(json!({"amount": amount, "currency": "USD"}), more);
         self.post(CONSUME)
             .bearer(&user.token)
             .idempotency_key(key)
-            .json(&json!({"amount": amount, "currency": "USD"}))
+            .json(&body)
     }
 
     /// A gift with a key of its own.
@@ -188,10 +206,8 @@ impl Api {
 
     /// A gift on terms, with a key of its own.
     pub fn grant_with_call(&self, admin: &User, to: &User, amount: &str, terms: Value) -> Call {
-        let mut body = json!({"user_id": to.id, "amount": amount, "currency": "USD"});
-        if let (Some(body), Some(terms)) = (body.as_object_mut(), terms.as_object()) {
-            body.extend(terms.clone());
-        }
+        let body = json!({"user_id": to.id, "amount": amount, "currency": "USD"});
+        let body = with_fields(body, terms);
         self.post(GRANTS)
             .bearer(&admin.token)
             .idempotency_key(&fresh_key())
@@ -230,6 +246,15 @@ impl Api {
             .bearer(&user.token)
             .idempotency_key(key)
             .json(&json!({"amount": amount, "currency": "USD", "ttl_secs": ttl_secs}))
+    }
+
+    /// A reservation with more fields, such as `service` and `model`.
+    pub fn hold_with_call(&self, user: &User, amount: &str, more: Value, key: &str) -> Call {
+        let body = with_fields(json!({"amount": amount, "currency": "USD"}), more);
+        self.post(HOLDS)
+            .bearer(&user.token)
+            .idempotency_key(key)
+            .json(&body)
     }
 
     /// A capture of what a held operation cost.

@@ -2,7 +2,7 @@ use serde::Serialize;
 use shared::cache;
 use shared::cache_key::Scope;
 use shared::context::Context;
-use shared::credits::{self, Transaction};
+use shared::credits::{self, Transaction, UsageNames};
 use shared::fields::{self, Fields};
 use shared::http::{Reply, Request};
 use shared::ids::CreditTransactionId;
@@ -16,6 +16,7 @@ use crate::queries;
 pub struct Input {
     pub money: Money,
     pub description: String,
+    pub names: UsageNames,
 }
 
 #[derive(Serialize)]
@@ -29,6 +30,7 @@ pub enum Refusal {
     Unauthenticated,
     Forbidden,
     InsufficientCredits { available: Money },
+    TooManyUsageNames,
     IdempotencyKeyReused,
 }
 
@@ -39,6 +41,7 @@ impl From<Refusal> for Problem {
             Refusal::Forbidden => Self::forbidden("credits:consume"),
             Refusal::IdempotencyKeyReused => Self::idempotency_key_reused(),
             Refusal::InsufficientCredits { available } => credits::insufficient(available),
+            Refusal::TooManyUsageNames => credits::too_many_usage_names(),
         }
     }
 }
@@ -46,10 +49,12 @@ impl From<Refusal> for Problem {
 fn read(mut fields: Fields) -> Result<Input, Problem> {
     let money = fields::positive_money(&mut fields);
     let description = fields.optional("description", credits::description);
+    let names = UsageNames::read(&mut fields);
     fields.finish(|| {
         Some(Input {
             money: money?,
             description: description?.unwrap_or_default(),
+            names: names?,
         })
     })
 }
@@ -79,6 +84,14 @@ mod tests {
             (
                 json!({"amount": "0.000000001", "currency": "JPY", "description": "call"}),
                 vec![],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "service": "chat", "model": "small"}),
+                vec![],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "service": "", "model": "a\tb"}),
+                vec!["service", "model"],
             ),
             (json!({}), vec!["amount", "currency"]),
             (json!({"amount": "-1", "currency": "USD"}), vec!["amount"]),

@@ -14,8 +14,10 @@ use crate::handler::{Input, Refusal};
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Answer {
-    Consumed { transaction: TransactionRow },
+    // It is larger than all that the other answers have.
+    Consumed { transaction: Box<TransactionRow> },
     InsufficientCredits { available: DecimalText },
+    TooManyUsageNames,
     IdempotencyKeyReused,
     Unauthenticated,
     Forbidden,
@@ -37,18 +39,21 @@ pub async fn consume(
         currency.code().to_owned().into(),
         input.money.amount().into(),
         input.description.clone().into(),
+        input.names.service.clone().into(),
+        input.names.model.clone().into(),
     ];
     let answer = db::call(
         context,
-        "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7)::text",
+        "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7, $8, $9)::text",
         &parameters,
     )
     .await?;
     let refusal = match answer {
-        Answer::Consumed { transaction } => return Ok(transaction.into()),
+        Answer::Consumed { transaction } => return Ok((*transaction).into()),
         Answer::InsufficientCredits { available } => Refusal::InsufficientCredits {
             available: Money::new(available.0, currency),
         },
+        Answer::TooManyUsageNames => Refusal::TooManyUsageNames,
         Answer::IdempotencyKeyReused => Refusal::IdempotencyKeyReused,
         Answer::Unauthenticated => Refusal::Unauthenticated,
         Answer::Forbidden => Refusal::Forbidden,

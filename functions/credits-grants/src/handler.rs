@@ -1,36 +1,27 @@
 //! A grant is spent in the order of its priority, its expiry and its age, from
 //! when it is effective until it expires or is voided.
 //!
-//! Voiding takes two statements. The first says whose grant it is, because their
-//! cached balances must be marked before the second changes them: if the process
-//! died between its commit and its acknowledgement, the mark is what keeps the old
-//! balance from being served. An account never changes its user, so what the first
-//! one said still holds.
+//! Voiding takes two statements. The first says whose grant it is, a user's or a
+//! pool's, because their cached balances must be marked before the second changes
+//! them: if the process died between its commit and its acknowledgement, the mark
+//! is what keeps the old balance from being served. An account never changes its
+//! owner, so what the first one said still holds.
 
-use chrono::NaiveDateTime;
 use serde::Serialize;
-use serde_json::Value;
 use shared::cache;
 use shared::cache_key::Scope;
 use shared::context::Context;
-use shared::credits::{self, Grant, Transaction};
-use shared::fields::{self, Fields, Invalid};
+use shared::credit_owner::CreditOwner;
+use shared::credits::{Grant, Transaction};
+use shared::fields::{self, Fields};
+use shared::grant_terms::GrantTerms;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, UserId};
-use shared::money::Money;
 use shared::pagination::{Cursor, Page};
 use shared::problem::Problem;
 use shared::token::PresentedToken;
 
 use crate::queries::{self, Changed, Row};
-
-/// Where the priorities end: they begin at 0, which is spent first.
-const MAX_PRIORITY: i32 = 100;
-/// The priority of a grant that names none: in the middle, so that others can go
-/// before it and after it.
-const DEFAULT_PRIORITY: i32 = 50;
-/// The kind of a grant that names none.
-const DEFAULT_KIND: &str = "paid";
 
 const COLLECTION: &str = "/api/v1/credits/grants";
 
@@ -38,17 +29,13 @@ const COLLECTION: &str = "/api/v1/credits/grants";
 #[derive(Debug, PartialEq, Eq)]
 pub struct Input {
     pub user_id: UserId,
-    pub money: Money,
-    pub description: String,
-    pub kind: String,
-    pub priority: i32,
-    pub effective_at: Option<NaiveDateTime>,
-    pub expires_at: Option<NaiveDateTime>,
+    pub terms: GrantTerms,
 }
 
 #[derive(Serialize)]
 struct Output {
-    user_id: UserId,
+    #[serde(flatten)]
+    owner: CreditOwner,
     grant: Grant,
     transaction: Transaction,
 }
@@ -56,7 +43,7 @@ struct Output {
 impl From<Changed> for Output {
     fn from(changed: Changed) -> Self {
         Self {
-            user_id: changed.user_id,
+            owner: changed.owner,
             grant: changed.grant.into(),
             transaction: changed.transaction.into(),
         }
@@ -74,9 +61,6 @@ struct Listed {
 pub enum Refusal {
     UserNotFound,
     GrantNotFound,
-    ExpiresTooEarly,
-    TooManyOpenGrants,
-    BalanceLimit,
     NothingLeft,
 }
 
@@ -85,22 +69,6 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::UserNotFound => Self::not_found("There is no user with this user_id."),
             Refusal::GrantNotFound => Self::not_found("There is no grant with this id."),
-            Refusal::ExpiresTooEarly => Self::invalid_field(
-                "expires_at",
-                "too_early",
-                "must be later than now and than effective_at",
-            ),
-            Refusal::TooManyOpenGrants => Self::new(
-                409,
-                "too_many_open_grants",
-                "The account has too many open grants",
-                "Nothing was granted. Void a grant, or wait until one is spent or expires.",
-            ),
-            Refusal::BalanceLimit => Self::invalid_field(
-                "amount",
-                "balance_limit",
-                "would raise the account above the largest balance",
-            ),
             Refusal::NothingLeft => Self::new(
                 409,
                 "nothing_left",
@@ -111,40 +79,13 @@ impl From<Refusal> for Problem {
     }
 }
 
-fn kind(value: &Value) -> Result<String, Invalid> {
-    match value.as_str() {
-        Some(kind @ ("paid" | "promotional")) => Ok(kind.to_owned()),
-        Some(_) => Err(Invalid::new(
-            "invalid",
-            "must be \"paid\" or \"promotional\"",
-        )),
-        None => Err(Invalid::new("wrong_type", "must be a string")),
-    }
-}
-
-fn priority(value: &Value) -> Result<i32, Invalid> {
-    let priority = fields::whole_number(value, 0..=i64::from(MAX_PRIORITY))?;
-    // It is no more than MAX_PRIORITY, so it fits.
-    Ok(i32::try_from(priority).unwrap_or(MAX_PRIORITY))
-}
-
 fn read(mut fields: Fields) -> Result<Input, Problem> {
     let user_id = fields.required("user_id", fields::parsed);
-    let money = fields::positive_money(&mut fields);
-    let description = fields.optional("description", credits::description);
-    let kind = fields.optional("kind", kind);
-    let priority = fields.optional("priority", priority);
-    let effective_at = fields.optional("effective_at", credits::time);
-    let expires_at = fields.optional("expires_at", credits::time);
+    let terms = GrantTerms::read(&mut fields);
     fields.finish(|| {
         Some(Input {
             user_id: user_id?,
-            money: money?,
-            description: description?.unwrap_or_default(),
-            kind: kind?.unwrap_or_else(|| DEFAULT_KIND.to_owned()),
-            priority: priority?.unwrap_or(DEFAULT_PRIORITY),
-            effective_at: effective_at?,
-            expires_at: expires_at?,
+            terms: terms?,
         })
     })
 }
@@ -236,8 +177,8 @@ async fn void(
 ) -> Result<Reply, Problem> {
     let idempotency = request.idempotency(&[])?;
     let transaction_id = CreditTransactionId::new(context.now_millis(), &context.random()?);
-    let user_id = queries::owner(context, token.digest, id).await?;
-    let scopes = [Scope::Credits(user_id)];
+    let owner = queries::owner(context, token.digest, id).await?;
+    let scopes = owner.scopes();
     let write = queries::void(context, token.digest, &idempotency, transaction_id, id);
     let changed = cache::during_write(context, &scopes, write).await?;
     Reply::json(200, &Output::from(changed))
@@ -251,7 +192,7 @@ mod tests {
     #[test]
     fn bodies() {
         let user = UserId::new(1, &[1; 10]).to_string();
-        let with = |field: &str, value: Value| {
+        let with = |field: &str, value: serde_json::Value| {
             let mut body = json!({"user_id": user, "amount": "1", "currency": "USD"});
             body[field] = value;
             body
@@ -264,24 +205,11 @@ mod tests {
                 with("user_id", json!(user.replace("usr", "org"))),
                 vec!["user_id"],
             ),
-            (with("amount", json!("0")), vec!["amount"]),
-            (with("amount", json!(5)), vec!["amount"]),
-            (with("kind", json!("promotional")), vec![]),
             (with("kind", json!("free")), vec!["kind"]),
-            (with("kind", json!(1)), vec!["kind"]),
-            (with("priority", json!(0)), vec![]),
-            (with("priority", json!(100)), vec![]),
-            (with("priority", json!(101)), vec!["priority"]),
-            (with("priority", json!(-1)), vec!["priority"]),
-            (with("priority", json!("50")), vec!["priority"]),
-            (with("effective_at", json!("2026-11-21T09:30:00Z")), vec![]),
-            (with("effective_at", json!("soon")), vec!["effective_at"]),
             (
-                with("expires_at", json!("2026-11-21T09:30:00+01:00")),
-                vec![],
+                with("organization_id", json!("org_1")),
+                vec!["organization_id"],
             ),
-            (with("expires_at", json!("2026-11-21")), vec!["expires_at"]),
-            (with("expires_at", json!(null)), vec![]),
         ];
         for (body, expected) in table {
             let errors = Fields::new(body.clone())
@@ -292,14 +220,6 @@ mod tests {
             let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
             assert_eq!(named, expected, "{body}");
         }
-    }
-
-    #[test]
-    fn a_grant_that_says_nothing_is_paid_and_in_the_middle() {
-        let body = json!({"user_id": UserId::new(1, &[1; 10]), "amount": "1", "currency": "USD"});
-        let input = Fields::new(body).and_then(read).expect("the body is valid");
-        assert_eq!((&*input.kind, input.priority), ("paid", 50));
-        assert_eq!((input.effective_at, input.expires_at), (None, None));
     }
 
     #[test]

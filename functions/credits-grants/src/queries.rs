@@ -1,9 +1,11 @@
 use serde::Deserialize;
 use shared::context::Context;
+use shared::credit_owner::CreditOwner;
 use shared::credits::{GrantRow, TransactionRow};
 use shared::db;
+use shared::grant_terms::GrantRefusal;
 use shared::http::Idempotency;
-use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, UserId};
+use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
 use shared::money::Currency;
 use shared::pagination::Page;
 use shared::problem::Problem;
@@ -22,7 +24,8 @@ pub struct NewIds {
 /// What was given or taken back, and to or from whom.
 #[derive(Debug, Deserialize)]
 pub struct Changed {
-    pub user_id: UserId,
+    #[serde(flatten)]
+    pub owner: CreditOwner,
     pub grant: GrantRow,
     pub transaction: TransactionRow,
 }
@@ -39,7 +42,7 @@ pub struct Row {
 enum Answer {
     Granted(Changed),
     Voided(Changed),
-    Owned { user_id: UserId },
+    Owned(CreditOwner),
     Found { rows: Vec<Row> },
     UserNotFound,
     NotFound,
@@ -59,14 +62,14 @@ impl Answer {
         match self {
             Self::UserNotFound => Refusal::UserNotFound.into(),
             Self::NotFound => Refusal::GrantNotFound.into(),
-            Self::ExpiresTooEarly => Refusal::ExpiresTooEarly.into(),
-            Self::TooManyOpenGrants => Refusal::TooManyOpenGrants.into(),
-            Self::BalanceLimit => Refusal::BalanceLimit.into(),
+            Self::ExpiresTooEarly => GrantRefusal::ExpiresTooEarly.into(),
+            Self::TooManyOpenGrants => GrantRefusal::TooManyOpenGrants.into(),
+            Self::BalanceLimit => GrantRefusal::BalanceLimit.into(),
             Self::NothingLeft => Refusal::NothingLeft.into(),
             Self::IdempotencyKeyReused => Problem::idempotency_key_reused(),
             Self::Unauthenticated => Problem::unauthenticated(),
             Self::Forbidden => Problem::forbidden(permission),
-            Self::Granted(_) | Self::Voided(_) | Self::Owned { .. } | Self::Found { .. } => {
+            Self::Granted(_) | Self::Voided(_) | Self::Owned(_) | Self::Found { .. } => {
                 Problem::internal()
             }
         }
@@ -80,6 +83,7 @@ pub async fn grant(
     ids: NewIds,
     input: &Input,
 ) -> Result<Changed, Problem> {
+    let terms = &input.terms;
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
@@ -88,13 +92,13 @@ pub async fn grant(
         ids.account.as_uuid().into(),
         ids.grant.as_uuid().into(),
         input.user_id.as_uuid().into(),
-        input.money.currency().code().to_owned().into(),
-        input.money.amount().into(),
-        input.description.clone().into(),
-        input.kind.clone().into(),
-        input.priority.into(),
-        input.effective_at.into(),
-        input.expires_at.into(),
+        terms.money.currency().code().to_owned().into(),
+        terms.money.amount().into(),
+        terms.description.clone().into(),
+        terms.kind.clone().into(),
+        terms.priority.into(),
+        terms.effective_at.into(),
+        terms.expires_at.into(),
     ];
     let sql = "SELECT credits_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                                     $13::timestamp AT TIME ZONE 'UTC',
@@ -110,11 +114,11 @@ pub async fn owner(
     context: &Context,
     digest: TokenDigest,
     id: CreditGrantId,
-) -> Result<UserId, Problem> {
+) -> Result<CreditOwner, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_owner($1, $2, NULL)::text";
     match db::call(context, sql, &parameters).await? {
-        Answer::Owned { user_id } => Ok(user_id),
+        Answer::Owned(owner) => Ok(owner),
         other => Err(other.into_problem("credits:grant")),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use shared::cache;
 use shared::cache_key::Scope;
 use shared::context::Context;
-use shared::credits::{self, Hold, Transaction};
+use shared::credits::{self, Hold, Transaction, UsageNames};
 use shared::fields::{self, Fields, Invalid};
 use shared::http::{Reply, Request};
 use shared::ids::{CreditHoldId, CreditTransactionId};
@@ -28,6 +28,7 @@ const COLLECTION: &str = "/api/v1/credits/holds";
 pub struct Input {
     pub money: Money,
     pub description: String,
+    pub names: UsageNames,
     pub ttl_secs: i32,
 }
 
@@ -56,6 +57,7 @@ pub enum Refusal {
     HoldNotFound,
     HoldNotOpen { state: String },
     TooManyOpenHolds,
+    TooManyUsageNames,
     InsufficientCredits { available: Money },
     CurrencyMismatch(Currency),
 }
@@ -76,6 +78,7 @@ impl From<Refusal> for Problem {
                 "The account has too many open holds",
                 "Nothing was held. Capture or release a hold, or wait until one expires.",
             ),
+            Refusal::TooManyUsageNames => credits::too_many_usage_names(),
             Refusal::InsufficientCredits { available } => credits::insufficient(available),
             Refusal::CurrencyMismatch(currency) => credits::currency_mismatch(currency),
         }
@@ -91,11 +94,13 @@ fn ttl_secs(value: &Value) -> Result<i32, Invalid> {
 fn read_hold(mut fields: Fields) -> Result<Input, Problem> {
     let money = fields::positive_money(&mut fields);
     let description = fields.optional("description", credits::description);
+    let names = UsageNames::read(&mut fields);
     let ttl_secs = fields.optional("ttl_secs", ttl_secs);
     fields.finish(|| {
         Some(Input {
             money: money?,
             description: description?.unwrap_or_default(),
+            names: names?,
             ttl_secs: ttl_secs?.unwrap_or(DEFAULT_TTL_SECS),
         })
     })
@@ -248,6 +253,14 @@ mod tests {
                 json!({"amount": "1", "currency": "USD", "ttl_secs": 86_400}),
                 vec![],
             ),
+            (
+                json!({"amount": "1", "currency": "USD", "service": "chat", "model": "small"}),
+                vec![],
+            ),
+            (
+                json!({"amount": "1", "currency": "USD", "service": 1, "model": "m".repeat(65)}),
+                vec!["service", "model"],
+            ),
             (json!({}), vec!["amount", "currency"]),
             (
                 json!({"amount": "1", "currency": "USD", "ttl_secs": 0}),
@@ -279,8 +292,8 @@ mod tests {
             (json!({}), vec!["amount", "currency"]),
             (json!({"amount": "0", "currency": "USD"}), vec!["amount"]),
             (
-                json!({"amount": "1", "currency": "USD", "description": "x"}),
-                vec!["description"],
+                json!({"amount": "1", "currency": "USD", "description": "x", "service": "y"}),
+                vec!["description", "service"],
             ),
         ];
         for (body, expected) in table {

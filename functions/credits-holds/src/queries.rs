@@ -24,7 +24,8 @@ pub struct SettlementIds {
 enum Answer {
     Held {
         hold: HoldRow,
-        transaction: TransactionRow,
+        // It is larger than all that the other answers have.
+        transaction: Box<TransactionRow>,
     },
     Settled {
         hold: HoldRow,
@@ -38,6 +39,7 @@ enum Answer {
         state: String,
     },
     TooManyOpenHolds,
+    TooManyUsageNames,
     InsufficientCredits {
         available: DecimalText,
         currency: Currency,
@@ -58,6 +60,7 @@ impl Answer {
             Self::NotFound => Refusal::HoldNotFound.into(),
             Self::HoldNotOpen { state } => Refusal::HoldNotOpen { state }.into(),
             Self::TooManyOpenHolds => Refusal::TooManyOpenHolds.into(),
+            Self::TooManyUsageNames => Refusal::TooManyUsageNames.into(),
             Self::InsufficientCredits {
                 available,
                 currency,
@@ -92,10 +95,12 @@ pub async fn hold(
         input.money.amount().into(),
         input.description.clone().into(),
         input.ttl_secs.into(),
+        input.names.service.clone().into(),
+        input.names.model.clone().into(),
     ];
-    let sql = "SELECT credits_hold($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
+    let sql = "SELECT credits_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
     match db::call(context, sql, &parameters).await? {
-        Answer::Held { hold, transaction } => Ok((hold.into(), transaction.into())),
+        Answer::Held { hold, transaction } => Ok((hold.into(), (*transaction).into())),
         other => Err(other.into_problem()),
     }
 }

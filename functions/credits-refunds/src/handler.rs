@@ -1,20 +1,20 @@
 //! A refund goes to the grants that the transaction took from, to the last one
 //! first.
 //!
-//! It takes two statements: the first says whose transaction it is, so that their
-//! cached balances are marked before the second changes them. If the process died
+//! It takes two statements: the first says whose transaction it is, a user's or a
+//! pool's, so that their cached balances are marked before the second changes them. If the process died
 //! between its commit and its acknowledgement, the mark is what keeps the old
 //! balance from being served.
 
 use rust_decimal::Decimal;
 use serde::Serialize;
 use shared::cache;
-use shared::cache_key::Scope;
 use shared::context::Context;
+use shared::credit_owner::CreditOwner;
 use shared::credits::{self, Transaction};
 use shared::fields::{self, Fields};
 use shared::http::{Reply, Request};
-use shared::ids::{CreditTransactionId, UserId};
+use shared::ids::CreditTransactionId;
 use shared::money::{Currency, Money};
 use shared::problem::Problem;
 
@@ -29,7 +29,8 @@ pub struct Input {
 
 #[derive(Serialize)]
 struct Output {
-    user_id: UserId,
+    #[serde(flatten)]
+    owner: CreditOwner,
     transaction: Transaction,
 }
 
@@ -96,17 +97,11 @@ pub async fn refund(context: &Context, request: &Request) -> Result<Reply, Probl
     let input = read(fields)?;
     let idempotency = request.idempotency(&body)?;
     let id = CreditTransactionId::new(context.now_millis(), &context.random()?);
-    let user_id = queries::owner(context, token.digest, input.transaction_id).await?;
-    let scopes = [Scope::Credits(user_id)];
+    let owner = queries::owner(context, token.digest, input.transaction_id).await?;
+    let scopes = owner.scopes();
     let write = queries::refund(context, token.digest, &idempotency, id, &input);
     let transaction = cache::during_write(context, &scopes, write).await?;
-    Reply::json(
-        201,
-        &Output {
-            user_id,
-            transaction,
-        },
-    )
+    Reply::json(201, &Output { owner, transaction })
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 use serde::Deserialize;
 use shared::context::Context;
+use shared::credit_owner::CreditOwner;
 use shared::credits::{Transaction, TransactionRow};
 use shared::db;
 use shared::decimal_text::DecimalText;
 use shared::http::Idempotency;
-use shared::ids::{CreditTransactionId, UserId};
+use shared::ids::CreditTransactionId;
 use shared::money::{Currency, Money};
 use shared::problem::Problem;
 use shared::token::TokenDigest;
@@ -15,11 +16,10 @@ use crate::handler::{Input, Refusal};
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Answer {
     Refunded {
-        transaction: TransactionRow,
+        // It is larger than all that the other answers have.
+        transaction: Box<TransactionRow>,
     },
-    Owned {
-        user_id: UserId,
-    },
+    Owned(CreditOwner),
     ExceedsRefundable {
         refundable: DecimalText,
         currency: Currency,
@@ -47,7 +47,7 @@ impl Answer {
             Self::IdempotencyKeyReused => Problem::idempotency_key_reused(),
             Self::Unauthenticated => Problem::unauthenticated(),
             Self::Forbidden => Problem::forbidden("credits:grant"),
-            Self::Refunded { .. } | Self::Owned { .. } => Problem::internal(),
+            Self::Refunded { .. } | Self::Owned(_) => Problem::internal(),
         }
     }
 }
@@ -57,11 +57,11 @@ pub async fn owner(
     context: &Context,
     digest: TokenDigest,
     id: CreditTransactionId,
-) -> Result<UserId, Problem> {
+) -> Result<CreditOwner, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_owner($1, NULL, $2)::text";
     match db::call(context, sql, &parameters).await? {
-        Answer::Owned { user_id } => Ok(user_id),
+        Answer::Owned(owner) => Ok(owner),
         other => Err(other.into_problem()),
     }
 }
@@ -87,7 +87,7 @@ pub async fn refund(
     ];
     let sql = "SELECT credits_refund($1, $2, $3, $4, $5, $6, $7)::text";
     match db::call(context, sql, &parameters).await? {
-        Answer::Refunded { transaction } => Ok(transaction.into()),
+        Answer::Refunded { transaction } => Ok((*transaction).into()),
         other => Err(other.into_problem()),
     }
 }

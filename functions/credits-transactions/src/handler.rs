@@ -1,20 +1,11 @@
-use chrono::NaiveDateTime;
 use serde::Serialize;
 use shared::context::Context;
-use shared::credits::{self, TRANSACTION_KINDS, Transaction};
+use shared::credits::{Transaction, TransactionFilter};
 use shared::http::{Reply, Request};
 use shared::pagination::{Cursor, Page};
 use shared::problem::Problem;
 
 use crate::queries::{self, Row};
-
-/// Which transactions are wanted.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Filter {
-    pub kind: Option<String>,
-    pub since: Option<NaiveDateTime>,
-    pub until: Option<NaiveDateTime>,
-}
 
 #[derive(Debug, Serialize)]
 struct Output {
@@ -34,34 +25,11 @@ fn output(page: Page, mut rows: Vec<Row>) -> Output {
     }
 }
 
-fn time(name: &'static str, text: Option<&str>) -> Result<Option<NaiveDateTime>, Problem> {
-    text.map(|text| {
-        credits::parse_time(text)
-            .ok_or_else(|| Problem::invalid_parameter(name, "invalid", "must be an RFC 3339 time"))
-    })
-    .transpose()
-}
-
-fn filter(kind: Option<&str>, since: Option<&str>, until: Option<&str>) -> Result<Filter, Problem> {
-    if kind.is_some_and(|kind| !TRANSACTION_KINDS.contains(&kind)) {
-        return Err(Problem::invalid_parameter(
-            "kind",
-            "invalid",
-            format!("must be one of {}", TRANSACTION_KINDS.join(", ")),
-        ));
-    }
-    Ok(Filter {
-        kind: kind.map(str::to_owned),
-        since: time("since", since)?,
-        until: time("until", until)?,
-    })
-}
-
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let currency = request.currency()?;
     let page = request.page()?;
-    let filter = filter(
+    let filter = TransactionFilter::from_parameters(
         request.query_parameter("kind")?.as_deref(),
         request.query_parameter("since")?.as_deref(),
         request.query_parameter("until")?.as_deref(),
@@ -104,36 +72,6 @@ mod tests {
                 got.next_cursor,
                 next.map(|n| Cursor(n).encode()),
                 "{sequences:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn filters() {
-        let table = [
-            ((None, None, None), Ok(())),
-            (
-                (
-                    Some("expire"),
-                    Some("2026-01-01T00:00:00Z"),
-                    Some("2026-01-02T00:00:00.5+02:00"),
-                ),
-                Ok(()),
-            ),
-            ((Some(""), None, None), Err("kind")),
-            ((Some("Grant"), None, None), Err("kind")),
-            ((None, Some("yesterday"), None), Err("since")),
-            ((None, Some("2026-01-01"), None), Err("since")),
-            ((None, None, Some("2026-13-01T00:00:00Z")), Err("until")),
-        ];
-        for ((kind, since, until), expected) in table {
-            let got = filter(kind, since, until)
-                .map(|_| ())
-                .map_err(|p| p.errors[0].field.clone());
-            assert_eq!(
-                got,
-                expected.map_err(Into::into),
-                "{kind:?} {since:?} {until:?}"
             );
         }
     }

@@ -1,13 +1,11 @@
 use serde::Deserialize;
 use shared::context::Context;
-use shared::credits::TransactionRow;
+use shared::credits::{TransactionFilter, TransactionRow};
 use shared::db;
 use shared::money::Currency;
 use shared::pagination::Page;
 use shared::problem::Problem;
 use shared::token::TokenDigest;
-
-use crate::handler::Filter;
 
 /// A transaction and its position in the account.
 #[derive(Debug, Deserialize)]
@@ -29,7 +27,7 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     currency: Currency,
-    filter: &Filter,
+    filter: &TransactionFilter,
     page: Page,
 ) -> Result<Vec<Row>, Problem> {
     let before = page.after.map_or(i64::MAX, |cursor| cursor.0);

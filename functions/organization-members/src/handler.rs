@@ -68,8 +68,10 @@ pub async fn members(context: &Context, request: &Request) -> Result<Reply, Prob
         return list(context, request, token, organization_id).await;
     };
     let user_id: UserId = member.parse().map_err(|_| organizations::not_found())?;
-    let scopes = Scope::all_of_user(user_id);
+    let [auth, credits] = Scope::all_of_user(user_id);
     if matches!(request.method(), Method::Delete) {
+        // What the member was allocated of the pool goes with them.
+        let scopes = [auth, credits, Scope::Pool(organization_id)];
         let write = queries::remove(context, token.digest, organization_id, user_id);
         cache::during_write(context, &scopes, write).await?;
         return Reply::json(200, &Removed { status: "removed" });
@@ -77,7 +79,7 @@ pub async fn members(context: &Context, request: &Request) -> Result<Reply, Prob
     let (fields, _) = request.json_fields().await?;
     let role = read(fields)?;
     let write = queries::change(context, token.digest, organization_id, user_id, &role);
-    let member = cache::during_write(context, &scopes, write).await?;
+    let member = cache::during_write(context, &[auth, credits], write).await?;
     Reply::json(200, &member)
 }
 

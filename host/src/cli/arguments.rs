@@ -89,7 +89,7 @@ pub enum Command {
     },
     /// Run a benchmark
     Bench {
-        /// The benchmark's name: a file of tests/benches
+        /// The benchmark's name: smoke, auth, spend, ingest or ops-center
         name: String,
         /// What to pass to it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -205,6 +205,10 @@ mod tests {
             ("turnpike audit", false),
             ("turnpike audit mend", false),
             ("turnpike bench http --baseline", true),
+            (
+                "turnpike bench ops-center --endpoint all --iterations 10",
+                true,
+            ),
             ("turnpike --manifest elsewhere/spin.toml migrate", true),
             ("turnpike -q --listen 127.0.0.1:8080", true),
             ("turnpike --listen 127.0.0.1:8080 migrate", false),

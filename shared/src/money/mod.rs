@@ -278,7 +278,7 @@ fn exact_decimal(mut mantissa: i128, mut scale: u32) -> Option<Decimal> {
 }
 
 /// `±units / 10^scale`, or nothing when it cannot be held exactly.
-fn signed_decimal(negative: bool, units: u128, scale: u32) -> Option<Decimal> {
+pub(crate) fn signed_decimal(negative: bool, units: u128, scale: u32) -> Option<Decimal> {
     let units = i128::try_from(units).ok()?;
     exact_decimal(if negative { -units } else { units }, scale)
 }

@@ -42,7 +42,7 @@ impl Rounding {
 
     /// The magnitude to use for `±(quotient + remainder / divisor)`, where the
     /// remainder is below the divisor.
-    pub(super) fn round_quotient(
+    pub(crate) fn round_quotient(
         self,
         negative: bool,
         quotient: u128,

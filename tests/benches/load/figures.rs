@@ -33,6 +33,10 @@ pub struct Measurement {
     pub p99_micros: u64,
     /// The longest.
     pub max_micros: u64,
+    /// Attempts that were answered 409 or 503 and sent again with the same Idempotency-Key, the
+    /// warm-up's included; the latencies are those of all attempts at a request together.
+    #[serde(default)]
+    pub repeated: u64,
     /// The share of the time that the load generator's thread computed.
     pub generator_busy_percent: f64,
     /// How busy the machine was just before or just after, whichever is more, when nothing of
@@ -59,6 +63,13 @@ pub fn doubts(row: &str, server: &str, measured: &Measurement) -> String {
         let _ = writeln!(
             notes,
             "note: {row}, {server}: the machine was {percent:.0}% busy with other work; do not trust this row"
+        );
+    }
+    if measured.repeated > 0 {
+        let _ = writeln!(
+            notes,
+            "note: {row}, {server}: {} attempts were answered 409 or 503, and sent again with the same key",
+            measured.repeated
         );
     }
     if measured.generator_busy_percent > BUSY_PERCENT {
@@ -176,14 +187,16 @@ mod tests {
 
     #[test]
     fn doubtful_rows_are_marked() {
-        for (generator_busy_percent, other_work_percent, expected) in [
-            (50.0, None, 0),
-            (50.0, Some(3.0), 0),
-            (95.0, Some(3.0), 1),
-            (50.0, Some(40.0), 1),
-            (95.0, Some(40.0), 2),
+        for (generator_busy_percent, other_work_percent, repeated, expected) in [
+            (50.0, None, 0, 0),
+            (50.0, Some(3.0), 0, 0),
+            (95.0, Some(3.0), 0, 1),
+            (50.0, Some(40.0), 0, 1),
+            (95.0, Some(40.0), 0, 2),
+            (95.0, Some(40.0), 1, 3),
         ] {
             let measured = Measurement {
+                repeated,
                 generator_busy_percent,
                 other_work_percent,
                 ..Measurement::default()
@@ -192,7 +205,7 @@ mod tests {
             assert_eq!(
                 notes.lines().count(),
                 expected,
-                "{generator_busy_percent}% generator, {other_work_percent:?}% other work\n{notes}"
+                "{generator_busy_percent}% generator, {other_work_percent:?}% other work, {repeated} repeated\n{notes}"
             );
         }
     }

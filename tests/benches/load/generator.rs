@@ -22,10 +22,10 @@ use super::workload::Workload;
 
 /// A request that takes longer than this has failed, whatever comes of it: every wait of
 /// Turnpike's ends within two seconds.
-const STALL: Duration = Duration::from_secs(10);
+pub const STALL: Duration = Duration::from_secs(10);
 
 /// The histogram's range, 1 microsecond to a minute, which is longer than [`STALL`].
-const MAX_LATENCY_MICROS: u64 = 60_000_000;
+pub const MAX_LATENCY_MICROS: u64 = 60_000_000;
 
 /// Three digits: a p95 is exact to a thousandth of itself.
 const LATENCY_DIGITS: u8 = 3;
@@ -35,6 +35,14 @@ const RECEIVE_BYTES: usize = 16 * 1024;
 
 /// How much of an unexpected body a message quotes.
 const QUOTED_BYTES: usize = 500;
+
+/// How often a request with an Idempotency-Key is sent until it is answered otherwise than that it
+/// should be sent again. Each attempt ends within 2 s, so that all of them end within [`STALL`].
+const MAX_ATTEMPTS: u32 = 5;
+
+/// The answers that ask for the same request again: a row was locked for too long, and Postgres
+/// did not answer in time.
+const SEND_AGAIN: [u16; 2] = [409, 503];
 
 /// How long and with how many connections.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +64,8 @@ pub struct Outcome {
     pub cache_hits: u64,
     /// All requests that were answered with success, the warm-up's included.
     pub acknowledged: u64,
+    /// Requests that were sent again with the same Idempotency-Key, the warm-up's included.
+    pub repeated: u64,
     /// The share of the measured time that the generator's thread computed.
     pub generator_busy_percent: f64,
 }
@@ -68,6 +78,7 @@ struct Run {
     latencies: RefCell<Histogram<u32>>,
     cache_hits: Cell<u64>,
     acknowledged: Cell<u64>,
+    repeated: Cell<u64>,
     next_number: Cell<u64>,
 }
 
@@ -81,6 +92,17 @@ pub fn start(
     workload: Workload,
     phase: Phase,
 ) -> Result<oneshot::Receiver<Result<Outcome>>> {
+    on_own_thread(move || drive_connections(address, workload, phase))
+}
+
+/// Runs a future on a thread of its own, where nothing else delays it; the receiver gets what
+/// comes of it.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn on_own_thread<T: Send + 'static, F: Future<Output = T>>(
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<oneshot::Receiver<T>> {
     let (sender, receiver) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -89,14 +111,25 @@ pub fn start(
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
-            let drive = LocalSet::new();
-            let outcome =
-                runtime.block_on(drive.run_until(drive_connections(address, workload, phase)));
+            let local = LocalSet::new();
+            let outcome = runtime.block_on(local.run_until(work()));
             // Nobody waits for the outcome of a run that was given up.
             let _ = sender.send(outcome);
         })
         .context("cannot start the load generator")?;
     Ok(receiver)
+}
+
+/// An empty histogram of latencies in microseconds.
+///
+/// # Errors
+/// None that can happen: its bounds are constants.
+pub fn latencies() -> Result<Histogram<u32>> {
+    Ok(Histogram::new_with_bounds(
+        1,
+        MAX_LATENCY_MICROS,
+        LATENCY_DIGITS,
+    )?)
 }
 
 async fn drive_connections(
@@ -110,13 +143,10 @@ async fn drive_connections(
         workload,
         record_from,
         until,
-        latencies: RefCell::new(Histogram::new_with_bounds(
-            1,
-            MAX_LATENCY_MICROS,
-            LATENCY_DIGITS,
-        )?),
+        latencies: RefCell::new(latencies()?),
         cache_hits: Cell::new(0),
         acknowledged: Cell::new(0),
+        repeated: Cell::new(0),
         next_number: Cell::new(0),
     });
     let mut connections = JoinSet::new();
@@ -148,6 +178,7 @@ async fn drive_connections(
         latencies: run.latencies.borrow().clone(),
         cache_hits: run.cache_hits.get(),
         acknowledged: run.acknowledged.get(),
+        repeated: run.repeated.get(),
         generator_busy_percent: 100.0 * busy.as_secs_f64() / phase.measured.as_secs_f64(),
     })
 }
@@ -163,10 +194,22 @@ async fn send_repeatedly(address: SocketAddr, run: Rc<Run>) -> Result<()> {
         if began >= run.until {
             return Ok(());
         }
-        let head = connection
-            .exchange(&request)
-            .await
-            .with_context(|| run.workload.request_line())?;
+        let mut attempt = 1;
+        let head = loop {
+            let head = connection
+                .exchange(&request)
+                .await
+                .with_context(|| run.workload.request_line())?;
+            // As clients do. What the first attempt did, if anything, is done once all the same.
+            let is_repeated = run.workload.is_idempotent()
+                && attempt < MAX_ATTEMPTS
+                && SEND_AGAIN.contains(&head.status);
+            if !is_repeated {
+                break head;
+            }
+            attempt += 1;
+            run.repeated.set(run.repeated.get() + 1);
+        };
         if !(200..300).contains(&head.status) {
             bail!(
                 "{} was answered {}: {}",
@@ -226,9 +269,14 @@ impl Connection {
         receive(&mut self.stream, &mut self.received).await
     }
 
+    /// The last response's body.
+    pub fn body(&self, head: Head) -> &[u8] {
+        self.received.get(head.head_bytes..).unwrap_or_default()
+    }
+
     /// The beginning of the last response's body, for messages.
     pub fn quoted_body(&self, head: Head) -> String {
-        let body = &self.received[head.head_bytes..];
+        let body = self.body(head);
         String::from_utf8_lossy(&body[..body.len().min(QUOTED_BYTES)]).into_owned()
     }
 }
@@ -256,7 +304,7 @@ async fn receive(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<Head>
 }
 
 /// How long this thread has computed so far.
-fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }

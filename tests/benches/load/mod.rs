@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod comparison;
+pub mod credit_fixtures;
 pub mod figures;
 pub mod fixtures;
 pub mod generator;
@@ -15,4 +16,5 @@ pub mod phase;
 pub mod response;
 pub mod run;
 pub mod server_process;
+pub mod side_by_side;
 pub mod workload;

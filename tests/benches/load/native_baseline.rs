@@ -25,7 +25,7 @@ use moka::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use shared::credits::{self, DEFAULT_CURRENCY, Transaction, TransactionRow};
+use shared::credits::{self, DEFAULT_CURRENCY, Transaction, TransactionRow, UsageNames};
 use shared::decimal_text::DecimalText;
 use shared::fields::{self, Fields};
 use shared::ids::{CreditTransactionId, UserId};
@@ -235,8 +235,9 @@ struct ConsumeOutput {
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum ConsumeAnswer {
-    Consumed { transaction: TransactionRow },
+    Consumed { transaction: Box<TransactionRow> },
     InsufficientCredits { available: DecimalText },
+    TooManyUsageNames,
     IdempotencyKeyReused,
     Unauthenticated,
     Forbidden,
@@ -368,8 +369,9 @@ impl Service {
         let mut fields = Fields::new(value)?;
         let money = fields::positive_money(&mut fields);
         let description = fields.optional("description", credits::description);
-        let (money, description) =
-            fields.finish(|| Some((money?, description?.unwrap_or_default())))?;
+        let names = UsageNames::read(&mut fields);
+        let (money, description, names) =
+            fields.finish(|| Some((money?, description?.unwrap_or_default(), names?)))?;
         let (key, request_digest) = idempotency(headers, uri, body)?;
         let id = random().map_err(|_| Problem::internal())?;
         let id = CreditTransactionId::new(now_millis(), &id);
@@ -377,7 +379,7 @@ impl Service {
         let answer = self
             .ask(
                 call,
-                "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7)::text",
+                "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7, $8, $9)::text",
                 &[
                     &token.digest.0.as_slice(),
                     &key,
@@ -386,6 +388,8 @@ impl Service {
                     &currency.code(),
                     &money.amount(),
                     &description,
+                    &names.service,
+                    &names.model,
                 ],
             )
             .await?;
@@ -394,7 +398,7 @@ impl Service {
         match answer {
             ConsumeAnswer::Consumed { transaction } => {
                 let output = ConsumeOutput {
-                    transaction: transaction.into(),
+                    transaction: (*transaction).into(),
                 };
                 Ok((StatusCode::CREATED, Json(output)).into_response())
             }
@@ -407,6 +411,7 @@ impl Service {
                     Money::new(available.0, currency).format_amount()
                 ),
             )),
+            ConsumeAnswer::TooManyUsageNames => Err(credits::too_many_usage_names()),
             ConsumeAnswer::IdempotencyKeyReused => Err(Problem::idempotency_key_reused()),
             ConsumeAnswer::Unauthenticated => Err(Problem::unauthenticated()),
             ConsumeAnswer::Forbidden => Err(Problem::forbidden("credits:consume")),

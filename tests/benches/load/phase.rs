@@ -48,7 +48,10 @@ async fn measure_labelled(subject: Subject<'_>, phase: Phase) -> Result<(Measure
     }
     let before = other_work::busy_percent().await;
     let receiver = generator::start(subject.server.address(), subject.workload, phase)?;
-    let outcome = with_bar(&subject.label, phase, async { receiver.await? }).await?;
+    let began = Instant::now();
+    let elapsed = || millis_of(began.elapsed());
+    let whole = millis_of(phase.warmup + phase.measured);
+    let outcome = with_bar(&subject.label, whole, elapsed, async { receiver.await? }).await?;
     // Afterwards too, because what began meanwhile is likely to be still at it.
     let after = other_work::busy_percent().await;
     let other_work_percent = before.zip(after).map(|(before, after)| before.max(after));
@@ -61,10 +64,18 @@ async fn measure_labelled(subject: Subject<'_>, phase: Phase) -> Result<(Measure
     Ok((measured, outcome.acknowledged))
 }
 
-/// Waits for a phase and shows how far it is.
-async fn with_bar<T>(label: &str, phase: Phase, work: impl Future<Output = T>) -> T {
-    let whole = phase.warmup + phase.measured;
-    let bar = ProgressBar::new(u64::try_from(whole.as_millis()).unwrap_or(u64::MAX));
+fn millis_of(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Waits for some work and shows how far it is: `done` of `whole`.
+pub async fn with_bar<T>(
+    label: &str,
+    whole: u64,
+    done: impl Fn() -> u64,
+    work: impl Future<Output = T>,
+) -> T {
+    let bar = ProgressBar::new(whole);
     let style = ProgressStyle::with_template("[{bar:30}] {msg}");
     if let Ok(style) = style {
         bar.set_style(style.progress_chars("=> "));
@@ -73,16 +84,12 @@ async fn with_bar<T>(label: &str, phase: Phase, work: impl Future<Output = T>) -
     if bar.is_hidden() {
         eprintln!("measuring {label}");
     }
-    let began = Instant::now();
     let mut ticks = tokio::time::interval(BAR_TICK);
     let mut work = std::pin::pin!(work);
     let outcome = loop {
         tokio::select! {
             outcome = &mut work => break outcome,
-            _ = ticks.tick() => {
-                let done = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                bar.set_position(done);
-            }
+            _ = ticks.tick() => bar.set_position(done()),
         }
     };
     bar.finish_and_clear();
@@ -110,6 +117,7 @@ fn summarize(
         p95_micros: latencies.value_at_quantile(0.95),
         p99_micros: latencies.value_at_quantile(0.99),
         max_micros: latencies.max(),
+        repeated: outcome.repeated,
         generator_busy_percent: outcome.generator_busy_percent,
         other_work_percent,
     })

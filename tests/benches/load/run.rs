@@ -22,12 +22,26 @@ pub trait Figures: Serialize + DeserializeOwned {
     fn to_text(&self) -> String;
 }
 
-/// The main function of a benchmark: serves in a child, says so in a debug build, and runs
-/// otherwise.
+/// The main function of a benchmark whose figures are those of the wasm host and compared row by
+/// row.
 pub fn start<A, R: Figures>(
     parse: impl FnOnce() -> A,
     common: impl Fn(&A) -> &CommonArguments,
     measure: impl AsyncFnOnce(&A, &Path, &Cluster) -> Result<R>,
+) -> ExitCode {
+    launch(parse, async |arguments: &A, root: &Path| {
+        run(common(arguments), root, async |cluster: &Cluster| {
+            measure(arguments, root, cluster).await
+        })
+        .await
+    })
+}
+
+/// The main function of any benchmark: serves in a child, says so in a debug build, and runs in
+/// the project's root otherwise.
+pub fn launch<A>(
+    parse: impl FnOnce() -> A,
+    run: impl AsyncFnOnce(&A, &Path) -> Result<ExitCode>,
 ) -> ExitCode {
     let outcome = if server_process::is_child() {
         server_process::serve().map(|()| ExitCode::SUCCESS)
@@ -40,11 +54,7 @@ pub fn start<A, R: Figures>(
             .enable_all()
             .build()
             .context("cannot start the benchmark")
-            .and_then(|runtime| {
-                runtime.block_on(run(common(&arguments), async |root, cluster| {
-                    measure(&arguments, root, cluster).await
-                }))
-            })
+            .and_then(|runtime| runtime.block_on(async { run(&arguments, &project_root()?).await }))
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -52,28 +62,31 @@ pub fn start<A, R: Figures>(
     })
 }
 
+/// Starts the Postgres that is only for benchmarks, and as durable as a real one.
+///
+/// # Errors
+/// It does not start.
+pub async fn start_cluster(root: &Path) -> Result<Cluster> {
+    Cluster::start(&root.join(".turnpike/bench-postgres"), Durability::Durable).await
+}
+
 async fn run<R: Figures>(
     common: &CommonArguments,
-    measure: impl AsyncFnOnce(&Path, &Cluster) -> Result<R>,
+    root: &Path,
+    measure: impl AsyncFnOnce(&Cluster) -> Result<R>,
 ) -> Result<ExitCode> {
     // Before minutes of measuring, not after them.
-    let root = project_root()?;
     let baseline: Option<R> = match &common.compare {
         Some(path) => Some(read_report(&root.join(path))?),
         None => None,
     };
-    let cluster =
-        Cluster::start(&root.join(".turnpike/bench-postgres"), Durability::Durable).await?;
-    let report = measure(&root, &cluster).await?;
+    let cluster = start_cluster(root).await?;
+    let report = measure(&cluster).await?;
     cluster.stop().await?;
 
     print!("{}", report.to_text());
     if let Some(path) = &common.json {
-        let json = serde_json::to_string_pretty(&report)?;
-        // Cargo starts a benchmark in its package's folder, where nobody would look.
-        let path = root.join(path);
-        std::fs::write(&path, json + "\n")
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_report(&root.join(path), &report)?;
     }
     let Some(baseline) = baseline else {
         return Ok(ExitCode::SUCCESS);
@@ -123,7 +136,28 @@ fn project_root() -> Result<PathBuf> {
     Ok(root)
 }
 
-fn read_report<R: DeserializeOwned>(path: &Path) -> Result<R> {
+/// Writes figures as JSON. The path is a whole one: cargo starts a benchmark in its package's
+/// folder, where nobody would look for a file.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_report(path: &Path, report: &impl Serialize) -> Result<()> {
+    write_file(path, &(serde_json::to_string_pretty(report)? + "\n"))
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_file(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Reads what [`write_report`] wrote.
+///
+/// # Errors
+/// The file cannot be read, or has something else.
+pub fn read_report<R: DeserializeOwned>(path: &Path) -> Result<R> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the baseline {}", path.display()))?;
     serde_json::from_str(&text)

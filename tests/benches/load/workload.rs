@@ -38,6 +38,12 @@ impl Workload {
         }
     }
 
+    /// Whether its requests have Idempotency-Keys, and can be sent again.
+    pub fn is_idempotent(&self) -> bool {
+        let mut requests = self.requests.iter();
+        requests.all(|template| template.number_at.is_some())
+    }
+
     /// The first line of a request, for messages.
     pub fn request_line(&self) -> String {
         let bytes = self.requests.first().map_or(&[][..], |first| &first.bytes);
@@ -59,9 +65,24 @@ impl Template {
 
     /// A POST.
     pub fn post(target: &str, token: Option<&str>, content_type: &str, body: &str) -> Self {
+        Self::with_body("POST", target, token, content_type, body)
+    }
+
+    /// A PUT of JSON.
+    pub fn put(target: &str, token: &str, body: &str) -> Self {
+        Self::with_body("PUT", target, Some(token), "application/json", body)
+    }
+
+    fn with_body(
+        method: &str,
+        target: &str,
+        token: Option<&str>,
+        content_type: &str,
+        body: &str,
+    ) -> Self {
         let authorization = token.map_or_else(String::new, authorization);
         let bytes = format!(
-            "POST {target} HTTP/1.1\r\nhost: localhost\r\n{authorization}\
+            "{method} {target} HTTP/1.1\r\nhost: localhost\r\n{authorization}\
              content-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );

@@ -12,7 +12,6 @@
 #![allow(clippy::float_arithmetic, reason = "latencies and rates are not money")]
 
 mod arguments;
-mod fixtures;
 #[path = "../load/mod.rs"]
 mod load;
 mod report;
@@ -27,12 +26,13 @@ use turnpike_host::function_build;
 use turnpike_host::postgres_cluster::Cluster;
 
 use arguments::Arguments;
-use fixtures::Fixtures;
+use load::credit_fixtures::Fixtures;
 use load::figures::Measurement;
 use load::generator::Phase;
 use load::phase::{self, Subject};
 use load::server_process::{Kind, ServerProcess};
-use report::{ColdStart, Report, Row};
+use load::side_by_side::Row;
+use report::{ColdStart, Report};
 use workload::Scenario;
 
 /// Each server has a database of its own, so that neither measures on what the other left.

@@ -5,10 +5,9 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
-use crate::load::figures::{
-    Function, Measurement, bar, columns, columns_of, doubts, function_sizes, grouped, millis,
-};
+use crate::load::figures::{Function, Measurement, function_sizes, millis};
 use crate::load::run::Figures;
+use crate::load::side_by_side::{self, Row};
 
 /// Rises when a file written by an older version can no longer be compared with.
 pub const FORMAT: u32 = 1;
@@ -34,17 +33,6 @@ pub struct Report {
     pub cold_starts: Vec<ColdStart>,
     /// What was served.
     pub functions: Vec<Function>,
-}
-
-/// One route on both servers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Row {
-    /// What was asked for.
-    pub route: String,
-    /// By the wasm host.
-    pub wasm: Measurement,
-    /// By the native baseline.
-    pub native: Measurement,
 }
 
 /// A route when every request meets a fresh instance.
@@ -81,45 +69,7 @@ impl Report {
             "{} cores for server, Postgres (durable) and load; {} connections, {} s of warm-up, {} s measured; latencies in ms\n",
             self.cores, self.connections, self.warmup_secs, self.measured_secs
         )?;
-        let width = self.route_width();
-        writeln!(
-            out,
-            "{:width$} | {:^43} | {:^43} | wasm /",
-            "", "wasm host", "native baseline"
-        )?;
-        let columns = columns();
-        writeln!(out, "{:width$} | {columns} | {columns} | native", "route")?;
-        for row in &self.rows {
-            let ratio = 100.0 * row.wasm.requests_per_sec / row.native.requests_per_sec;
-            writeln!(
-                out,
-                "{:width$} | {} | {} | {ratio:>5.0}%",
-                row.route,
-                columns_of(&row.wasm),
-                columns_of(&row.native)
-            )?;
-        }
-        for row in &self.rows {
-            for (server, measured) in [("wasm host", &row.wasm), ("native baseline", &row.native)] {
-                out.write_str(&doubts(&row.route, server, measured))?;
-            }
-        }
-
-        writeln!(out, "\nreq/s, each pair to its own scale")?;
-        for row in &self.rows {
-            let longest = row.wasm.requests_per_sec.max(row.native.requests_per_sec);
-            for (server, route, measured) in [
-                ("wasm", row.route.as_str(), &row.wasm),
-                ("native", "", &row.native),
-            ] {
-                writeln!(
-                    out,
-                    "{route:width$} {server:6} {} {}",
-                    bar(measured.requests_per_sec, longest),
-                    grouped(measured.requests_per_sec)
-                )?;
-            }
-        }
+        let width = side_by_side::write(out, &self.rows)?;
 
         writeln!(
             out,
@@ -138,11 +88,6 @@ impl Report {
 
         out.write_str(&function_sizes(&self.functions, width))?;
         Ok(())
-    }
-
-    fn route_width(&self) -> usize {
-        let routes = self.rows.iter().map(|row| row.route.len());
-        routes.max().unwrap_or_default()
     }
 
     fn wasm_p95(&self) -> impl Iterator<Item = (String, u64)> {

@@ -1,10 +1,7 @@
 //! What is measured: the routes, and the requests that are sent to each.
 
-use crate::fixtures::Fixtures;
+use crate::load::credit_fixtures::{Fixtures, Spenders};
 use crate::load::workload::{Template, Workload};
-
-/// What every consumption takes. The fixtures hold enough for weeks of it.
-pub const CONSUMED_AMOUNT: &str = "0.01";
 
 /// One row of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +34,8 @@ impl Scenario {
             Self::Health => "GET health",
             Self::CachedBalance => "GET credits/balance, cached",
             Self::IndexedRead => "GET credits/transactions?limit=1",
-            Self::ConsumeHot => "POST credits/consume, one account",
-            Self::ConsumeSpread => "POST credits/consume, 1,000 accounts",
+            Self::ConsumeHot => Spenders::Hot.row_name(),
+            Self::ConsumeSpread => Spenders::Spread.row_name(),
         }
     }
 
@@ -68,20 +65,9 @@ impl Scenario {
                 "/api/v1/credits/transactions?limit=1",
                 Some(&fixtures.reader),
             )],
-            Self::ConsumeHot => vec![consume(&fixtures.hot, run)],
-            Self::ConsumeSpread => fixtures
-                .spread
-                .iter()
-                .map(|token| consume(token, run))
-                .collect(),
+            Self::ConsumeHot => return fixtures.consumptions(Spenders::Hot, "", run),
+            Self::ConsumeSpread => return fixtures.consumptions(Spenders::Spread, "", run),
         };
         Workload { requests }
     }
-}
-
-fn consume(token: &str, run: u64) -> Template {
-    let body = format!(
-        r#"{{"amount":"{CONSUMED_AMOUNT}","currency":"USD","description":"one call of the model"}}"#
-    );
-    Template::post_idempotent("/api/v1/credits/consume", token, run, &body)
 }

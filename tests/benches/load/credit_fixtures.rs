@@ -2,17 +2,25 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use rust_decimal::Decimal;
+use serde_json::Value;
 use shared::token;
 use tokio_postgres::Client;
 use turnpike_host::postgres_cluster::Cluster;
 use uuid::Uuid;
 
-use crate::load::fixtures;
+use super::fixtures;
+use super::generator::Connection;
+use super::server_process::ServerProcess;
+use super::workload::{Template, Workload};
 
 /// Accounts that the spread consumptions go to: far more than connections, so that two in flight
 /// never meet, and few enough to stay in memory.
 const SPREAD_ACCOUNTS: usize = 1_000;
+
+/// What every consumption takes.
+const CONSUMED_AMOUNT: &str = "0.01";
 
 /// What every account holds at first. At 0.01 a time and 10,000 times a second it lasts for four
 /// months.
@@ -31,12 +39,31 @@ pub struct Fixtures {
     /// The token of a user who reads and never spends.
     pub reader: String,
     /// The token of the user whose one account all connections spend from.
-    pub hot: String,
+    hot: String,
     /// The tokens of users with an account each.
-    pub spread: Vec<String>,
+    spread: Vec<String>,
     client: Client,
     /// Consumptions that the ledger must hold.
     acknowledged: i64,
+}
+
+/// Whose credits are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spenders {
+    /// One user, for whose account all connections queue.
+    Hot,
+    /// Many users, each with an account of their own.
+    Spread,
+}
+
+impl Spenders {
+    /// What a report calls the row; also what a baseline is matched by.
+    pub const fn row_name(self) -> &'static str {
+        match self {
+            Self::Hot => "POST credits/consume, one account",
+            Self::Spread => "POST credits/consume, 1,000 accounts",
+        }
+    }
 }
 
 impl Fixtures {
@@ -60,6 +87,61 @@ impl Fixtures {
             client,
             acknowledged,
         })
+    }
+
+    /// Consumptions of [`CONSUMED_AMOUNT`], with Idempotency-Keys that begin with `run`. `members`
+    /// are what the body has besides.
+    pub fn consumptions(&self, spenders: Spenders, members: &str, run: u64) -> Workload {
+        let body = format!(
+            r#"{{"amount":"{CONSUMED_AMOUNT}","currency":"USD","description":"one call of the model"{members}}}"#
+        );
+        let requests = self.tokens(spenders).iter();
+        Workload {
+            requests: requests
+                .map(|token| {
+                    Template::post_idempotent("/api/v1/credits/consume", token, run, &body)
+                })
+                .collect(),
+        }
+    }
+
+    fn tokens(&self, spenders: Spenders) -> &[String] {
+        match spenders {
+            Spenders::Hot => std::slice::from_ref(&self.hot),
+            Spenders::Spread => &self.spread,
+        }
+    }
+
+    /// Checks by way of the server that the balances are what they were at first, less
+    /// everything that was ever acknowledged to these spenders.
+    ///
+    /// # Errors
+    /// They are not.
+    pub async fn check_balances(
+        &self,
+        server: &ServerProcess,
+        spenders: Spenders,
+        acknowledged: u64,
+    ) -> Result<()> {
+        let mut connection = Connection::open(server.address()).await?;
+        let mut available = Decimal::ZERO;
+        let mut expected = Decimal::ZERO;
+        for token in self.tokens(spenders) {
+            let request = Template::get("/api/v1/credits/balance?currency=USD", Some(token));
+            let head = connection.exchange(request.as_bytes()).await?;
+            let body: Value = serde_json::from_slice(connection.body(head))?;
+            let amount = body.pointer("/available/amount").and_then(Value::as_str);
+            let amount = amount.with_context(|| format!("a balance was answered {body}"))?;
+            available += amount.parse::<Decimal>()?;
+            expected += GRANTED_AMOUNT.parse::<Decimal>()?;
+        }
+        expected -= CONSUMED_AMOUNT.parse::<Decimal>()? * Decimal::from(acknowledged);
+        ensure!(
+            available == expected,
+            "{available} is available where {expected} should be: a spend was lost or came to \
+             pass twice, or a balance is older than a spend that was acknowledged"
+        );
+        Ok(())
     }
 
     /// A connection to the database.

@@ -1,0 +1,8 @@
+//! `GET /api/v1/org-billing/analytics/revenue-trends`: how the platform's
+//! figures went, day by day, week by week or month by month.
+
+mod handler;
+mod interval;
+mod queries;
+
+shared::component!("analytics-revenue-trends", "GET", handler::trends);

@@ -1,0 +1,121 @@
+//! Rows of the file: RFC 4180, with what a spreadsheet would run made harmless.
+
+use shared::credits::Transaction;
+
+/// The names of the columns, which is the first row.
+pub const HEADER: &str = "id,kind,amount,currency,available_after,debited,credited,service,model,description,occurred_at,created_at\r\n";
+
+/// What a spreadsheet takes for the beginning of a formula.
+const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Adds a transaction as a row.
+pub fn write_row(out: &mut String, transaction: &Transaction) {
+    let amount = transaction.amount.format_amount();
+    let available_after = transaction.available_after.format_amount();
+    // Ours, and without anything that needs quotes. An amount below zero begins
+    // with a minus, and is a number to a spreadsheet too.
+    let ours = [
+        &*transaction.id.to_string(),
+        &transaction.kind,
+        &amount,
+        transaction.amount.currency().code(),
+        &available_after,
+        &transaction.debited,
+        &transaction.credited,
+    ];
+    for field in ours {
+        out.push_str(field);
+        out.push(',');
+    }
+    let theirs = [
+        transaction.service.as_deref().unwrap_or_default(),
+        transaction.model.as_deref().unwrap_or_default(),
+        &transaction.description,
+    ];
+    for field in theirs {
+        write_text(out, field);
+        out.push(',');
+    }
+    out.push_str(&transaction.occurred_at);
+    out.push(',');
+    out.push_str(&transaction.created_at);
+    out.push_str("\r\n");
+}
+
+/// Adds a text that a client chose: after an apostrophe if it would be a formula,
+/// which a spreadsheet then shows as the text that it is, and in quotes if it has
+/// a comma, a quote or the end of a line in it.
+fn write_text(out: &mut String, text: &str) {
+    let guard = if text.starts_with(FORMULA_STARTS) {
+        "'"
+    } else {
+        ""
+    };
+    if text.contains([',', '"', '\r', '\n']) {
+        out.push('"');
+        out.push_str(guard);
+        for (index, part) in text.split('"').enumerate() {
+            if index > 0 {
+                out.push_str("\"\"");
+            }
+            out.push_str(part);
+        }
+        out.push('"');
+    } else {
+        out.push_str(guard);
+        out.push_str(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::credits::TransactionRow;
+
+    #[test]
+    fn texts() {
+        let table = [
+            ("", ""),
+            ("1,250 tokens", "\"1,250 tokens\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("\"", "\"\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("two\r\nlines", "\"two\r\nlines\""),
+            ("a 'quoted' word", "a 'quoted' word"),
+            ("=1+1", "'=1+1"),
+            ("=HYPERLINK(\"x\",1)", "\"'=HYPERLINK(\"\"x\"\",1)\""),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@sum", "'@sum"),
+            ("\tx", "'\tx"),
+            ("\rx", "\"'\rx\""),
+            ("1=1", "1=1"),
+            ("日本", "日本"),
+        ];
+        for (text, expected) in table {
+            let mut out = String::new();
+            write_text(&mut out, text);
+            assert_eq!(out, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn rows_have_the_columns_of_the_header() {
+        let json = serde_json::json!({
+            "id": format!("ctx_{:032x}", 1), "kind": "consume", "amount": "-1.250000000",
+            "available_after": "98.750000000", "debited": "available", "credited": "consumed",
+            "currency": "USD", "description": "d", "service": "chat", "model": null,
+            "occurred_at": "2026-01-01T00:00:00.000000Z",
+            "created_at": "2026-01-01T00:00:00.000001Z"});
+        let row: TransactionRow =
+            serde_json::from_value(json).expect("a row as the database returns it");
+        let mut out = String::new();
+        write_row(&mut out, &row.into());
+        assert_eq!(
+            out,
+            "ctx_00000000000000000000000000000001,consume,-1.25,USD,98.75,available,consumed,chat,,d,\
+             2026-01-01T00:00:00.000000Z,2026-01-01T00:00:00.000001Z\r\n"
+        );
+        assert_eq!(out.matches(',').count(), HEADER.matches(',').count());
+    }
+}

@@ -1,0 +1,113 @@
+//! The file is written page by page, so that memory holds one however long the
+//! ledger is. Pages follow the account's sequence downward, so what is booked
+//! while the file is written is in none of them: the file shows one moment.
+//!
+//! The caller's right to read is decided with the first page. A token that is
+//! revoked while the file is under way does not cut it off.
+
+use shared::context::Context;
+use shared::credits::TransactionFilter;
+use shared::http::{Reply, Request};
+use shared::money::Currency;
+use shared::pieces::{NextPiece, Pieces};
+use shared::problem::Problem;
+
+use crate::csv;
+use crate::queries::{self, Position, Row};
+
+/// Rows that are read by one statement and held at once: with descriptions of 500
+/// characters of 4 bytes they are 2.4 MB, as the database writes them and as the
+/// file has them, and most have a tenth of that.
+const PAGE_ROWS: i32 = 1_000;
+
+/// The rows that are still to be written.
+#[derive(Debug)]
+struct Remaining(Option<Position>);
+
+impl Pieces for Remaining {
+    fn next<'a>(&'a mut self, context: &'a Context) -> NextPiece<'a> {
+        Box::pin(async {
+            let Some(mut position) = self.0.take() else {
+                return Ok(None);
+            };
+            let rows = queries::next(context, &position, PAGE_ROWS + 1).await?;
+            let (text, last) = page(rows, String::new());
+            self.0 = last.map(|sequence| {
+                position.before = sequence;
+                position
+            });
+            Ok(Some(text.into_bytes()))
+        })
+    }
+}
+
+/// Writes the rows of a page, of which there is one more than its size when more
+/// follow; then also tells the position of the last row.
+fn page(mut rows: Vec<Row>, mut text: String) -> (String, Option<i64>) {
+    let size = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
+    let has_more = rows.len() > size;
+    rows.truncate(size);
+    let last = rows.last().map(|row| row.sequence);
+    for row in rows {
+        csv::write_row(&mut text, &row.transaction.into());
+    }
+    (text, last.filter(|_| has_more))
+}
+
+pub async fn export(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let currency = request.currency()?;
+    let filter = TransactionFilter::from_parameters(
+        request.query_parameter("kind")?.as_deref(),
+        request.query_parameter("since")?.as_deref(),
+        request.query_parameter("until")?.as_deref(),
+    )?;
+    let beginning = queries::begin(context, token.digest, currency, &filter, PAGE_ROWS + 1).await?;
+    let (text, last) = page(beginning.rows, csv::HEADER.to_owned());
+    let reply = Reply::csv(&file_name(currency), text.into_bytes());
+    Ok(match (beginning.account_id, last) {
+        (Some(account), Some(before)) => reply.followed_by(Remaining(Some(Position {
+            account,
+            currency,
+            kind: filter.kind,
+            from: beginning.from,
+            before,
+        }))),
+        _ => reply,
+    })
+}
+
+fn file_name(currency: Currency) -> String {
+    format!("transactions-{}.csv", currency.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(sequence: i32) -> Row {
+        let json = serde_json::json!({"sequence": sequence, "transaction": {
+            "id": format!("ctx_{sequence:032x}"), "kind": "grant", "amount": "1.000000000",
+            "available_after": "1.000000000", "debited": "issued", "credited": "available",
+            "currency": "USD", "description": "", "service": null, "model": null,
+            "occurred_at": "2026-01-01T00:00:00.000000Z",
+            "created_at": "2026-01-01T00:00:00.000000Z"}});
+        serde_json::from_value(json).expect("a row as transfers_page returns it")
+    }
+
+    #[test]
+    fn a_page_tells_its_last_row_only_when_more_follow() {
+        let table = [
+            (0, 0, None),
+            (1, 1, None),
+            (PAGE_ROWS, 1_000, None),
+            (PAGE_ROWS + 1, 1_000, Some(2)),
+        ];
+        for (count, shown, expected) in table {
+            let rows = (1..=count).rev().map(row).collect();
+            let (text, last) = page(rows, String::new());
+            assert_eq!(text.lines().count(), shown, "{count}");
+            assert_eq!(last, expected, "{count}");
+        }
+    }
+}

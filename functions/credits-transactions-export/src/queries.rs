@@ -1,0 +1,83 @@
+use serde::Deserialize;
+use shared::context::Context;
+use shared::credits::{TransactionFilter, TransactionRow};
+use shared::db;
+use shared::ids::CreditAccountId;
+use shared::money::Currency;
+use shared::problem::Problem;
+use shared::token::TokenDigest;
+
+/// A transaction and its position in the account.
+#[derive(Debug, Deserialize)]
+pub struct Row {
+    pub sequence: i64,
+    pub transaction: TransactionRow,
+}
+
+/// What is left to read after a page.
+#[derive(Debug)]
+pub struct Position {
+    pub account: CreditAccountId,
+    pub currency: Currency,
+    pub kind: Option<String>,
+    /// The first transaction that is wanted.
+    pub from: i64,
+    /// The one after the last that is.
+    pub before: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Beginning {
+    /// None for whoever never had credits.
+    pub account_id: Option<CreditAccountId>,
+    pub from: i64,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Answer {
+    Found(Beginning),
+    Unauthenticated,
+    Forbidden,
+}
+
+/// The newest `limit` of the transactions that are wanted.
+pub async fn begin(
+    context: &Context,
+    digest: TokenDigest,
+    currency: Currency,
+    filter: &TransactionFilter,
+    limit: i32,
+) -> Result<Beginning, Problem> {
+    let parameters = [
+        digest.0.to_vec().into(),
+        currency.code().to_owned().into(),
+        limit.into(),
+        filter.kind.clone().into(),
+        filter.since.into(),
+        filter.until.into(),
+    ];
+    let sql = "SELECT credits_transactions_export($1, $2, $3, $4,
+                                                  $5::timestamp AT TIME ZONE 'UTC',
+                                                  $6::timestamp AT TIME ZONE 'UTC')::text";
+    match db::call(context, sql, &parameters).await? {
+        Answer::Found(beginning) => Ok(beginning),
+        Answer::Unauthenticated => Err(Problem::unauthenticated()),
+        Answer::Forbidden => Err(Problem::forbidden("credits:read")),
+    }
+}
+
+/// The newest `limit` of what is left.
+pub async fn next(context: &Context, position: &Position, limit: i32) -> Result<Vec<Row>, Problem> {
+    let parameters = [
+        position.account.as_uuid().into(),
+        position.currency.code().to_owned().into(),
+        position.kind.clone().into(),
+        position.from.into(),
+        position.before.into(),
+        limit.into(),
+    ];
+    let sql = "SELECT transfers_page($1, $2, $3, $4, $5, $6)::text";
+    db::call(context, sql, &parameters).await
+}

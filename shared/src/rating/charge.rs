@@ -1,0 +1,156 @@
+//! Charges: what a plan asks money for.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{RatingError, Reason};
+use super::exact_amount::ExactAmount;
+use super::line::{Item, Line};
+use super::model::Model;
+use super::number::Number;
+use super::price::Price;
+use super::step::{Step, Trace, Untraced};
+use super::usage::Usage;
+use crate::money::{Currency, Money, Rounding};
+
+/// When a charge is billed. In JSON `arrears` or `advance`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Billing {
+    /// For the period that has ended. The default.
+    #[default]
+    Arrears,
+    /// For the period that begins.
+    Advance,
+}
+
+/// One thing that is charged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// Names the charge within its plan.
+    pub code: String,
+    /// What the line is called on an invoice.
+    pub name: String,
+    /// The metric whose usage is priced; only a flat charge has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// How the usage is priced.
+    pub model: Model,
+    /// When it is billed.
+    #[serde(default)]
+    pub billing: Billing,
+    /// How the line is rounded.
+    #[serde(default)]
+    pub rounding: Rounding,
+    /// Units that cost nothing, for models of one quantity.
+    #[serde(default, skip_serializing_if = "Number::is_zero")]
+    pub included_units: Number,
+    /// The least that the line comes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Number>,
+    /// The most that the line comes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<Number>,
+}
+
+impl Charge {
+    /// The line for a period's usage, without steps: the fast way.
+    ///
+    /// # Errors
+    ///
+    /// The [`RatingError`] that names this charge. A charge that
+    /// [`Charge::check`] passes is refused for its usage alone.
+    pub fn rate(&self, currency: Currency, usage: &Usage) -> Result<Line, RatingError> {
+        self.line(currency, usage, Number::ZERO, &mut Untraced)
+    }
+
+    /// The line with the steps that lead to it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Charge::rate`].
+    pub fn explain(&self, currency: Currency, usage: &Usage) -> Result<Line, RatingError> {
+        self.explained_line(currency, usage, Number::ZERO)
+    }
+
+    /// As [`Charge::explain`], with so many units from the plan's besides the charge's own.
+    pub(super) fn explained_line(
+        &self,
+        currency: Currency,
+        usage: &Usage,
+        plan_units: Number,
+    ) -> Result<Line, RatingError> {
+        let mut steps = Vec::new();
+        let mut line = self.line(currency, usage, plan_units, &mut steps)?;
+        line.steps = steps;
+        Ok(line)
+    }
+
+    /// As [`Charge::rate`], with so many units from the plan's besides the charge's own.
+    pub(super) fn line(
+        &self,
+        currency: Currency,
+        usage: &Usage,
+        plan_units: Number,
+        trace: &mut impl Trace,
+    ) -> Result<Line, RatingError> {
+        let (price, amount) = self
+            .price(currency, usage, plan_units, trace)
+            .map_err(|reason| reason.of_charge(&self.code))?;
+        Ok(Line {
+            item: Item::Charge {
+                charge: self.code.clone(),
+            },
+            description: self.name.clone(),
+            quantity: price.quantity,
+            unit_price: price.unit_price,
+            exact_amount: price.amount,
+            rounding: self.rounding,
+            amount,
+            steps: Vec::new(),
+        })
+    }
+
+    /// The price within the charge's bounds, and the amount that it is rounded to.
+    fn price(
+        &self,
+        currency: Currency,
+        usage: &Usage,
+        plan_units: Number,
+        trace: &mut impl Trace,
+    ) -> Result<(Price, Money), Reason> {
+        let included = self
+            .included_units
+            .checked_add(plan_units)
+            .unwrap_or(Number::MAX);
+        let mut price = Price::of(&self.model, usage, included, trace)?;
+        price.amount = self.within_bounds(price.amount, trace)?;
+        let amount = price.amount.round(currency, self.rounding)?;
+        Ok((price, amount))
+    }
+
+    /// The amount, raised to the minimum or cut to the maximum.
+    fn within_bounds(
+        &self,
+        amount: ExactAmount,
+        trace: &mut impl Trace,
+    ) -> Result<ExactAmount, Reason> {
+        if let Some(minimum) = self.minimum {
+            let bound = ExactAmount::from(minimum);
+            if amount < bound {
+                let subtotal = bound.minus(amount)?;
+                trace.step(|| Step::Minimum { minimum, subtotal });
+                return Ok(bound);
+            }
+        }
+        if let Some(maximum) = self.maximum {
+            let bound = ExactAmount::from(maximum);
+            if amount > bound {
+                let subtotal = bound.minus(amount)?;
+                trace.step(|| Step::Maximum { maximum, subtotal });
+                return Ok(bound);
+            }
+        }
+        Ok(amount)
+    }
+}

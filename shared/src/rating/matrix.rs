@@ -1,0 +1,69 @@
+//! Prices by the values of several dimensions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Reason;
+use super::exact_amount::ExactAmount;
+use super::number::Number;
+use super::step::{Step, Trace};
+use super::usage::CellUsage;
+
+/// A table of prices by the values of its dimensions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Matrix {
+    /// Their names, such as `region` and `model`.
+    pub dimensions: Vec<String>,
+    /// The prices.
+    pub cells: Vec<Cell>,
+    /// The price of a unit for which there is no cell. Without it such usage is
+    /// an error, and is not given away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_unit_price: Option<Number>,
+}
+
+/// The price for one value of each dimension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// The values, in the order of the dimensions.
+    pub values: Vec<String>,
+    /// The price of a unit.
+    pub unit_price: Number,
+}
+
+impl Matrix {
+    pub(super) fn price(
+        &self,
+        usage: &[CellUsage],
+        trace: &mut impl Trace,
+    ) -> Result<ExactAmount, Reason> {
+        // Turned round, so that of cells with the same values the first one counts.
+        let prices: BTreeMap<&[String], Number> = self
+            .cells
+            .iter()
+            .rev()
+            .map(|cell| (cell.values.as_slice(), cell.unit_price))
+            .collect();
+        let mut amount = ExactAmount::ZERO;
+        for CellUsage { values, quantity } in usage {
+            if values.len() != self.dimensions.len() {
+                return Err(Reason::NoSuchCell);
+            }
+            let cell = prices.get(values.as_slice()).copied();
+            let unit_price = cell.or(self.default_unit_price).ok_or(Reason::NoSuchCell)?;
+            let subtotal = ExactAmount::product(*quantity, unit_price)?;
+            amount = amount.plus(subtotal)?;
+            trace.step(|| Step::Cell {
+                values: values.clone(),
+                by_default: cell.is_none(),
+                quantity: *quantity,
+                unit_price,
+                subtotal,
+            });
+        }
+        Ok(amount)
+    }
+}

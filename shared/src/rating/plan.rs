@@ -1,0 +1,268 @@
+//! Plans: charges, and what holds for all of them together.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::charge::{Billing, Charge};
+use super::error::{RatingError, Reason};
+use super::exact_amount::ExactAmount;
+use super::line::{Item, Line, Rated};
+use super::number::Number;
+use super::step::{Step, Untraced};
+use super::usage::Usage;
+use crate::money::{Currency, Money, Rounding};
+
+/// A price list in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Names the plan.
+    pub code: String,
+    /// What it is called.
+    pub name: String,
+    /// The currency of all its prices.
+    pub currency: Currency,
+    /// What is charged, in the order of the invoice.
+    pub charges: Vec<Charge>,
+    /// Units of a metric that cost nothing, whichever charges price it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub included_units: Vec<IncludedUnits>,
+    /// The least that the lines of a period come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_commitment: Option<Number>,
+    /// The most that the lines of a period come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum_spend: Option<Number>,
+    /// How a subscription begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+}
+
+/// Units of a metric that all charges for it share, in the order of the charges
+/// and after the units that a charge includes itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IncludedUnits {
+    /// The metric.
+    pub metric: String,
+    /// How many units a period.
+    pub units: Number,
+}
+
+/// Days for which some charges are credited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// How many.
+    pub days: u32,
+    /// Which charges.
+    #[serde(default)]
+    pub covers: TrialCover,
+}
+
+/// What a trial takes off. In JSON `every_charge` or `advance_charges`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrialCover {
+    /// All charges. The default.
+    #[default]
+    EveryCharge,
+    /// Those that are billed in advance; what is used is paid.
+    AdvanceCharges,
+}
+
+/// Which time is rated. The engine has no clock: a period in which a trial ends
+/// is rated as two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Within the trial: what it covers is credited, and nothing is committed.
+    Trial,
+    /// After it, or without one.
+    Paid,
+}
+
+/// What a plan is rated for.
+type UsageByCharge = BTreeMap<String, Usage>;
+
+impl Plan {
+    /// The lines for a period's usage, by the codes of the charges. A charge
+    /// without usage is rated for none.
+    ///
+    /// The lines of the adjustments come last: the credit of a trial, then
+    /// either what is missing to the minimum commitment or what exceeds the
+    /// maximum spend. Both are held against the sum of the rounded lines before
+    /// them, so that the total is the bound itself.
+    ///
+    /// # Errors
+    ///
+    /// The [`RatingError`] that names the first item that cannot be rated. A
+    /// plan that [`Plan::check`] passes is refused for its usage alone.
+    pub fn rate(&self, usage: &UsageByCharge, phase: Phase) -> Result<Rated, RatingError> {
+        self.rated(usage, phase, |charge, usage, plan_units| {
+            charge.line(self.currency, usage, plan_units, &mut Untraced)
+        })
+    }
+
+    /// As [`Plan::rate`], with the steps that lead to each line.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Plan::rate`].
+    pub fn explain(&self, usage: &UsageByCharge, phase: Phase) -> Result<Rated, RatingError> {
+        self.rated(usage, phase, |charge, usage, plan_units| {
+            charge.explained_line(self.currency, usage, plan_units)
+        })
+    }
+
+    fn rated(
+        &self,
+        usage: &UsageByCharge,
+        phase: Phase,
+        line: impl Fn(&Charge, &Usage, Number) -> Result<Line, RatingError>,
+    ) -> Result<Rated, RatingError> {
+        let is_charge = |code: &String| self.charges.iter().any(|charge| charge.code == *code);
+        if let Some(code) = usage.keys().find(|code| !is_charge(code)) {
+            return Err(Reason::NoSuchCharge.of_charge(code));
+        }
+        let mut plan_units: BTreeMap<&str, Number> = self
+            .included_units
+            .iter()
+            .map(|included| (included.metric.as_str(), included.units))
+            .collect();
+        let mut rated = Rated {
+            lines: Vec::with_capacity(self.charges.len() + 1),
+            total: Money::zero(self.currency),
+        };
+        for charge in &self.charges {
+            let used = usage.get(&charge.code).unwrap_or(&Usage::Nothing);
+            let units = take_plan_units(&mut plan_units, charge, used);
+            rated.push(line(charge, used, units)?)?;
+        }
+        if phase == Phase::Trial {
+            self.credit_trial(&mut rated)?;
+        } else {
+            self.commit(&mut rated)?;
+        }
+        self.limit_spend(&mut rated)?;
+        Ok(rated)
+    }
+
+    fn credit_trial(&self, rated: &mut Rated) -> Result<(), RatingError> {
+        let Some(trial) = self.trial else {
+            return Ok(());
+        };
+        let covered = |charge: &Charge| {
+            trial.covers == TrialCover::EveryCharge || charge.billing == Billing::Advance
+        };
+        let credit = self
+            .charges
+            .iter()
+            .zip(&rated.lines)
+            .filter(|(charge, _)| covered(charge))
+            .try_fold(ExactAmount::ZERO, |credit, (_, line)| {
+                credit.minus(ExactAmount::from_money(line.amount)?)
+            })
+            .map_err(|reason| reason.of(Item::Trial))?;
+        if credit == ExactAmount::ZERO {
+            return Ok(());
+        }
+        rated.adjust(Item::Trial, "Trial", credit, |subtotal| Step::TrialCredit {
+            subtotal,
+        })
+    }
+
+    fn commit(&self, rated: &mut Rated) -> Result<(), RatingError> {
+        let Some(minimum) = self.minimum_commitment else {
+            return Ok(());
+        };
+        let item = Item::MinimumCommitment;
+        let (charged, missing) = rated.up_to(minimum, &item)?;
+        if missing <= ExactAmount::ZERO {
+            return Ok(());
+        }
+        rated.adjust(item, "Minimum commitment", missing, |subtotal| {
+            Step::Commitment {
+                minimum,
+                charged,
+                subtotal,
+            }
+        })
+    }
+
+    fn limit_spend(&self, rated: &mut Rated) -> Result<(), RatingError> {
+        let Some(maximum) = self.maximum_spend else {
+            return Ok(());
+        };
+        let item = Item::MaximumSpend;
+        let (charged, missing) = rated.up_to(maximum, &item)?;
+        if missing >= ExactAmount::ZERO {
+            return Ok(());
+        }
+        rated.adjust(item, "Maximum spend", missing, |subtotal| {
+            Step::SpendLimit {
+                maximum,
+                charged,
+                subtotal,
+            }
+        })
+    }
+}
+
+/// Takes from the plan's units what the charge's own leave to be paid.
+fn take_plan_units(
+    plan_units: &mut BTreeMap<&str, Number>,
+    charge: &Charge,
+    usage: &Usage,
+) -> Number {
+    let left = charge
+        .metric
+        .as_deref()
+        .and_then(|metric| plan_units.get_mut(metric));
+    let (Some(left), Usage::Quantity(quantity)) = (left, usage) else {
+        return Number::ZERO;
+    };
+    let taken = quantity.saturating_sub(charge.included_units).min(*left);
+    *left = left.saturating_sub(taken);
+    taken
+}
+
+impl Rated {
+    fn push(&mut self, line: Line) -> Result<(), RatingError> {
+        let total = ExactAmount::from_money(self.total)
+            .and_then(|total| total.plus(ExactAmount::from_money(line.amount)?))
+            // Nothing is rounded any more: the limit is what is asked for.
+            .and_then(|total| total.round(self.total.currency(), line.rounding))
+            .map_err(|reason| reason.of(line.item.clone()))?;
+        self.total = total;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// The total, and how much less it is than `bound`.
+    fn up_to(&self, bound: Number, item: &Item) -> Result<(ExactAmount, ExactAmount), RatingError> {
+        ExactAmount::from_money(self.total)
+            .and_then(|charged| Ok((charged, ExactAmount::from(bound).minus(charged)?)))
+            .map_err(|reason| reason.of(item.clone()))
+    }
+
+    /// Adds the line of an adjustment, which is always explained.
+    fn adjust(
+        &mut self,
+        item: Item,
+        description: &str,
+        exact_amount: ExactAmount,
+        step: impl FnOnce(ExactAmount) -> Step,
+    ) -> Result<(), RatingError> {
+        let mut line = Line::of(
+            item.clone(),
+            description.to_owned(),
+            exact_amount,
+            self.total.currency(),
+            Rounding::HalfEven,
+        )
+        .map_err(|reason| reason.of(item))?;
+        line.steps.push(step(exact_amount));
+        self.push(line)
+    }
+}

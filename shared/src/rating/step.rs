@@ -1,0 +1,341 @@
+//! How a line came about, step by step.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::exact_amount::ExactAmount;
+use super::number::{Number, Percent};
+
+/// One step toward a line. The subtotals of a line's steps sum exactly to its
+/// exact amount; written out, a step is a sentence for the customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Step {
+    /// An amount that is due whatever is used.
+    Flat {
+        /// The amount.
+        subtotal: ExactAmount,
+    },
+    /// Units that cost nothing.
+    Included {
+        /// How many.
+        quantity: Number,
+    },
+    /// Units at one price.
+    Units {
+        /// How many.
+        quantity: Number,
+        /// The price of one.
+        unit_price: Number,
+        /// Their product.
+        subtotal: ExactAmount,
+    },
+    /// Units in a tier; of a graduated percentage, the amount in it.
+    Tier {
+        /// Which tier, the first being 1.
+        tier: u32,
+        /// It begins above this quantity, and the first one at it.
+        from: Number,
+        /// It ends with this quantity, and the last one never.
+        to: Option<Number>,
+        /// How many units are priced.
+        quantity: Number,
+        /// The price of one.
+        unit_price: Number,
+        /// Due once.
+        flat_fee: Number,
+        /// The product and the fee.
+        subtotal: ExactAmount,
+    },
+    /// Whole packages.
+    Packages {
+        /// The units that were counted.
+        quantity: Number,
+        /// Units in a package.
+        package_size: Number,
+        /// How many packages that fills, the last perhaps in part.
+        packages: Number,
+        /// The price of one.
+        package_price: Number,
+        /// The product of the last two.
+        subtotal: ExactAmount,
+    },
+    /// The first events, which cost nothing.
+    FreeEvents {
+        /// How many.
+        events: u32,
+    },
+    /// A part of the amounts, which costs nothing.
+    FreeAmount {
+        /// Events that lie in it wholly.
+        events: u32,
+        /// How much.
+        amount: ExactAmount,
+    },
+    /// A share of amounts.
+    Rate {
+        /// The amounts together.
+        amount: ExactAmount,
+        /// The share.
+        rate_percent: Percent,
+        /// Their product.
+        subtotal: ExactAmount,
+    },
+    /// What is due for each event.
+    FixedFees {
+        /// How many events.
+        events: u32,
+        /// For each.
+        fixed_fee: Number,
+        /// Their product.
+        subtotal: ExactAmount,
+    },
+    /// Events that were raised to the least that one costs.
+    RaisedEvents {
+        /// How many.
+        events: u32,
+        /// By how much together.
+        subtotal: ExactAmount,
+    },
+    /// Events that were cut to the most that one costs.
+    CutEvents {
+        /// How many.
+        events: u32,
+        /// By how much together, below zero.
+        subtotal: ExactAmount,
+    },
+    /// Amounts that the events gave.
+    Given {
+        /// How many events.
+        events: u32,
+        /// Their sum.
+        subtotal: ExactAmount,
+    },
+    /// Units in a cell of a matrix.
+    Cell {
+        /// The values of the dimensions.
+        values: Vec<String>,
+        /// Whether there is no such cell, and the default was taken.
+        by_default: bool,
+        /// How many units.
+        quantity: Number,
+        /// The price of one.
+        unit_price: Number,
+        /// Their product.
+        subtotal: ExactAmount,
+    },
+    /// Units in a window of time, or in none.
+    Window {
+        /// The window's name.
+        window: Option<String>,
+        /// How many units.
+        quantity: Number,
+        /// The price of one.
+        unit_price: Number,
+        /// Their product.
+        subtotal: ExactAmount,
+    },
+    /// What was missing to the charge's minimum.
+    Minimum {
+        /// The minimum.
+        minimum: Number,
+        /// By how much the line was raised.
+        subtotal: ExactAmount,
+    },
+    /// What exceeded the charge's maximum.
+    Maximum {
+        /// The maximum.
+        maximum: Number,
+        /// By how much the line was cut, below zero.
+        subtotal: ExactAmount,
+    },
+    /// The charges of a trial.
+    TrialCredit {
+        /// Their sum with the sign turned.
+        subtotal: ExactAmount,
+    },
+    /// What was missing to the plan's minimum commitment.
+    Commitment {
+        /// The commitment.
+        minimum: Number,
+        /// What the other lines come to.
+        charged: ExactAmount,
+        /// The difference.
+        subtotal: ExactAmount,
+    },
+    /// What exceeded the plan's maximum spend.
+    SpendLimit {
+        /// The limit.
+        maximum: Number,
+        /// What the other lines come to.
+        charged: ExactAmount,
+        /// The difference, below zero.
+        subtotal: ExactAmount,
+    },
+    /// From the exact amount to the rounded one, before an earlier line is
+    /// taken off.
+    Rounded {
+        /// What rounding added.
+        subtotal: ExactAmount,
+    },
+    /// What an earlier line of the same period billed already.
+    BilledEarlier {
+        /// Its amount with the sign turned.
+        subtotal: ExactAmount,
+    },
+}
+
+impl Step {
+    /// What the step adds to the line.
+    pub const fn subtotal(&self) -> ExactAmount {
+        match self {
+            Self::Included { .. } | Self::FreeEvents { .. } | Self::FreeAmount { .. } => {
+                ExactAmount::ZERO
+            }
+            Self::Flat { subtotal }
+            | Self::Units { subtotal, .. }
+            | Self::Tier { subtotal, .. }
+            | Self::Packages { subtotal, .. }
+            | Self::Rate { subtotal, .. }
+            | Self::FixedFees { subtotal, .. }
+            | Self::RaisedEvents { subtotal, .. }
+            | Self::CutEvents { subtotal, .. }
+            | Self::Given { subtotal, .. }
+            | Self::Cell { subtotal, .. }
+            | Self::Window { subtotal, .. }
+            | Self::Minimum { subtotal, .. }
+            | Self::Maximum { subtotal, .. }
+            | Self::TrialCredit { subtotal }
+            | Self::Commitment { subtotal, .. }
+            | Self::SpendLimit { subtotal, .. }
+            | Self::Rounded { subtotal }
+            | Self::BilledEarlier { subtotal } => *subtotal,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flat { subtotal } => write!(f, "flat: {subtotal}"),
+            Self::Included { quantity } => write!(f, "included: {quantity} units cost nothing"),
+            Self::Units {
+                quantity,
+                unit_price,
+                subtotal,
+            } => write!(f, "{quantity} × {unit_price} = {subtotal}"),
+            Self::Tier {
+                tier,
+                from,
+                to,
+                quantity,
+                unit_price,
+                flat_fee,
+                subtotal,
+            } => {
+                write!(f, "tier {tier}, ")?;
+                match to {
+                    None if from.is_zero() => f.write_str("from 0")?,
+                    None => write!(f, "above {from}")?,
+                    Some(to) => write!(f, "{from} to {to}")?,
+                }
+                write!(f, ": {quantity} × {unit_price}")?;
+                if !flat_fee.is_zero() {
+                    write!(f, " + {flat_fee}")?;
+                }
+                write!(f, " = {subtotal}")
+            }
+            Self::Packages {
+                quantity,
+                package_size,
+                packages,
+                package_price,
+                subtotal,
+            } => write!(
+                f,
+                "{quantity} in packages of {package_size}: {packages} × {package_price} = {subtotal}"
+            ),
+            Self::FreeEvents { events } => write!(f, "free: the first {events} events"),
+            Self::FreeAmount { events, amount } => {
+                write!(f, "free: {amount} of the amounts, {events} events wholly")
+            }
+            Self::Rate {
+                amount,
+                rate_percent,
+                subtotal,
+            } => write!(f, "{rate_percent}% of {amount} = {subtotal}"),
+            Self::FixedFees {
+                events,
+                fixed_fee,
+                subtotal,
+            } => write!(f, "{events} events × {fixed_fee} = {subtotal}"),
+            Self::RaisedEvents { events, subtotal } => {
+                write!(f, "{events} events raised to the minimum: {subtotal}")
+            }
+            Self::CutEvents { events, subtotal } => {
+                write!(f, "{events} events cut to the maximum: {subtotal}")
+            }
+            Self::Given { events, subtotal } => write!(f, "{events} events: {subtotal}"),
+            Self::Cell {
+                values,
+                by_default,
+                quantity,
+                unit_price,
+                subtotal,
+            } => {
+                f.write_str(&values.join(", "))?;
+                if *by_default {
+                    f.write_str(" (default)")?;
+                }
+                write!(f, ": {quantity} × {unit_price} = {subtotal}")
+            }
+            Self::Window {
+                window,
+                quantity,
+                unit_price,
+                subtotal,
+            } => {
+                let window = window.as_deref().unwrap_or("other hours");
+                write!(f, "{window}: {quantity} × {unit_price} = {subtotal}")
+            }
+            Self::Minimum { minimum, subtotal } => {
+                write!(f, "raised to the minimum of {minimum}: {subtotal}")
+            }
+            Self::Maximum { maximum, subtotal } => {
+                write!(f, "cut to the maximum of {maximum}: {subtotal}")
+            }
+            Self::TrialCredit { subtotal } => write!(f, "free during the trial: {subtotal}"),
+            Self::Commitment {
+                minimum,
+                charged,
+                subtotal,
+            } => write!(f, "committed {minimum}, charged {charged}: {subtotal}"),
+            Self::SpendLimit {
+                maximum,
+                charged,
+                subtotal,
+            } => write!(f, "at most {maximum}, charged {charged}: {subtotal}"),
+            Self::Rounded { subtotal } => write!(f, "rounded: {subtotal}"),
+            Self::BilledEarlier { subtotal } => write!(f, "billed earlier: {subtotal}"),
+        }
+    }
+}
+
+/// Where steps go while a line is made: to nowhere, at no cost, or to a list.
+pub(super) trait Trace {
+    fn step(&mut self, step: impl FnOnce() -> Step);
+}
+
+/// For whoever wants the amount alone: no step is ever made.
+pub(super) struct Untraced;
+
+impl Trace for Untraced {
+    fn step(&mut self, _: impl FnOnce() -> Step) {}
+}
+
+impl Trace for Vec<Step> {
+    fn step(&mut self, step: impl FnOnce() -> Step) {
+        self.push(step());
+    }
+}

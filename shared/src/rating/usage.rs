@@ -1,0 +1,115 @@
+//! What was used, as far as a price depends on it.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Reason;
+use super::number::Number;
+use super::time_of_use::Weekday;
+
+/// Most events, cells or hours of one usage. A million events of 16 bytes are
+/// 16 MB, and are rated in a few hundredths of a second. More of them are rated
+/// in parts, of which [`super::Line::beyond`] makes the rest of a line.
+pub const MAX_USAGE_ROWS: usize = 1_000_000;
+
+/// The usage of one charge.
+///
+/// In JSON `"nothing"`, `{"quantity":"121"}`, `{"events":["4.00"]}`,
+/// `{"cells":[…]}` or `{"hours":[…]}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Usage {
+    /// None, which is what a flat charge has. To any other model it is zero of
+    /// what it prices: the first tier's flat fee is due all the same.
+    #[default]
+    Nothing,
+    /// So many units, for models with one quantity.
+    Quantity(Number),
+    /// The amounts of events in the order in which they came, for percentages
+    /// and for amounts that the events themselves give.
+    Events(Vec<Number>),
+    /// Units by the values of the matrix's dimensions.
+    Cells(Vec<CellUsage>),
+    /// Units by local hour.
+    Hours(Vec<HourUsage>),
+}
+
+/// Units with one value for each dimension of a matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellUsage {
+    /// The values, in the order of the dimensions.
+    pub values: Vec<String>,
+    /// How many units.
+    pub quantity: Number,
+}
+
+/// Units in one hour, or in all hours alike, of the customer's local time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HourUsage {
+    /// 1 to 12.
+    pub month: u8,
+    /// The day of the hour itself.
+    pub weekday: Weekday,
+    /// 0 to 23, the hour that begins then.
+    pub hour: u8,
+    /// How many units.
+    pub quantity: Number,
+}
+
+impl Usage {
+    pub(super) fn require_nothing(&self) -> Result<(), Reason> {
+        match self {
+            Self::Nothing => Ok(()),
+            _ => Err(Reason::UsageOfAnotherKind),
+        }
+    }
+
+    pub(super) fn quantity(&self) -> Result<Number, Reason> {
+        match self {
+            Self::Nothing => Ok(Number::ZERO),
+            Self::Quantity(quantity) => Ok(*quantity),
+            _ => Err(Reason::UsageOfAnotherKind),
+        }
+    }
+
+    pub(super) fn events(&self) -> Result<&[Number], Reason> {
+        match self {
+            Self::Nothing => Ok(&[]),
+            Self::Events(events) => within_limit(events),
+            _ => Err(Reason::UsageOfAnotherKind),
+        }
+    }
+
+    pub(super) fn cells(&self) -> Result<&[CellUsage], Reason> {
+        match self {
+            Self::Nothing => Ok(&[]),
+            Self::Cells(cells) => within_limit(cells),
+            _ => Err(Reason::UsageOfAnotherKind),
+        }
+    }
+
+    pub(super) fn hours(&self) -> Result<&[HourUsage], Reason> {
+        match self {
+            Self::Nothing => Ok(&[]),
+            Self::Hours(hours) => within_limit(hours),
+            _ => Err(Reason::UsageOfAnotherKind),
+        }
+    }
+}
+
+fn within_limit<T>(rows: &[T]) -> Result<&[T], Reason> {
+    if rows.len() > MAX_USAGE_ROWS {
+        Err(Reason::TooMuchUsage)
+    } else {
+        Ok(rows)
+    }
+}
+
+/// The sum of quantities, or of amounts.
+pub(super) fn total(numbers: impl IntoIterator<Item = Number>) -> Result<Number, Reason> {
+    numbers
+        .into_iter()
+        .try_fold(Number::ZERO, Number::checked_add)
+        .ok_or(Reason::QuantityTooLarge)
+}
