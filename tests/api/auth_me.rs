@@ -5,7 +5,7 @@ use turnpike_tests::{TestHost, api_tests};
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 
 /// What the owner of an organization may do.
-const OWNER: [&str; 15] = [
+const OWNER: [&str; 16] = [
     "api_keys:manage",
     "audit:read",
     "billing:read",
@@ -15,6 +15,7 @@ const OWNER: [&str; 15] = [
     "meters:manage",
     "organization:manage",
     "organization:read",
+    "plans:read",
     "pool:consume",
     "pool:manage",
     "roles:manage",
@@ -46,6 +47,7 @@ async fn tells_who_the_token_stands_for(host: &TestHost) {
         "analytics:read",
         "credits:grant",
         "outbox:deliver",
+        "plans:manage",
         "signing_keys:manage",
         "subscriptions:manage",
         "usage:upkeep",
