@@ -1,6 +1,6 @@
 //! The right to hash a password now.
 //!
-//! A hash occupies a thread of the host and 19 MiB for its whole length, and
+//! A hash occupies a thread of the host and 7 MiB for its whole length, and
 //! whoever may sign in may ask for one. So a host computes only so many at
 //! once, and tells the rest to come again instead of letting them wait. The
 //! component's instances share no memory; the leases are rows.

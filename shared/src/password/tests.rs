@@ -36,7 +36,7 @@ fn rfc_9106_section_5_3() {
 #[test]
 fn a_password_verifies_against_its_own_hash_only() {
     let phc = presented_hash("correct horse", 7, b"");
-    assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
+    assert!(phc.starts_with("$argon2id$v=19$m=7168,t=5,p=1$"), "{phc}");
     let table = [
         ("correct horse", true),
         // Full-width letters and a no-break space are the same in NFKC.
@@ -169,23 +169,23 @@ fn an_unreadable_hash_matches_nothing() {
 fn hashes_of_other_parameters_need_a_rehash() {
     const TAIL: &str = "c3RhbmRzLWZvci1ub2JvZA$xKq0m0H2cJ8Yw3n5Tz7r1vBdEo9uLsGfPiQ4aXhN6Vk";
     let table = [
-        ("$argon2id$v=19$m=19456,t=2,p=1", false),
-        ("$argon2i$v=19$m=19456,t=2,p=1", true),
-        ("$argon2d$v=19$m=19456,t=2,p=1", true),
-        ("$argon2id$v=16$m=19456,t=2,p=1", true),
-        ("$argon2id$m=19456,t=2,p=1", true),
-        ("$argon2id$v=19$m=7168,t=5,p=1", true),
-        ("$argon2id$v=19$m=19456,t=3,p=1", true),
-        ("$argon2id$v=19$m=19456,t=2,p=2", true),
-        ("$argon2id$v=19$m=65536,t=2,p=1", true),
+        ("$argon2id$v=19$m=7168,t=5,p=1", false),
+        ("$argon2i$v=19$m=7168,t=5,p=1", true),
+        ("$argon2d$v=19$m=7168,t=5,p=1", true),
+        ("$argon2id$v=16$m=7168,t=5,p=1", true),
+        ("$argon2id$m=7168,t=5,p=1", true),
+        ("$argon2id$v=19$m=19456,t=2,p=1", true),
+        ("$argon2id$v=19$m=7168,t=4,p=1", true),
+        ("$argon2id$v=19$m=7168,t=5,p=2", true),
+        ("$argon2id$v=19$m=65536,t=5,p=1", true),
     ];
     for (head, needed) in table {
         assert_eq!(needs_rehash(&format!("{head}${TAIL}")), needed, "{head}");
     }
     let short_salt =
-        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$xKq0m0H2cJ8Yw3n5Tz7r1vBdEo9uLsGfPiQ4aXhN6Vk";
+        "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHQ$xKq0m0H2cJ8Yw3n5Tz7r1vBdEo9uLsGfPiQ4aXhN6Vk";
     let short_output =
-        "$argon2id$v=19$m=19456,t=2,p=1$c3RhbmRzLWZvci1ub2JvZA$xKq0m0H2cJ8Yw3n5Tz7r1g";
+        "$argon2id$v=19$m=7168,t=5,p=1$c3RhbmRzLWZvci1ub2JvZA$xKq0m0H2cJ8Yw3n5Tz7r1g";
     for phc in [short_salt, short_output] {
         assert!(needs_rehash(phc), "{phc}");
     }

@@ -10,12 +10,12 @@ use shared::problem::Problem;
 /// [`password::NOBODY`]: a verification that fails costs what one does that
 /// succeeds.
 const HASHES: [(&str, &str); 2] = [
-    // 19 MiB, two passes: OWASP's first choice, and Turnpike's.
-    ("m19456-t2-p1", password::NOBODY),
-    // 7 MiB, five passes: OWASP's choice for little memory.
+    // 7 MiB, five passes: OWASP's choice for little memory, and Turnpike's.
+    ("m7168-t5-p1", password::NOBODY),
+    // 19 MiB, two passes: OWASP's first choice.
     (
-        "m7168-t5-p1",
-        "$argon2id$v=19$m=7168,t=5,p=1$\
+        "m19456-t2-p1",
+        "$argon2id$v=19$m=19456,t=2,p=1$\
          c3RhbmRzLWZvci1ub2JvZA$\
          xKq0m0H2cJ8Yw3n5Tz7r1vBdEo9uLsGfPiQ4aXhN6Vk",
     ),
