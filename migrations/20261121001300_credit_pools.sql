@@ -141,21 +141,26 @@ BEGIN
 END;
 $$;
 
--- Adds a grant to a locked account; answers with it, or with why it cannot be.
--- The rules are those of every account, whoever it belongs to.
+-- Adds a grant to a locked account, once for each key of the actor; answers with
+-- it, or with why it cannot be. The rules are those of every account, whoever it
+-- belongs to.
 CREATE FUNCTION account_grant(
-    p_account credit_accounts, p_transfer_id uuid, p_grant_id uuid, p_amount numeric, p_description text,
+    p_account credit_accounts, p_key text, p_request_digest bytea, p_transfer_id uuid, p_grant_id uuid, p_amount numeric, p_description text,
     p_kind text, p_priority integer, p_effective_at timestamptz, p_expires_at timestamptz, p_actor_id uuid
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_account credit_accounts := p_account;
+    v_answer json := idempotent_answer(p_actor_id, p_key, p_request_digest);
     v_grant credit_grants;
     v_post record;
     v_now timestamptz := clock_timestamp();
     v_effective_at timestamptz := greatest(v_now, p_effective_at);
     v_is_pending boolean := v_effective_at > v_now;
 BEGIN
+    IF v_answer IS NOT NULL THEN
+        RETURN v_answer;
+    END IF;
     IF p_expires_at <= v_effective_at THEN
         RETURN json_build_object('outcome', 'expires_too_early');
     END IF;
@@ -185,12 +190,15 @@ BEGIN
        SET next_due_at = CASE WHEN v_is_pending THEN v_grant.effective_at ELSE v_grant.expires_at END
      WHERE id = v_account.id
        AND next_due_at > CASE WHEN v_is_pending THEN v_grant.effective_at ELSE v_grant.expires_at END;
-    RETURN json_build_object(
+    v_answer := json_build_object(
         'outcome', 'granted',
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'grant', credit_grant_json(v_grant, v_account.currency),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
+    INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
+    VALUES (p_actor_id, p_key, p_request_digest, v_answer);
+    RETURN v_answer;
 END;
 $$;
 
@@ -205,13 +213,12 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_answer json := refusal(v_principal, 'credits:grant');
-    v_account credit_accounts;
 BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-    -- Asked again below, under lock; asked here so that a repeated key leaves no
-    -- empty account behind.
+    -- Asked again under lock, by account_grant; asked here so that a repeated key
+    -- leaves no empty account behind.
     v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
@@ -222,18 +229,9 @@ BEGIN
     END IF;
     INSERT INTO credit_accounts (id, user_id, currency) VALUES (p_account_id, p_user_id, p_currency)
     ON CONFLICT ON CONSTRAINT credit_accounts_by_user DO NOTHING;
-    v_account := account_hold_row(p_user_id, p_currency);
-    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
-    IF v_answer IS NOT NULL THEN
-        RETURN v_answer;
-    END IF;
-    v_answer := account_grant(v_account, p_transfer_id, p_grant_id, p_amount, p_description, p_kind, p_priority,
-                              p_effective_at, p_expires_at, v_principal.user_id);
-    IF v_answer ->> 'outcome' = 'granted' THEN
-        INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
-        VALUES (v_principal.user_id, p_key, p_request_digest, v_answer);
-    END IF;
-    RETURN v_answer;
+    RETURN account_grant(account_hold_row(p_user_id, p_currency), p_key, p_request_digest,
+                         p_transfer_id, p_grant_id, p_amount, p_description, p_kind, p_priority,
+                         p_effective_at, p_expires_at, v_principal.user_id);
 END;
 $$;
 
@@ -448,13 +446,12 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_answer json := refusal(v_principal, 'credits:grant');
-    v_account credit_accounts;
 BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-    -- Asked again below, under lock; asked here so that a repeated key leaves no
-    -- empty account behind.
+    -- Asked again under lock, by account_grant; asked here so that a repeated key
+    -- leaves no empty account behind.
     v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
@@ -465,18 +462,9 @@ BEGIN
     END IF;
     INSERT INTO credit_accounts (id, organization_id, currency) VALUES (p_account_id, p_organization_id, p_currency)
     ON CONFLICT ON CONSTRAINT credit_accounts_by_organization DO NOTHING;
-    v_account := pool_hold_row(p_organization_id, p_currency);
-    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
-    IF v_answer IS NOT NULL THEN
-        RETURN v_answer;
-    END IF;
-    v_answer := account_grant(v_account, p_transfer_id, p_grant_id, p_amount, p_description, p_kind, p_priority,
-                              p_effective_at, p_expires_at, v_principal.user_id);
-    IF v_answer ->> 'outcome' = 'granted' THEN
-        INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
-        VALUES (v_principal.user_id, p_key, p_request_digest, v_answer);
-    END IF;
-    RETURN v_answer;
+    RETURN account_grant(pool_hold_row(p_organization_id, p_currency), p_key, p_request_digest,
+                         p_transfer_id, p_grant_id, p_amount, p_description, p_kind, p_priority,
+                         p_effective_at, p_expires_at, v_principal.user_id);
 END;
 $$;
 

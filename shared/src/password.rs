@@ -4,7 +4,7 @@
 //! send different code points. Both sides are therefore brought to Unicode's
 //! form NFKC first, as NIST SP 800-63B, section 5.1.1.2, asks.
 
-mod common;
+mod first_guesses;
 
 use std::fmt;
 
@@ -135,7 +135,7 @@ fn checked(text: &str) -> Result<Password, PasswordError> {
     if !(MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
         return Err(PasswordError::WrongLength);
     }
-    if common::contains(&password.to_lowercase()) {
+    if first_guesses::contains(&password.to_lowercase()) {
         return Err(PasswordError::TooCommon);
     }
     Ok(Password(password))

@@ -1,7 +1,7 @@
-//! The passwords that are tried first, one a line in `common.txt`: lower case, of
+//! The passwords that are tried first, one a line in `first_guesses.txt`: lower case, of
 //! at least eight characters, in the order of their bytes.
 
-const LINES: &str = include_str!("common.txt");
+const LINES: &str = include_str!("first_guesses.txt");
 
 /// Whether `password`, in lower case, is one of them.
 pub(super) fn contains(password: &str) -> bool {
@@ -45,7 +45,7 @@ mod tests {
         let lines: Vec<&str> = LINES.lines().collect();
         assert!(lines.len() >= 1000, "only {} passwords", lines.len());
         for pair in lines.windows(2) {
-            assert!(pair[0] < pair[1], "sort common.txt by bytes: {pair:?}");
+            assert!(pair[0] < pair[1], "sort first_guesses.txt by bytes: {pair:?}");
         }
         for line in lines {
             assert!(line.chars().count() >= MIN_CHARS, "{line:?} is too short");

@@ -1,0 +1,279 @@
+//! The request of a row: a path that names something that is there, and a body that is right.
+
+use serde_json::json;
+use shared::ids::{OrganizationId, UserId};
+use shared::token::TokenKind;
+use turnpike_tests::personas::{PASSWORD, fresh_key, invented, sql_digest, sql_id, unique};
+use turnpike_tests::{Call, TestHost, User};
+
+use super::rows::{Body, Named, Row};
+
+/// The request without its credential, naming something of `of`'s that is made for it.
+pub(super) async fn build(host: &TestHost, row: &Row, of: &User) -> Call {
+    let organization = host.organization_of(of).await;
+    build_in(host, row, of, organization).await
+}
+
+/// The same for something of `of`'s or of `organization`'s.
+pub(super) async fn build_in(
+    host: &TestHost,
+    row: &Row,
+    of: &User,
+    organization: OrganizationId,
+) -> Call {
+    let path = row.route.replace("/...", "/v1/nothing");
+    let within = |path: String| path.replace(":id", &organization.to_string());
+    // A role that holds nothing, so that whoever may manage members or roles may manage it.
+    let guest = format!("guest_{}", unique());
+    if matches!(row.body, Body::Role | Body::Invitation)
+        || matches!(row.named, Named::Member | Named::Role | Named::Invitation)
+    {
+        host.own_role(organization, &guest, &[]).await;
+    }
+    let path = match row.named {
+        Named::Nothing => path,
+        Named::Meter => {
+            let slug = format!("m{}", unique());
+            host.execute(&format!(
+                "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
+                 VALUES ('{}', gen_random_uuid(), '{slug}', 'call', 'count')",
+                organization.as_uuid()
+            ))
+            .await;
+            if path.ends_with("/summary") {
+                format!("{path}?meter={slug}")
+            } else {
+                path.replace(":slug", &slug)
+            }
+        }
+        Named::Plan => {
+            let code = format!("p{}", unique());
+            host.execute(&format!(
+                "WITH made AS (
+                     INSERT INTO plans (id, code, name, currency, billing_period, versions)
+                     VALUES (gen_random_uuid(), '{code}', 'Plan', 'USD', 'month', 1) RETURNING id)
+                 INSERT INTO plan_versions (plan_id, version, id, terms, created_at, created_by)
+                 SELECT id, 1, gen_random_uuid(), '{}', now(), {} FROM made",
+                flat_terms("1"),
+                sql_id(of.id)
+            ))
+            .await;
+            path.replace(":code", &code).replace(":version", "1")
+        }
+        Named::SigningKey => {
+            let kid = format!("key-{}", unique());
+            host.execute(&format!(
+                "INSERT INTO signing_keys (kid, signs_from, retired_at)
+                 VALUES ('{kid}', now() - interval '1 hour', now() + interval '1 minute')"
+            ))
+            .await;
+            path.replace(":kid", &kid)
+        }
+        Named::Organization => within(path),
+        Named::Subscription => {
+            let path = within(path);
+            let admin = newest_admin(host).await;
+            let put = host.put(&path).bearer(&admin.token).json(&terms());
+            let response = put.settle().await;
+            assert!(matches!(response.status, 200 | 201), "{response}");
+            path
+        }
+        Named::Allocation => {
+            let member = host.member_of(organization, "member").await;
+            allocate(host, organization, member.id).await;
+            within(path).replace(":user_id", &member.id.to_string())
+        }
+        Named::Member => {
+            let member = host.member_of(organization, &guest).await;
+            within(path).replace(":user_id", &member.id.to_string())
+        }
+        Named::Role => within(path).replace(":name", &guest),
+        Named::Invitation => {
+            let token = invented(TokenKind::Email, of.id);
+            let email = format!("guest-{}@example.com", unique());
+            let id = invite(host, organization, &email, &guest, &token).await;
+            within(path).replace(":invitation_id", &id)
+        }
+        Named::Grant => path.replace(":id", &give(host, of).await),
+        Named::Hold => {
+            give(host, of).await;
+            let token = host.issue_token(of).await;
+            let holder = User {
+                token,
+                ..of.clone()
+            };
+            path.replace(":id", &host.hold(&holder, "0.01", 900).await)
+        }
+        Named::User => path.replace(":id", &host.outsider("user").await.id.to_string()),
+        Named::Session => path.replace(":id", &host.issue_session(of).await.id.to_string()),
+        Named::ApiKey => {
+            // Within what a key that manages keys holds itself.
+            let key = host.issue_api_key(of, &["api_keys:manage"]).await;
+            path.replace(":id", &key.id.to_string())
+        }
+    };
+    let call = host.call(row.method.clone(), path);
+    match row.body {
+        Body::None => call,
+        Body::SignUp => {
+            let email = format!("new-{}@example.com", unique());
+            call.json(&json!({"email": email, "password": PASSWORD}))
+        }
+        Body::Empty => call.json(&json!({})),
+        Body::Token => call.form("token=garbage"),
+        Body::ApiKey => call.json(&json!({"name": "made", "scopes": ["api_keys:manage"]})),
+        Body::Password => {
+            call.json(&json!({"current_password": PASSWORD, "new_password": PASSWORD}))
+        }
+        Body::Reauthentication => call.json(&json!({"password": PASSWORD})),
+        Body::Code => call.json(&json!({"code": "000000"})),
+        Body::Email => {
+            let email = format!("other-{}@example.com", unique());
+            call.json(&json!({"email": email}))
+        }
+        Body::Money => call
+            .idempotency_key(&fresh_key())
+            .json(&json!({"amount": "0.01", "currency": "USD"})),
+        Body::Grant => grant(call, of.id),
+        Body::Keyed => call.idempotency_key(&fresh_key()),
+        Body::Refund => {
+            give(host, of).await;
+            let token = host.issue_token(of).await;
+            let spender = User {
+                token,
+                ..of.clone()
+            };
+            let spent = host.consume(&spender, "0.01").await;
+            call.idempotency_key(&fresh_key())
+                .json(&json!({"transaction_id": spent["id"]}))
+        }
+        Body::Organization => call.json(&json!({"name": "Engines"})),
+        Body::SessionOrganization => call.json(&json!({"organization_id": organization})),
+        Body::Role => call.json(&json!({"role": guest})),
+        Body::Permissions => call.json(&json!({"permissions": []})),
+        Body::Invitation => {
+            let email = format!("guest-{}@example.com", unique());
+            call.json(&json!({"email": email, "role": guest}))
+        }
+        Body::Acceptance => {
+            let inviter = host.outsider("inviter").await;
+            let elsewhere = host.organization_of(&inviter).await;
+            let token = invented(TokenKind::Email, of.id);
+            invite(host, elsewhere, &of.email, "member", &token).await;
+            call.json(&json!({"token": token}))
+        }
+        Body::Meter => {
+            let slug = format!("m{}", unique());
+            call.json(&json!({"slug": slug, "event_type": "call", "aggregation": "count"}))
+        }
+        Body::Plan => {
+            let code = format!("p{}", unique());
+            call.json(&json!({
+                "code": code, "name": "Plan", "currency": "USD", "billing_period": "month",
+            }))
+        }
+        Body::PlanChange => call.json(&json!({"archived": true})),
+        Body::PlanTerms => call.json(&flat_terms("2")),
+        Body::Estimate => call.json(&flat_terms("3")),
+        Body::UsageEvent => call.json(&json!({"id": unique().to_string(), "type": "call"})),
+        Body::Disabled => call.json(&json!({"disabled": false})),
+        Body::Subscription => call.json(&terms()),
+        Body::PoolGrant => call
+            .idempotency_key(&fresh_key())
+            .json(&json!({"amount": "0.01", "currency": "USD"})),
+        Body::PoolSpend => {
+            give_pool(host, organization).await;
+            allocate(host, organization, of.id).await;
+            call.idempotency_key(&fresh_key())
+                .json(&json!({"amount": "0.01", "currency": "USD"}))
+        }
+        Body::Allocation => call.json(&json!({
+            "limit": {"amount": "1", "currency": "USD"}, "reset": "day",
+        })),
+    }
+}
+
+/// Writes an invitation; returns its id.
+async fn invite(
+    host: &TestHost,
+    organization: OrganizationId,
+    email: &str,
+    role: &str,
+    token: &str,
+) -> String {
+    let rows = host
+        .query(&format!(
+            "INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
+             SELECT gen_random_uuid(), organization_id, '{email}', '{role}', user_id, {}, now() + interval '1 day'
+               FROM memberships WHERE organization_id = '{}' AND role = 'owner' LIMIT 1
+             RETURNING prefixed_id('ivt_', id)",
+            sql_digest(token),
+            organization.as_uuid()
+        ))
+        .await;
+    rows[0].get(0)
+}
+
+/// The terms of a plan that charges one amount.
+fn flat_terms(amount: &str) -> serde_json::Value {
+    let model = json!({"type": "flat", "amount": amount});
+    json!({"currency": "USD", "charges": [{"code": "base", "name": "Base", "model": model}]})
+}
+
+/// The terms of a subscription.
+fn terms() -> serde_json::Value {
+    json!({
+        "plan": "team", "seats": 1, "status": "active", "billing_period": "month",
+        "seat_price": {"amount": "1", "currency": "USD"},
+    })
+}
+
+/// Allocates US dollars of the pool to a member.
+async fn allocate(host: &TestHost, organization: OrganizationId, member: UserId) {
+    host.execute(&format!(
+        "INSERT INTO credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset,
+                                              period_started_at, period_ends_at)
+         VALUES ('{}', {}, 'USD', 1, 'never', now(), 'infinity') ON CONFLICT DO NOTHING",
+        organization.as_uuid(),
+        sql_id(member)
+    ))
+    .await;
+}
+
+/// Gives US dollars to the organization's pool.
+async fn give_pool(host: &TestHost, organization: OrganizationId) {
+    let admin = newest_admin(host).await;
+    host.pool_grant(&admin, organization, "1.00", json!({}))
+        .await;
+}
+
+/// Gives somebody credits; returns the grant's id.
+async fn give(host: &TestHost, to: &User) -> String {
+    let admin = newest_admin(host).await;
+    host.grant_with(&admin, to, "1.00", json!({})).await
+}
+
+/// The admin of the platform who signed up last.
+async fn newest_admin(host: &TestHost) -> User {
+    let rows = host
+        .query(
+            "SELECT prefixed_id('usr_', id), email FROM users
+              WHERE platform_role = 'platform_admin' ORDER BY created_at DESC LIMIT 1",
+        )
+        .await;
+    let mut admin = User {
+        id: rows[0]
+            .get::<_, String>(0)
+            .parse()
+            .expect("the database writes ids as the API does"),
+        email: rows[0].get(1),
+        token: String::new(),
+    };
+    admin.token = host.issue_token(&admin).await;
+    admin
+}
+
+fn grant(call: Call, to: UserId) -> Call {
+    call.idempotency_key(&fresh_key())
+        .json(&json!({"user_id": to, "amount": "0.01", "currency": "USD"}))
+}
