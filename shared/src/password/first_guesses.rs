@@ -45,7 +45,10 @@ mod tests {
         let lines: Vec<&str> = LINES.lines().collect();
         assert!(lines.len() >= 1000, "only {} passwords", lines.len());
         for pair in lines.windows(2) {
-            assert!(pair[0] < pair[1], "sort first_guesses.txt by bytes: {pair:?}");
+            assert!(
+                pair[0] < pair[1],
+                "sort first_guesses.txt by bytes: {pair:?}"
+            );
         }
         for line in lines {
             assert!(line.chars().count() >= MIN_CHARS, "{line:?} is too short");
