@@ -23,6 +23,7 @@ const NUMBERS_TRIED: i32 = 1_000;
 /// The server, and the right to create databases on it.
 pub struct Databases {
     maintenance: Arc<Client>,
+    maintenance_url: String,
     server: Server,
     number: i32,
     created: AtomicU64,
@@ -89,6 +90,7 @@ impl Databases {
 
         let databases = Self {
             maintenance: Arc::new(maintenance),
+            maintenance_url,
             server,
             number,
             created: AtomicU64::new(0),
@@ -114,7 +116,10 @@ impl Databases {
     pub async fn create(&self) -> Result<TestDatabase> {
         let count = self.created.fetch_add(1, Ordering::Relaxed);
         let name = format!("turnpike_test_{}_{count}", self.number);
-        self.maintenance
+        // On a connection of its own: a session remembers each file that it ever copied, so that
+        // its hundredth clone takes 370 ms where the first one takes 60.
+        connect(&self.maintenance_url)
+            .await?
             .batch_execute(&format!(
                 "CREATE DATABASE {name} TEMPLATE {}",
                 self.template()
