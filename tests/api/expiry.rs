@@ -156,6 +156,6 @@ async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
         .await;
     assert_eq!(
         (rows[0].get::<_, i64>(0), rows[0].get::<_, i64>(1)),
-        (1_000, 500)
+        (600, 200)
     );
 }
