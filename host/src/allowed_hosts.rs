@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+/// Hosts below this name are the application's own components.
+pub(crate) const CHAINING_SUFFIX: &str = ".spin.internal";
+
 /// The hosts a component may connect to.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedHosts(Vec<Pattern>);
@@ -61,6 +64,11 @@ impl AllowedHosts {
             .map(Self)
     }
 
+    /// Whether a request to another component of the application may be allowed.
+    pub(crate) fn may_chain(&self) -> bool {
+        self.0.iter().any(Pattern::may_chain)
+    }
+
     /// Whether a connection to `host` is allowed; without `port` the scheme's own is meant.
     pub fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
         let Some(port) = port.or_else(|| well_known_port(scheme)) else {
@@ -77,6 +85,17 @@ impl AllowedHosts {
 }
 
 impl Pattern {
+    /// Whether a component of the application may be meant, as [`crate::chaining`] has it.
+    fn may_chain(&self) -> bool {
+        (self.allows_scheme("http") || self.allows_scheme("https"))
+            && match &self.host {
+                HostPattern::Any => true,
+                HostPattern::Subdomains(suffix) => CHAINING_SUFFIX.ends_with(suffix.as_str()),
+                HostPattern::Domain(domain) => domain.ends_with(CHAINING_SUFFIX),
+                HostPattern::ToSelf | HostPattern::Network { .. } => false,
+            }
+    }
+
     fn parse(pattern: &str) -> Result<Self> {
         let (scheme, rest) = pattern
             .split_once("://")
@@ -331,6 +350,54 @@ mod tests {
             true,
         );
         check("http://self", "http", "localhost", Some(80), false);
+    }
+
+    #[test]
+    fn patterns_for_components_are_known() -> Result<()> {
+        for (pattern, expected) in [
+            ("http://a.spin.internal", true),
+            ("https://a.spin.internal", true),
+            ("http://*.spin.internal", true),
+            ("http://*.internal", true),
+            ("*://*:*", true),
+            ("http://example.com", false),
+            ("http://*.example.com", false),
+            ("http://127.0.0.1", false),
+            ("http://self", false),
+            ("postgres://*:5432", false),
+        ] {
+            let allowed = AllowedHosts::parse(&[pattern])?;
+            assert_eq!(allowed.may_chain(), expected, "{pattern}");
+        }
+        check(
+            "http://a.spin.internal",
+            "http",
+            "a.spin.internal",
+            None,
+            true,
+        );
+        check(
+            "http://a.spin.internal",
+            "http",
+            "b.spin.internal",
+            None,
+            false,
+        );
+        check(
+            "http://*.spin.internal",
+            "http",
+            "b.spin.internal",
+            None,
+            true,
+        );
+        check(
+            "https://a.spin.internal",
+            "http",
+            "a.spin.internal",
+            None,
+            false,
+        );
+        Ok(())
     }
 
     #[test]

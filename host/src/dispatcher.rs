@@ -8,11 +8,13 @@
 //! and slow dependencies do not keep others waiting.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::response_body::ResponseBody;
@@ -25,11 +27,24 @@ pub(crate) type Reply = wasmtime::Result<Response<ResponseBody>>;
 pub(crate) struct Job {
     pub(crate) request: Request<WasiBody>,
     pub(crate) reply: oneshot::Sender<Reply>,
+    /// Tells the job from the others in the queue.
+    number: u64,
 }
 
 /// Leads requests to the instances of one component.
 #[derive(Clone)]
 pub(crate) struct Dispatcher(Arc<Shared>);
+
+/// A dispatcher that ends with its host.
+#[derive(Clone)]
+pub(crate) struct WeakDispatcher(Weak<Shared>);
+
+impl WeakDispatcher {
+    /// The dispatcher, unless the host has gone.
+    pub(crate) fn upgrade(&self) -> Option<Dispatcher> {
+        self.0.upgrade().map(Dispatcher)
+    }
+}
 
 pub(crate) struct Shared {
     pub(crate) workers: ComponentWorkers,
@@ -48,6 +63,7 @@ struct State {
     /// Those among them that wait for something and cannot take a request meanwhile.
     blocked: usize,
     next_id: u64,
+    next_job: u64,
 }
 
 /// The instance that was to answer trapped or ended.
@@ -62,6 +78,18 @@ impl std::fmt::Display for InstanceLost {
 
 impl std::error::Error for InstanceLost {}
 
+/// No instance took the request in time.
+#[derive(Debug)]
+pub(crate) struct NotTaken;
+
+impl std::fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no instance took it in time: does a component call itself, by way of others?")
+    }
+}
+
+impl std::error::Error for NotTaken {}
+
 impl Dispatcher {
     pub(crate) fn new(workers: ComponentWorkers, max_computing: usize) -> Self {
         Self(Arc::new(Shared {
@@ -71,26 +99,63 @@ impl Dispatcher {
         }))
     }
 
+    pub(crate) fn downgrade(&self) -> WeakDispatcher {
+        WeakDispatcher(Arc::downgrade(&self.0))
+    }
+
     /// Has a request answered.
     ///
     /// # Errors
     /// The component returned an error, trapped, or could not be instantiated.
     pub(crate) async fn answer(&self, request: Request<WasiBody>) -> Reply {
         let (reply, answered) = oneshot::channel();
-        self.submit(Job { request, reply });
+        self.submit(request, reply);
         answered.await.map_err(|_| InstanceLost)?
     }
 
-    fn submit(&self, job: Job) {
+    /// Has a request answered that an instance takes within `patience`.
+    ///
+    /// # Errors
+    /// No instance took it, or as for [`Dispatcher::answer`].
+    pub(crate) async fn answer_soon(
+        &self,
+        request: Request<WasiBody>,
+        patience: Duration,
+    ) -> Reply {
+        let (reply, mut answered) = oneshot::channel();
+        let number = self.submit(request, reply);
+        let answer = match timeout(patience, &mut answered).await {
+            Ok(answer) => answer,
+            Err(_) if self.0.withdraw(number) => return Err(NotTaken.into()),
+            Err(_) => answered.await,
+        };
+        answer.map_err(|_| InstanceLost)?
+    }
+
+    fn submit(&self, request: Request<WasiBody>, reply: oneshot::Sender<Reply>) -> u64 {
         let mut state = self.0.lock();
-        state.queue.push_back(job);
+        let number = state.next_job;
+        state.next_job += 1;
+        state.queue.push_back(Job {
+            request,
+            reply,
+            number,
+        });
         self.0.find_worker(state);
+        number
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a job back that is still in the queue.
+    fn withdraw(&self, number: u64) -> bool {
+        let mut state = self.lock();
+        let position = state.queue.iter().position(|job| job.number == number);
+        position.and_then(|job| state.queue.remove(job)).is_some()
     }
 
     /// Sees to it that somebody comes for a queued request.
@@ -106,6 +171,7 @@ impl Shared {
             let seat = Seat {
                 shared: Arc::clone(self),
                 id,
+                started: false,
                 accepting: false,
                 blocked: false,
             };
@@ -119,12 +185,20 @@ impl Shared {
 pub(crate) struct Seat {
     pub(crate) shared: Arc<Shared>,
     id: u64,
+    /// Whether the worker has begun. One that has not when it ends never will: the runtime is
+    /// shutting down, and nobody is to take its place.
+    started: bool,
     /// Whether the worker would take a request if there were one.
     accepting: bool,
     blocked: bool,
 }
 
 impl Seat {
+    /// Says that the worker has begun.
+    pub(crate) fn starts(&mut self) {
+        self.started = true;
+    }
+
     /// The next request.
     pub(crate) fn take(&self) -> Option<Job> {
         self.shared.lock().queue.pop_front()
@@ -187,7 +261,7 @@ impl Drop for Seat {
         if self.blocked {
             state.blocked -= 1;
         }
-        if !state.queue.is_empty() {
+        if self.started && !state.queue.is_empty() {
             self.shared.find_worker(state);
         }
     }

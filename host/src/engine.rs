@@ -49,6 +49,20 @@ pub(crate) fn create(cache_dir: &Path) -> Result<Engine> {
     }
 }
 
+/// An engine whose code can be interrupted while it computes, which costs a check in each loop. Its
+/// instances are few and not pooled.
+///
+/// # Errors
+/// The cache's directory cannot be used.
+pub(crate) fn create_interruptible(cache_dir: &Path) -> Result<Engine> {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    config.cache(Some(open_cache(cache_dir)?));
+    config.epoch_interruption(true);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Ok(Engine::new(&config)?)
+}
+
 fn open_cache(cache_dir: &Path) -> Result<Cache> {
     std::fs::create_dir_all(cache_dir)
         .with_context(|| format!("cannot create the directory {}", cache_dir.display()))?;

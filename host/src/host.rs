@@ -1,8 +1,8 @@
 //! A running host.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::app::LoadedApp;
+use crate::chaining::Chained;
 use crate::dispatcher::Dispatcher;
 use crate::imports::key_value::DEFAULT_STORE;
 use crate::imports::postgres::{PostgresOptions, PostgresPools};
@@ -78,6 +79,8 @@ impl Default for HostOptions {
 pub struct Host {
     address: SocketAddr,
     services: Arc<Services>,
+    /// By component. Those without a route are known to nobody else.
+    _dispatchers: BTreeMap<String, Dispatcher>,
     lifecycle: Arc<Lifecycle>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<JoinSet<()>>,
@@ -110,9 +113,17 @@ impl Host {
                 connect_timeout: options.postgres_connect_timeout,
             }),
             log: options.log.clone(),
+            chained: OnceLock::new(),
         });
         let lifecycle = Arc::new(Lifecycle::default());
-        let router = build_router(&app, &options, &variables, &services, &lifecycle)?;
+        let dispatchers = build_dispatchers(&app, &options, &variables, &services, &lifecycle)?;
+        let chained = dispatchers
+            .iter()
+            .map(|(id, dispatcher)| (id.clone(), dispatcher.downgrade()))
+            .collect();
+        let chained = Chained::new(chained)?;
+        services.chained.get_or_init(|| chained);
+        let router = build_router(&app, &options, &dispatchers)?;
         let listener = server::listen(options.listen).with_context(|| {
             format!(
                 "cannot listen on {}: choose another address",
@@ -125,6 +136,7 @@ impl Host {
         Ok(Self {
             address,
             services,
+            _dispatchers: dispatchers,
             lifecycle,
             stop,
             accepting,
@@ -193,31 +205,41 @@ impl std::fmt::Debug for Host {
     }
 }
 
-fn build_router(
+fn build_dispatchers(
     app: &LoadedApp,
     options: &HostOptions,
     variables: &Variables,
     services: &Arc<Services>,
     lifecycle: &Arc<Lifecycle>,
-) -> Result<Router> {
-    let manifest = app.manifest();
+) -> Result<BTreeMap<String, Dispatcher>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let max_computing = cores * COMPUTING_INSTANCES_PER_CORE;
-    let mut dispatchers = HashMap::new();
-    for component in manifest.triggered_components() {
+    let mut dispatchers = BTreeMap::new();
+    for component in app.manifest().triggered_components() {
         let context = component_context(component, variables, services)
             .with_context(|| format!("[component.{}]", component.id))?;
+        let may_chain = context.allowed_hosts.may_chain();
         let workers = ComponentWorkers {
             engine: app.engine().clone(),
             pre: app.component(&component.id)?.clone(),
             component: Arc::new(context),
             reuse: options.reuse,
             slots: Arc::clone(app.slots()),
+            chaining_slots: may_chain.then(|| Arc::clone(app.chaining_slots())),
             lifecycle: Arc::clone(lifecycle),
         };
         let dispatcher = Dispatcher::new(workers, max_computing);
-        dispatchers.insert(component.id.as_str(), dispatcher);
+        dispatchers.insert(component.id.clone(), dispatcher);
     }
+    Ok(dispatchers)
+}
+
+fn build_router(
+    app: &LoadedApp,
+    options: &HostOptions,
+    dispatchers: &BTreeMap<String, Dispatcher>,
+) -> Result<Router> {
+    let manifest = app.manifest();
     let routes = manifest.routes()?;
     let mut targets: Vec<Option<Target>> = manifest.triggers.iter().map(|_| None).collect();
     for route in routes.iter() {

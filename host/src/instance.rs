@@ -1,7 +1,7 @@
 //! What one component instance owns, and what the instances of a host share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{HasData, Linker};
@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::bindings::spin;
+use crate::chaining::Chained;
 use crate::imports::outbound_http::OutboundHttp;
 use crate::imports::postgres::PostgresPools;
 use crate::key_value_store::KeyValueStore;
@@ -23,6 +24,15 @@ pub(crate) struct Services {
     pub(crate) key_value: KeyValueStore,
     pub(crate) postgres: PostgresPools,
     pub(crate) log: LogSink,
+    /// The components that can call each other; set once they are all there.
+    pub(crate) chained: OnceLock<Chained>,
+}
+
+/// An instance's place in the allocator.
+pub(crate) struct Place {
+    pub(crate) _slot: OwnedSemaphorePermit,
+    /// For a component that calls others: its part of the places for such.
+    pub(crate) _chaining: Option<OwnedSemaphorePermit>,
 }
 
 /// What all instances of one component in one host use.
@@ -45,18 +55,18 @@ pub(crate) struct InstanceState {
     http: WasiHttpCtx,
     outbound: OutboundHttp,
     /// Returned when the instance is gone: the place in the allocator, and the host's count.
-    _slot: OwnedSemaphorePermit,
+    _place: Place,
     _guard: InstanceGuard,
 }
 
 impl InstanceState {
-    /// The data for a new instance of `component`, in the allocator's place `slot`.
+    /// The data for a new instance of `component`, in its `place`.
     ///
     /// # Errors
     /// A directory of its `files` cannot be opened.
     pub(crate) fn new(
         component: &Arc<ComponentContext>,
-        slot: OwnedSemaphorePermit,
+        place: Place,
         guard: InstanceGuard,
     ) -> wasmtime::Result<Self> {
         let output =
@@ -83,7 +93,7 @@ impl InstanceState {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound: OutboundHttp(Arc::clone(component)),
-            _slot: slot,
+            _place: place,
             _guard: guard,
         })
     }

@@ -15,6 +15,8 @@ mod allowed_hosts;
 mod app;
 pub mod audit_log;
 mod bindings;
+mod chaining;
+mod dependencies;
 mod dispatcher;
 mod engine;
 pub mod function_build;

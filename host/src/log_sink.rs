@@ -91,34 +91,65 @@ impl CapturedLog {
 pub(crate) struct ComponentOutput {
     component: Arc<str>,
     sink: LogSink,
-    /// The line that has no end yet. All streams of one instance share it.
-    pending: Arc<Mutex<Vec<u8>>>,
+    /// All streams of one instance share it.
+    pending: Arc<Mutex<Pending>>,
+}
+
+struct Pending {
+    /// The line that has no end yet.
+    line: Vec<u8>,
+    /// How much may still be written.
+    bytes_left: usize,
 }
 
 impl ComponentOutput {
     pub(crate) fn new(component: Arc<str>, sink: LogSink) -> Self {
+        Self::limited(component, sink, usize::MAX)
+    }
+
+    /// The same, but what comes after `max_bytes` is dropped.
+    pub(crate) fn limited(component: Arc<str>, sink: LogSink, max_bytes: usize) -> Self {
         Self {
             component,
             sink,
-            pending: Arc::default(),
+            pending: Arc::new(Mutex::new(Pending {
+                line: Vec::new(),
+                bytes_left: max_bytes,
+            })),
         }
     }
 
     fn push(&self, bytes: &[u8]) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let Pending {
+            line: pending,
+            bytes_left,
+        } = &mut *pending;
+        if *bytes_left == 0 {
+            return;
+        }
+        let kept = bytes.get(..*bytes_left).unwrap_or(bytes);
+        *bytes_left -= kept.len();
+        for piece in kept.split_inclusive(|byte| *byte == b'\n') {
             match piece.strip_suffix(b"\n") {
                 Some(end) => {
                     pending.extend_from_slice(end);
-                    self.emit(&mut pending);
+                    self.emit(pending);
                 }
                 None => {
                     pending.extend_from_slice(piece);
                     if pending.len() >= MAX_LINE_BYTES {
-                        self.emit(&mut pending);
+                        self.emit(pending);
                     }
                 }
             }
+        }
+        if *bytes_left == 0 {
+            if !pending.is_empty() {
+                self.emit(pending);
+            }
+            self.sink
+                .line(&self.component, "it prints too much: the rest is dropped");
         }
     }
 
@@ -135,8 +166,8 @@ impl Drop for ComponentOutput {
         // of a panic is never lost.
         if Arc::strong_count(&self.pending) == 1 {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            if !pending.is_empty() {
-                self.emit(&mut pending);
+            if !pending.line.is_empty() {
+                self.emit(&mut pending.line);
             }
         }
     }
@@ -219,6 +250,36 @@ mod tests {
         check(&["o", "ne\ntw", "o\r\n"], &["[c] one", "[c] two"]);
         check(&["\n"], &["[c] "]);
         check(&["no end"], &["[c] no end"]);
+    }
+
+    #[test]
+    fn too_much_output_is_dropped() {
+        for (max_bytes, writes, expected) in [
+            (4, vec!["one\n"], vec!["[c] one", "[c] it prints"]),
+            (
+                5,
+                vec!["one\n", "two\n"],
+                vec!["[c] one", "[c] t", "[c] it prints"],
+            ),
+            (2, vec!["one\n", "two\n"], vec!["[c] on", "[c] it prints"]),
+            (9, vec!["one\n", "two\n"], vec!["[c] one", "[c] two"]),
+        ] {
+            let (sink, log) = LogSink::capture();
+            let output = ComponentOutput::limited("c".into(), sink, max_bytes);
+            for write in &writes {
+                output.push(write.as_bytes());
+            }
+            drop(output);
+            let lines = log.lines();
+            assert_eq!(
+                lines.len(),
+                expected.len(),
+                "{max_bytes} of {writes:?}: {lines:?}"
+            );
+            for (line, beginning) in lines.iter().zip(expected) {
+                assert!(line.starts_with(beginning), "{line:?} is not {beginning:?}");
+            }
+        }
     }
 
     #[test]

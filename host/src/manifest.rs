@@ -11,6 +11,10 @@ use serde::Deserialize;
 
 use crate::routes::Routes;
 
+mod dependency;
+
+pub use dependency::{Dependency, DependencyName, DependencySource};
+
 /// The only manifest version there is a reader for.
 const MANIFEST_VERSION: i64 = 2;
 
@@ -81,6 +85,8 @@ pub struct Component {
     pub files: Vec<FileMount>,
     /// Its variables, templates not yet expanded.
     pub variables: BTreeMap<String, String>,
+    /// Components whose exports stand for its imports.
+    pub dependencies: Vec<Dependency>,
     /// How it is built, when the file says so.
     pub build: Option<Build>,
 }
@@ -148,6 +154,10 @@ struct RawComponent {
     files: Vec<toml::Value>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
+    #[serde(default)]
+    dependencies: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    dependencies_inherit_configuration: bool,
     build: Option<Build>,
 }
 
@@ -194,6 +204,18 @@ impl Manifest {
                 Ok((id, component))
             })
             .collect::<Result<BTreeMap<_, _>>>()?;
+        for component in components.values() {
+            for dependency in &component.dependencies {
+                dependency
+                    .check_source(&component.id, &components)
+                    .with_context(|| {
+                        format!(
+                            "[component.{}.dependencies] {}",
+                            component.id, dependency.name
+                        )
+                    })?;
+            }
+        }
         let triggers = raw
             .trigger
             .http
@@ -237,6 +259,26 @@ impl Manifest {
             .filter(|trigger| seen.insert(trigger.component.as_str()))
             .filter_map(|trigger| self.components.get(&trigger.component))
             .collect()
+    }
+
+    /// The `.wasm` of a dependency, and how messages call it.
+    ///
+    /// # Errors
+    /// It is a component that the manifest no longer has.
+    pub fn dependency_source<'a>(
+        &'a self,
+        dependency: &'a Dependency,
+    ) -> Result<(&'a Path, String)> {
+        match &dependency.source {
+            DependencySource::File(path) => Ok((path, dependency.name.to_string())),
+            DependencySource::Component(id) => {
+                let component = self
+                    .components
+                    .get(id)
+                    .with_context(|| format!("there is no [component.{id}]"))?;
+                Ok((&component.source, id.clone()))
+            }
+        }
     }
 }
 
@@ -289,6 +331,18 @@ impl Component {
         for name in raw.variables.keys() {
             check_variable_name(name).with_context(|| format!("in variables: {name}"))?;
         }
+        ensure!(
+            !raw.dependencies_inherit_configuration,
+            "a dependency is given nothing here: remove `dependencies_inherit_configuration`"
+        );
+        let dependencies = raw
+            .dependencies
+            .into_iter()
+            .map(|(name, value)| {
+                Dependency::check(&name, value, root)
+                    .with_context(|| format!("in dependencies: {name:?}"))
+            })
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             id: id.to_owned(),
             source,
@@ -297,6 +351,7 @@ impl Component {
             environment: raw.environment,
             files,
             variables: raw.variables,
+            dependencies,
             build: raw.build,
         })
     }
@@ -444,6 +499,53 @@ mod tests {
             let message = format!("{error:#}");
             assert!(message.contains(part), "{message:?} must say {part:?}");
         }
+    }
+
+    #[test]
+    fn dependencies_are_components_that_ask_for_nothing() {
+        let with = |dependency: &str| {
+            format!(
+                "[component.a]\nsource = \"a.wasm\"\n\
+                 [component.a.dependencies]\n\"p:q/r@0.1.0\" = {{ component = \"b\" }}\n\
+                 {dependency}"
+            )
+        };
+        check(&with("[component.b]\nsource = \"b.wasm\"\n"), Ok(()));
+        check(
+            &with("[component.b]\nsource = \"b.wasm\"\n[component.b.build]\ncommand = \"make\"\n"),
+            Ok(()),
+        );
+        check(
+            &with(""),
+            Err("[component.a.dependencies] p:q/r@0.1.0: there is no [component.b]"),
+        );
+        for given in [
+            "allowed_outbound_hosts = [\"http://x.example\"]",
+            "key_value_stores = [\"default\"]",
+            "files = [{ source = \"web\", destination = \"/\" }]",
+            "environment = { A = \"1\" }",
+            "variables = { a = \"1\" }",
+            "dependencies = { \"x:y/z\" = { path = \"z.wasm\" } }",
+        ] {
+            let key = given.split(' ').next().unwrap_or_default();
+            check(
+                &with(&format!("[component.b]\nsource = \"b.wasm\"\n{given}\n")),
+                Err(&format!("remove `{key}` from [component.b]")),
+            );
+        }
+        check(
+            "[component.a]\nsource = \"a.wasm\"\n\
+             dependencies = { \"p:q/r\" = { component = \"a\" } }\n",
+            Err("cannot be its own dependency"),
+        );
+        check(
+            "[component.a]\nsource = \"a.wasm\"\ndependencies_inherit_configuration = true\n",
+            Err("remove `dependencies_inherit_configuration`"),
+        );
+        check(
+            "[component.a]\nsource = \"a.wasm\"\ndependencies = { \"p:\" = \"1.0\" }\n",
+            Err("[component.a]: in dependencies: \"p:\""),
+        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The request's authority and the headers Spin adds to it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::{BufMut as _, BytesMut};
 use http::header::{CONNECTION, HOST};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use crate::allowed_hosts::CHAINING_SUFFIX;
 use crate::routes::{Route, RouteMatch};
 
 const SPIN_PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
@@ -19,9 +20,6 @@ const SPIN_CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr")
 
 /// How many headers are added to a request without parameters.
 const ADDED_HEADERS: usize = 7;
-
-/// Hosts below this name are the application's own components, in Spin.
-const SERVICE_CHAINING_SUFFIX: &str = ".spin.internal";
 
 /// Header values that are the same for every request of a route.
 pub(crate) struct RouteHeaders {
@@ -67,6 +65,8 @@ pub(crate) struct ClientHeaders {
     address: HeaderValue,
     /// The host of the last request, parsed: it hardly ever changes on a connection.
     last_host: Option<(HeaderValue, Authority)>,
+    /// What `spin-full-url` has instead of the host.
+    shown_host: Option<Authority>,
 }
 
 impl ClientHeaders {
@@ -77,7 +77,15 @@ impl ClientHeaders {
             address: HeaderValue::from_str(&text)
                 .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             last_host: None,
+            shown_host: None,
         }
+    }
+
+    /// For requests of another component: they come from no address and name no host, as in Spin.
+    pub(crate) fn chained() -> Self {
+        let mut headers = Self::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        headers.shown_host = Some(Authority::from_static("localhost"));
+        headers
     }
 
     /// Makes the request's address absolute and adds Spin's headers after the client's own.
@@ -109,7 +117,8 @@ impl ClientHeaders {
         let authority = self.authority(uri, headers)?;
         let path_info =
             HeaderValue::from_str(found.path_info).map_err(|_| BadRequest::HeaderNotUtf8)?;
-        let full_url = full_url(&authority, uri);
+        let shown = self.shown_host.as_ref().unwrap_or(&authority);
+        let full_url = full_url(shown, uri);
         headers.reserve(ADDED_HEADERS + route.parameters.len());
         headers.append(SPIN_PATH_INFO, path_info);
         headers.append(SPIN_FULL_URL, full_url.ok_or(BadRequest::HeaderNotUtf8)?);
@@ -165,7 +174,7 @@ fn is_service_chaining(host: &[u8]) -> bool {
         return false;
     };
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name.ends_with(SERVICE_CHAINING_SUFFIX)
+    name.ends_with(CHAINING_SUFFIX)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
@@ -18,7 +18,7 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
 use crate::dispatcher::{Job, Seat};
 use crate::imports::outbound_http::InboundHeaders;
-use crate::instance::{ComponentContext, InstanceState};
+use crate::instance::{ComponentContext, InstanceState, Place};
 use crate::lifecycle::{Lifecycle, Phase, SignalWaker};
 use crate::response_body;
 
@@ -59,24 +59,37 @@ pub(crate) struct ComponentWorkers {
     pub(crate) reuse: InstanceReuse,
     /// Places in the allocator.
     pub(crate) slots: Arc<Semaphore>,
+    /// For a component that calls others: the places that such may take.
+    pub(crate) chaining_slots: Option<Arc<Semaphore>>,
     pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
 impl ComponentWorkers {
     async fn instantiate(&self) -> wasmtime::Result<(Store<InstanceState>, Service)> {
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => {
-                // Idle instances end when they see that nothing is free.
-                self.lifecycle.signal();
-                Arc::clone(&self.slots).acquire_owned().await?
-            }
+        let chaining = match &self.chaining_slots {
+            Some(slots) => Some(self.acquire(slots).await?),
+            None => None,
+        };
+        let place = Place {
+            _slot: self.acquire(&self.slots).await?,
+            _chaining: chaining,
         };
         let guard = self.lifecycle.enter();
-        let state = InstanceState::new(&self.component, slot, guard)?;
+        let state = InstanceState::new(&self.component, place, guard)?;
         let mut store = Store::new(&self.engine, state);
         let service = self.pre.instantiate_async(&mut store).await?;
         Ok((store, service))
+    }
+
+    async fn acquire(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        match Arc::clone(slots).try_acquire_owned() {
+            Ok(slot) => Ok(slot),
+            Err(_) => {
+                // Idle instances end when they see that nothing is free.
+                self.lifecycle.signal();
+                Arc::clone(slots).acquire_owned().await
+            }
+        }
     }
 
     fn report(&self, error: &wasmtime::Error) {
@@ -120,6 +133,7 @@ impl Shown {
 
 /// Creates an instance and has it work until it ends.
 pub(crate) async fn run(mut seat: Seat) {
+    seat.starts();
     let shared = Arc::clone(&seat.shared);
     let workers = &shared.workers;
     let (mut store, service) = match workers.instantiate().await {
@@ -143,6 +157,7 @@ pub(crate) async fn run(mut seat: Seat) {
         idle_timeout: workers.reuse.idle_timeout,
         sleep: Box::pin(tokio::time::sleep(workers.reuse.idle_timeout)),
         slots: Arc::clone(&workers.slots),
+        chaining_slots: workers.chaining_slots.clone(),
         signal: SignalWaker::new(Arc::clone(&workers.lifecycle)),
     };
     let ended = {
@@ -281,6 +296,7 @@ struct Expiration {
     idle_timeout: Duration,
     sleep: Pin<Box<Sleep>>,
     slots: Arc<Semaphore>,
+    chaining_slots: Option<Arc<Semaphore>>,
     signal: SignalWaker,
 }
 
@@ -295,7 +311,8 @@ impl Expiration {
 
     fn poll_idle(&mut self, cx: &mut Context<'_>, since: Instant) -> Poll<()> {
         // Someone is waiting for a place and this instance has nothing to do.
-        if self.slots.available_permits() == 0 {
+        let is_wanted = |slots: &Arc<Semaphore>| slots.available_permits() == 0;
+        if is_wanted(&self.slots) || self.chaining_slots.as_ref().is_some_and(is_wanted) {
             return Poll::Ready(());
         }
         let deadline = since + self.idle_timeout;

@@ -46,9 +46,13 @@ const REST_MILLIS: u64 = 1_000;
 /// commit, plus a second and a half for clocks that disagree.
 const WRITE_WINDOW_MILLIS: u64 = db::COMMIT_WINDOW_MILLIS + 1_500;
 
-/// Entries in each half of the instance's memory. At about 300 bytes each, two
-/// halves of 1,000 are some 600 KB in the worst case.
+/// Entries in each half of the instance's memory. At about 300 bytes each, which most
+/// have, two halves of 1,000 are some 600 KB.
 const MEMORY_HALF_ENTRIES: usize = 1_000;
+
+/// Bytes of keys and values in each half, beyond which it takes no more: a summary of
+/// usage has up to 128 KiB, of which a thousand would be 128 MiB. Two halves are 4 MiB.
+const MEMORY_HALF_BYTES: usize = 2 * 1_024 * 1_024;
 
 /// The first pause before an invalidation that the store did not take is tried
 /// again; it doubles each time.
@@ -77,6 +81,8 @@ thread_local! {
 #[derive(Default)]
 struct Memory {
     recent: HashMap<String, Rc<Entry>>,
+    /// Keys and values of the recent half.
+    recent_bytes: usize,
     older: HashMap<String, Rc<Entry>>,
 }
 
@@ -91,10 +97,17 @@ impl Memory {
     }
 
     fn put(&mut self, key: String, entry: Rc<Entry>) {
-        if self.recent.len() >= MEMORY_HALF_ENTRIES {
+        let bytes = key.len() + entry.payload.len();
+        if self.recent.len() >= MEMORY_HALF_ENTRIES || self.recent_bytes + bytes > MEMORY_HALF_BYTES
+        {
             self.older = std::mem::take(&mut self.recent);
+            self.recent_bytes = 0;
         }
-        self.recent.insert(key, entry);
+        self.recent_bytes += bytes;
+        let key_bytes = key.len();
+        if let Some(replaced) = self.recent.insert(key, entry) {
+            self.recent_bytes -= key_bytes + replaced.payload.len();
+        }
     }
 }
 
@@ -405,5 +418,28 @@ mod tests {
             memory.get("key 0").is_none(),
             "an unused entry was kept for ever"
         );
+    }
+
+    #[test]
+    fn memory_is_bounded_in_bytes_too() {
+        let large = |bytes: usize| {
+            Rc::new(Entry {
+                expires_at_millis: 0,
+                generation: Generation([0; 16]),
+                payload: vec![0; bytes],
+            })
+        };
+        let mut memory = Memory::default();
+        // The same one again takes no more room.
+        for _ in 0..1_000 {
+            memory.put("same".to_owned(), large(100_000));
+        }
+        assert!(memory.older.is_empty());
+        for i in 0..1_000 {
+            memory.put(format!("key {i}"), large(100_000));
+            let bytes = memory.recent.values().chain(memory.older.values());
+            let bytes: usize = bytes.map(|entry| entry.payload.len()).sum();
+            assert!(bytes <= 2 * MEMORY_HALF_BYTES, "{bytes} exceed the bound");
+        }
     }
 }

@@ -26,14 +26,15 @@ pub enum Namespace {
     User,
     /// What a token stands for, as answered to an introspection.
     Token,
-    /// That a caller may introspect, and for which organization; that one may see
-    /// an organization's billing.
+    /// That a caller may introspect, or see what meters counted, and for which
+    /// organization; that one may see an organization's billing.
     Permissions,
     /// An organization's subscription, for whoever may see it.
     Subscription,
     /// An organization's credit pool, for whoever may see it.
     CreditPool,
-    /// What a user has spent in a period, as answered to one token.
+    /// What a user has spent in a period, as answered to one token; what an
+    /// organization's meter counted, for whoever may see it.
     UsageSummary,
 }
 
@@ -106,12 +107,19 @@ impl<V> CacheKey<V> {
         key
     }
 
-    /// A key for the right of a token to see what an organization has cached under
-    /// `of`. It is served only together with the right of the very token that asks.
-    pub fn for_reader(token: TokenDigest, of: Namespace, organization: OrganizationId) -> Self {
+    /// A key for the right of a token to see what its own organization has cached
+    /// under `of`, and for which organization that is.
+    pub fn for_own_reader(token: TokenDigest, of: Namespace) -> Self {
         let mut key = Self::for_token(Namespace::Permissions, token);
         key.text.push(':');
         key.text.push_str(of.name());
+        key
+    }
+
+    /// A key for the right of a token to see what an organization has cached under
+    /// `of`. It is served only together with the right of the very token that asks.
+    pub fn for_reader(token: TokenDigest, of: Namespace, organization: OrganizationId) -> Self {
+        let mut key = Self::for_own_reader(token, of);
         key.text.push(':');
         key.text.push_str(&organization.to_string());
         key
@@ -137,6 +145,19 @@ impl<V> CacheKey<V> {
         let mut key = Self::for_organization(namespace, organization);
         key.text.push(':');
         key.text.push_str(currency.code());
+        key
+    }
+
+    /// As [`CacheKey::for_organization`], for a value that also depends on what was
+    /// asked: see [`CacheKey::for_token_and_query`].
+    pub fn for_organization_and_query(
+        namespace: Namespace,
+        organization: OrganizationId,
+        query: &str,
+    ) -> Self {
+        let mut key = Self::for_organization(namespace, organization);
+        key.text.push(':');
+        key.text.push_str(&token::digest(query).to_base64());
         key
     }
 
@@ -168,6 +189,8 @@ pub enum Scope {
     Organization(OrganizationId),
     /// An organization's credit pool and what is allocated of it.
     Pool(OrganizationId),
+    /// What an organization's meters have counted, and the zone of its days.
+    Usage(OrganizationId),
 }
 
 impl Scope {
@@ -188,6 +211,9 @@ impl fmt::Display for Scope {
             }
             Self::Pool(organization) => {
                 write!(f, "{KEY_VERSION}:generation:pool:{organization}")
+            }
+            Self::Usage(organization) => {
+                write!(f, "{KEY_VERSION}:generation:usage:{organization}")
             }
         }
     }
@@ -216,6 +242,8 @@ mod tests {
             CacheKey::<()>::for_token_and_query(Namespace::UsageSummary, a, "EUR day").text,
             CacheKey::<()>::for_token_and_query(Namespace::UsageSummary, b, "USD day").text,
             CacheKey::<()>::for_token(Namespace::Permissions, a).text,
+            CacheKey::<()>::for_own_reader(a, Namespace::UsageSummary).text,
+            CacheKey::<()>::for_own_reader(b, Namespace::UsageSummary).text,
             CacheKey::<()>::for_reader(a, Namespace::Subscription, organization).text,
             CacheKey::<()>::for_reader(a, Namespace::Subscription, other).text,
             CacheKey::<()>::for_reader(a, Namespace::CreditPool, organization).text,
@@ -226,11 +254,22 @@ mod tests {
                 .text,
             CacheKey::<()>::for_organization_and_currency(Namespace::CreditPool, organization, eur)
                 .text,
+            CacheKey::<()>::for_organization_and_query(Namespace::UsageSummary, organization, "[]")
+                .text,
+            CacheKey::<()>::for_organization_and_query(
+                Namespace::UsageSummary,
+                organization,
+                "[1]",
+            )
+            .text,
+            CacheKey::<()>::for_organization_and_query(Namespace::UsageSummary, other, "[]").text,
             Scope::Auth(user).to_string(),
             Scope::Credits(user).to_string(),
             Scope::Organization(organization).to_string(),
             Scope::Pool(organization).to_string(),
             Scope::Pool(other).to_string(),
+            Scope::Usage(organization).to_string(),
+            Scope::Usage(other).to_string(),
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(!keys[..i].contains(key), "two things share the key {key}");

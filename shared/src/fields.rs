@@ -115,6 +115,20 @@ impl Fields {
         }
     }
 
+    /// Takes a field that may be absent, or null to say that there is none from now
+    /// on: `Some(None)` when it is absent, `Some(Some(None))` when it is null, and
+    /// `None` for a mistake.
+    pub fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, Invalid>,
+    ) -> Option<Option<Option<T>>> {
+        if !self.unread.contains_key(name) {
+            return Some(None);
+        }
+        self.optional(name, read).map(Some)
+    }
+
     /// Takes an object that must be there. `read` takes its fields, which are
     /// refused under its name, a dot and theirs.
     pub fn required_object<T>(
@@ -516,6 +530,22 @@ mod tests {
             });
             let expected = expected.map_err(|(status, field)| (status, field.into()));
             assert_eq!(got, expected, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn what_may_be_taken_away() {
+        let table = [
+            (json!({}), Ok(None)),
+            (json!({"note": null}), Ok(Some(None))),
+            (json!({"note": "a"}), Ok(Some(Some("a".to_owned())))),
+            (json!({"note": 1}), Err("wrong_type")),
+        ];
+        for (body, expected) in table {
+            let mut fields = Fields::new(body.clone()).expect("the table holds objects");
+            let note = fields.nullable("note", |value| text(value, 1..=5));
+            let got = fields.finish(|| note).map_err(|p| p.errors[0].code);
+            assert_eq!(got, expected, "{body}");
         }
     }
 

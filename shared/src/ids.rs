@@ -154,6 +154,16 @@ id!(
     "mtr_"
 );
 id!(
+    /// Whom to tell when how much of something was used.
+    UsageAlertId,
+    "ual_"
+);
+id!(
+    /// A feature that a subject, or an organization, may use.
+    EntitlementId,
+    "ent_"
+);
+id!(
     /// A plan of the platform's catalog.
     PlanId,
     "pln_"

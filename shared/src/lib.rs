@@ -13,6 +13,7 @@ pub mod decimal_text;
 #[cfg(any(feature = "jwt", feature = "totp"))]
 mod derived_key;
 pub mod email;
+pub mod entitlements;
 pub mod fields;
 pub mod grant_terms;
 pub mod ids;

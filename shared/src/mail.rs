@@ -46,6 +46,8 @@ pub enum Kind {
     PasswordChanged,
     /// To somebody who is asked into an organization.
     Invitation,
+    /// To whom an alert names, when usage has reached a threshold.
+    UsageAlert,
 }
 
 /// A message as it is sent.
@@ -59,7 +61,7 @@ pub struct Message {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::VerifyEmail,
         Self::EmailTaken,
         Self::ResetPassword,
@@ -67,6 +69,7 @@ impl Kind {
         Self::EmailChanged,
         Self::PasswordChanged,
         Self::Invitation,
+        Self::UsageAlert,
     ];
 
     /// The name under which a message of the kind is stored.
@@ -79,6 +82,7 @@ impl Kind {
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
             Self::Invitation => "invitation",
+            Self::UsageAlert => "usage_alert",
         }
     }
 
@@ -93,7 +97,9 @@ impl Kind {
             Self::VerifyEmail | Self::ChangeEmail => Some("verify-email"),
             Self::ResetPassword => Some("reset-password"),
             Self::Invitation => Some("accept-invitation"),
-            Self::EmailTaken | Self::EmailChanged | Self::PasswordChanged => None,
+            Self::EmailTaken | Self::EmailChanged | Self::PasswordChanged | Self::UsageAlert => {
+                None
+            }
         }
     }
 }
@@ -162,8 +168,32 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
                 ),
             )
         }
+        Kind::UsageAlert => usage_alert(detail),
     };
     Message { subject, text }
+}
+
+/// What an alert tells, with the figures of the moment at which it fired.
+fn usage_alert(detail: &Value) -> (String, String) {
+    let name = shown(detail, "alert_name");
+    let threshold = shown(detail, "threshold");
+    let subject = shown(detail, "subject");
+    let whose = if subject.is_empty() {
+        String::new()
+    } else {
+        format!(" of {subject}")
+    };
+    let text = format!(
+        "What the meter {} of {} counted{whose} has reached {threshold} in {} ({}). It was {} then.\n\n\
+         You are told once for each threshold and period, because the alert \"{name}\" names this address. \
+         Whoever manages the alerts of the organization can archive it.",
+        shown(detail, "meter"),
+        shown(detail, "organization_name"),
+        shown(detail, "period"),
+        shown(detail, "time_zone"),
+        shown(detail, "value"),
+    );
+    (format!("{name}: usage has reached {threshold}"), text)
 }
 
 /// A text that somebody else chose, on one line and not longer than a name is:
@@ -267,9 +297,21 @@ mod tests {
                  https://pay.example/#/accept-invitation?token=tpe_x\n\n\
                  The link works once, for 7 days. If you did not expect it, ignore this message.",
             ),
+            (
+                Kind::UsageAlert,
+                "Budget: usage has reached 800000",
+                "What the meter tokens of Ada & Co counted of cus_42 has reached 800000 in 2026-11 \
+                 (Europe/Berlin). It was 800412.5 then.\n\n\
+                 You are told once for each threshold and period, because the alert \"Budget\" names this \
+                 address. Whoever manages the alerts of the organization can archive it.",
+            ),
         ];
         assert_eq!(table.len(), Kind::ALL.len(), "every kind has its row");
-        let detail = json!({"organization_name": "Ada & Co", "inviter_email": "ada@example.com", "role": "admin"});
+        let detail = json!({
+            "organization_name": "Ada & Co", "inviter_email": "ada@example.com", "role": "admin",
+            "alert_name": "Budget", "meter": "tokens", "subject": "cus_42", "period": "2026-11",
+            "time_zone": "Europe/Berlin", "threshold": "800000", "value": "800412.5",
+        });
         for (kind, subject, text) in table {
             for url in ["https://pay.example", "https://pay.example/"] {
                 let message = render(kind, url, Some("tpe_x"), &detail);
@@ -286,5 +328,19 @@ mod tests {
         let message = render(Kind::Invitation, "", None, &detail);
         assert!(!message.subject.contains(['\r', '\n']), "{message:?}");
         assert!(message.subject.chars().count() <= 130, "{message:?}");
+    }
+
+    #[test]
+    fn an_alert_on_all_usage_names_no_subject() {
+        let detail = json!({"organization_name": "Ada & Co", "meter": "tokens", "subject": null,
+                            "alert_name": "A\nB", "threshold": "1", "value": "2"});
+        let message = render(Kind::UsageAlert, "", None, &detail);
+        assert!(
+            message
+                .text
+                .starts_with("What the meter tokens of Ada & Co counted has reached 1 in"),
+            "{message:?}"
+        );
+        assert_eq!(message.subject, "A B: usage has reached 1");
     }
 }

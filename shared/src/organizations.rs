@@ -14,6 +14,9 @@ pub const COLLECTION: &str = "/api/v1/organizations";
 /// Longest name of an organization in characters.
 pub const MAX_NAME_CHARS: usize = 200;
 
+/// Longest name of a time zone in characters: the longest that there is has 32.
+pub const MAX_TIME_ZONE_CHARS: usize = 64;
+
 /// Longest name of a role in characters: one letter and 31 more characters.
 pub const MAX_ROLE_CHARS: usize = 32;
 
@@ -23,6 +26,7 @@ pub struct Organization {
     id: OrganizationId,
     name: String,
     role: String,
+    time_zone: String,
     created_at: String,
 }
 
@@ -65,6 +69,14 @@ pub fn name(value: &Value) -> Result<String, Invalid> {
     Ok(trimmed.to_owned())
 }
 
+/// The name of a time zone in a body. Whether there is one, the database says.
+///
+/// # Errors
+/// Those of [`fields::text`].
+pub fn time_zone(value: &Value) -> Result<String, Invalid> {
+    fields::text(value, 1..=MAX_TIME_ZONE_CHARS)
+}
+
 /// The name of a role in a body. Whether there is one, the database says.
 ///
 /// # Errors
@@ -81,6 +93,15 @@ pub fn not_found() -> Problem {
 /// 422: there is no such role in the organization.
 pub fn role_unknown() -> Problem {
     Problem::invalid_field("role", "unknown", "must be a role of the organization")
+}
+
+/// 422: there is no such time zone.
+pub fn time_zone_unknown() -> Problem {
+    Problem::invalid_field(
+        "time_zone",
+        "unknown",
+        "must be the name of a zone, such as Europe/Berlin",
+    )
 }
 
 /// 403: the role, or the one that the other has, holds more than the caller.

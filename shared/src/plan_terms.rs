@@ -9,8 +9,8 @@ use crate::located_json::{self, Located, Mistake};
 use crate::money::{Currency, Rounding};
 use crate::problem::{FieldError, Problem};
 use crate::rating::{
-    Billing, Charge, IncludedUnits, Matrix, Model, Number, Percentage, Plan, RateTier, Tier,
-    TimeOfUse, Trial,
+    Billing, Charge, IncludedUnits, Matrix, Model, Number, Parameters, Percentage, Plan, RateTier,
+    Tier, TimeOfUse, Trial,
 };
 
 /// Longest code of a plan.
@@ -74,6 +74,11 @@ impl PlanTerms {
     /// those of its meaning by [`PlanTerms::check`].
     pub fn take(fields: &mut Fields) -> Option<Self> {
         let currency = fields.required("currency", fields::parsed::<Currency>);
+        Self::take_in(fields, currency)
+    }
+
+    /// Takes the terms but for their currency.
+    fn take_in(fields: &mut Fields, currency: Option<Currency>) -> Option<Self> {
         let charges = fields.required_nested("charges", charges);
         let included_units =
             fields.optional_nested("included_units", |value| nested(value, "included_units"));
@@ -99,6 +104,19 @@ impl PlanTerms {
     /// A 422 that names everything that is wrong by its place.
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let terms = Self::take(&mut fields);
+        let terms = fields.finish(|| terms)?;
+        terms.check()?;
+        Ok(terms)
+    }
+
+    /// As [`PlanTerms::read`], of a body that leaves the currency out.
+    ///
+    /// # Errors
+    /// Those of [`PlanTerms::read`].
+    pub fn read_in(mut fields: Fields, currency: Currency) -> Result<Self, Problem> {
+        // Of a currency that is null.
+        fields.optional("currency", |_| Ok(()));
+        let terms = Self::take_in(&mut fields, Some(currency));
         let terms = fields.finish(|| terms)?;
         terms.check()?;
         Ok(terms)
@@ -237,6 +255,10 @@ enum ModelShape {
     Dynamic {},
     Matrix(Matrix),
     TimeOfUse(TimeOfUse),
+    Custom {
+        #[serde(default)]
+        parameters: Parameters,
+    },
 }
 
 #[cfg(test)]
@@ -278,6 +300,37 @@ mod tests {
             ),
             ("/minimum_commitment", json!("10.50"), vec![]),
             (model, json!({"type": "dynamic"}), vec![]),
+            (model, json!({"type": "custom"}), vec![]),
+            (
+                model,
+                json!({"type": "custom", "parameters": {"b": [1, "1.5", {"c": null, "a": true}], "a": -1}}),
+                vec![],
+            ),
+            (
+                model,
+                json!({"type": "custom", "parameters": {"prices": [1, 1.5]}}),
+                vec![("charges[1].model.parameters.prices[1]", "wrong_type")],
+            ),
+            (
+                model,
+                json!({"type": "custom", "parameters": {"name": "a\0b"}}),
+                vec![("charges[1].model.parameters.name", "invalid")],
+            ),
+            (
+                model,
+                json!({"type": "custom", "parameters": []}),
+                vec![("charges[1].model.parameters", "wrong_type")],
+            ),
+            (
+                model,
+                json!({"type": "custom", "parameters": {"a": "x".repeat(8_192)}}),
+                vec![("charges[1].model.parameters", "too_large")],
+            ),
+            (
+                model,
+                json!({"type": "custom", "code": "x"}),
+                vec![("charges[1].model.code", "unknown")],
+            ),
             (
                 model,
                 json!({"type": "percentage", "rate_percent": "2.9", "free_events": 3}),
@@ -432,6 +485,30 @@ mod tests {
             let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
             assert_eq!(named, expected, "{body}");
         }
+    }
+
+    #[test]
+    fn a_currency_can_be_left_out() {
+        for (currency, expected) in [
+            (None, Ok(Currency::JPY)),
+            (Some(json!(null)), Ok(Currency::JPY)),
+        ] {
+            let mut body = with("/minimum_commitment", json!("10"));
+            match &currency {
+                Some(currency) => body["currency"] = currency.clone(),
+                None => drop(body.as_object_mut().map(|body| body.remove("currency"))),
+            }
+            let read = Fields::new(body).and_then(|f| PlanTerms::read_in(f, Currency::JPY));
+            assert_eq!(read.map(|terms| terms.currency), expected, "{currency:?}");
+        }
+        let mut body = with("/minimum_commitment", json!("10.50"));
+        body["currency"] = json!(null);
+        let refused = Fields::new(body).and_then(|f| PlanTerms::read_in(f, Currency::JPY));
+        let errors = refused
+            .err()
+            .map(|problem| problem.errors)
+            .unwrap_or_default();
+        assert_eq!(errors[0].field, "minimum_commitment", "yen have no cents");
     }
 
     #[test]

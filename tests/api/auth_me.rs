@@ -5,12 +5,14 @@ use turnpike_tests::{TestHost, api_tests};
 use crate::refusals::{check_authentication, check_disabled_user, check_methods};
 
 /// What the owner of an organization may do.
-const OWNER: [&str; 16] = [
+const OWNER: [&str; 19] = [
     "api_keys:manage",
     "audit:read",
     "billing:read",
     "credits:consume",
     "credits:read",
+    "entitlements:manage",
+    "entitlements:read",
     "members:manage",
     "meters:manage",
     "organization:manage",
@@ -22,6 +24,7 @@ const OWNER: [&str; 16] = [
     "tokens:introspect",
     "usage:read",
     "usage:write",
+    "usage_alerts:manage",
 ];
 
 api_tests![
@@ -46,10 +49,12 @@ async fn tells_who_the_token_stands_for(host: &TestHost) {
     all.extend([
         "analytics:read",
         "credits:grant",
+        "entitlements:grant",
         "outbox:deliver",
         "plans:manage",
         "signing_keys:manage",
         "subscriptions:manage",
+        "usage:close",
         "usage:upkeep",
         "users:manage",
     ]);

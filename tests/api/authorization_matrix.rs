@@ -21,6 +21,7 @@ fn role_holds(role: &str, permission: &str) -> bool {
             "credits:read",
             "credits:consume",
             "api_keys:manage",
+            "entitlements:read",
             "organization:read",
             "plans:read",
             "pool:consume",

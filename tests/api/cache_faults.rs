@@ -4,9 +4,12 @@
 use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
+use serde_json::json;
 use turnpike_host::Fault;
 use turnpike_tests::personas::{BALANCE, LOGOUT, ME, TRANSACTIONS, decimal};
-use turnpike_tests::{Random, Response, TestHost, User, api_tests};
+use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
+
+use crate::metering::{SUMMARY, meter, send_call};
 
 /// No answer may take longer for want of the cache. Each request waits at most twice 50
 /// milliseconds for the store; the rest is for Postgres and a busy machine.
@@ -165,6 +168,72 @@ async fn read_all(host: &TestHost, users: &[(User, Decimal)], statuses: &[&str],
     }
 }
 
+/// Sends one event of usage.
+fn event_call(host: &TestHost, user: &User, id: u64) -> Call {
+    let event = json!({"id": id.to_string(), "type": "call"});
+    send_call(host, &user.token, &event)
+}
+
+fn summary_call(host: &TestHost, user: &User) -> Call {
+    host.get(format!("{SUMMARY}?meter=calls"))
+        .bearer(&user.token)
+}
+
+fn counted(summary: &Response) -> u64 {
+    let events = &summary.json()["groups"][0]["events"];
+    events.as_u64().unwrap_or(u64::MAX)
+}
+
+/// Events and summaries with a store that answers nothing.
+async fn count_without_cache(host: &TestHost, fault: Fault) {
+    let user = host.signup_and_login("ada").await;
+    meter(host, &user.token, "calls", "count", json!({})).await;
+    host.warm(&summary_call(host, &user)).await;
+    host.key_value().set_fault(fault);
+    for count in 1..=4 {
+        let sent = event_call(host, &user, count).send().await.expect(200);
+        expect_soon(sent, &["bypass"]);
+        let summary = summary_call(host, &user).send().await.expect(200);
+        let summary = expect_soon(summary, &["bypass"]);
+        assert_eq!(counted(&summary), count, "{summary}");
+    }
+    host.key_value().set_fault(Fault::None);
+    settle_on(host, &user, 4).await;
+    assert_eq!(counted(&host.warm(&summary_call(host, &user)).await), 4);
+}
+
+/// Reads for as long as an outage may leave stale entries behind, until so many are shown.
+async fn settle_on(host: &TestHost, user: &User, expected: u64) {
+    let deadline = Instant::now() + RECOVERY_BOUND;
+    loop {
+        let summary = summary_call(host, user).send().await.expect(200);
+        if counted(&summary) == expected {
+            return;
+        }
+        if Instant::now() > deadline {
+            summary.fail("a second after the outage the cache still serves what was before it");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A batch during an outage whose store comes back with what it held before.
+async fn count_on_after(host: &TestHost, fault: Fault) {
+    let user = host.signup_and_login("ada").await;
+    meter(host, &user.token, "calls", "count", json!({})).await;
+    event_call(host, &user, 1).send().await.expect(200);
+    host.warm(&summary_call(host, &user)).await;
+    host.key_value().set_fault(fault);
+    event_call(host, &user, 2).send().await.expect(200);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    host.key_value().set_fault(Fault::None);
+    settle_on(host, &user, 2).await;
+    for _ in 0..20 {
+        let summary = summary_call(host, &user).send().await.expect(200);
+        assert_eq!(counted(&summary), 2, "once right, it must stay right");
+    }
+}
+
 /// Replaces every entry of the store.
 async fn spoil(host: &TestHost, mut replace: impl FnMut(&[(String, Vec<u8>)], usize) -> Vec<u8>) {
     let store = host.key_value();
@@ -192,7 +261,12 @@ api_tests![
     a_store_that_hangs_is_done_without,
     a_write_during_a_failure_is_not_forgotten,
     a_write_during_a_hang_is_not_forgotten,
+    usage_does_without_a_store_that_fails,
+    usage_does_without_a_store_that_hangs,
+    a_batch_during_a_failure_is_not_forgotten,
+    a_batch_during_a_hang_is_not_forgotten,
     garbage_is_never_answered,
+    garbage_is_no_summary,
     an_emptied_store_is_filled_again,
 ];
 
@@ -210,6 +284,57 @@ async fn a_write_during_a_failure_is_not_forgotten(host: &TestHost) {
 
 async fn a_write_during_a_hang_is_not_forgotten(host: &TestHost) {
     recover_from(host, Fault::Hang).await;
+}
+
+async fn usage_does_without_a_store_that_fails(host: &TestHost) {
+    count_without_cache(host, Fault::Error).await;
+}
+
+async fn usage_does_without_a_store_that_hangs(host: &TestHost) {
+    count_without_cache(host, Fault::Hang).await;
+}
+
+async fn a_batch_during_a_failure_is_not_forgotten(host: &TestHost) {
+    count_on_after(host, Fault::Error).await;
+}
+
+async fn a_batch_during_a_hang_is_not_forgotten(host: &TestHost) {
+    count_on_after(host, Fault::Hang).await;
+}
+
+/// Whatever the store holds, one organization's summary is never another's.
+async fn garbage_is_no_summary(host: &TestHost) {
+    let mut random = Random::seeded("garbage summaries");
+    let users = [
+        (host.signup_and_login("ada").await, 1),
+        (host.signup_and_login("eve").await, 3),
+    ];
+    for (user, events) in &users {
+        meter(host, &user.token, "calls", "count", json!({})).await;
+        for id in 0..*events {
+            event_call(host, user, id).send().await.expect(200);
+        }
+    }
+    for round in 0..10 {
+        for (user, _) in &users {
+            host.warm(&summary_call(host, user)).await;
+        }
+        spoil(host, |entries, index| match round {
+            0 => Vec::new(),
+            1 => random.bytes(1_000),
+            2 => entries[index].1[..entries[index].1.len() / 2].to_vec(),
+            3 => entries[0].1.clone(),
+            shift => entries[(index + shift) % entries.len()].1.clone(),
+        })
+        .await;
+        for _ in 0..2 {
+            for (user, events) in &users {
+                let summary = summary_call(host, user).send().await.expect(200);
+                let summary = expect_soon(summary, &["hit", "miss", "bypass"]);
+                assert_eq!(counted(&summary), *events, "round {round}\n{summary}");
+            }
+        }
+    }
 }
 
 async fn garbage_is_never_answered(host: &TestHost) {

@@ -19,7 +19,7 @@ use turnpike_tests::host::{block_on, start_host};
 use turnpike_tests::personas::{decimal, unique};
 use turnpike_tests::{Api, Call, Random, Response, Settings, TestHost, environment};
 
-use crate::metering;
+use crate::{metering, usage_alerts};
 
 /// The database that the child serves; without it the child's test does nothing.
 const DATABASE_URL: &str = "TURNPIKE_TEST_SERVES_DATABASE_URL";
@@ -247,6 +247,9 @@ fn a_killed_host_neither_loses_nor_repeats_an_event() {
         let setup = TestHost::start(Settings::pooled()).await;
         let user = setup.signup_and_login("ada").await;
         metering::meter(&setup, &user.token, "sum", "sum", json!({})).await;
+        let alert = usage_alerts::alert(&["100", "1400", "2806"]);
+        let alert = usage_alerts::with(alert, "email", json!("ops@example.com"));
+        usage_alerts::make(&setup, &user, &alert).await;
         let cache_file = CacheFile::new();
         let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
         let batches = |api: &Api| -> Vec<Call> {
@@ -290,6 +293,11 @@ fn a_killed_host_neither_loses_nor_repeats_an_event() {
             (Some(distinct.to_string()), Ok(distinct)),
             "every event once"
         );
+        let fired = usage_alerts::fired(&setup, &user).await;
+        let thresholds: Vec<_> = fired.iter().map(|(t, _)| t.as_str()).collect();
+        assert_eq!(thresholds, ["100", "1400", "2806"], "each once");
+        let mails = setup.mail_kinds("ops@example.com").await;
+        assert_eq!(mails, ["usage_alert"; 3], "and one message each");
         child.stop().await;
         setup.finish().await;
     });

@@ -59,7 +59,7 @@ const TABLES: [&[(&str, &str)]; 3] = [
         ),
         (
             "memberships (organization_id, user_id, role)",
-            "explain_id(n), explain_id(n), 'owner'",
+            "explain_owner(n), explain_id(n), 'owner'",
         ),
         (
             "api_keys (id, user_id, organization_id, name, digest, previous_digest, previous_until, hint, scopes, created_at)",
@@ -121,6 +121,33 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), explain_id(1), 'cus_' || n % 4, timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
         ),
         (
+            "usage_closed_periods (organization_id, until)",
+            "explain_id(n), timestamptz '2026-01-01Z'",
+        ),
+        (
+            "usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds, archived_at)",
+            // Few are active.
+            "explain_owner(n), explain_id(n), 'Alert ' || n, explain_id(1), 'cus_' || n % 4, 'month', '{1000}',
+             CASE WHEN n NOT BETWEEN {own} - 40 AND {own} THEN now() END",
+        ),
+        (
+            "usage_alert_totals (organization_id, meter_id, subject, period, started_at, ends_at, value, next_threshold)",
+            "explain_owner(n), explain_id(1), 'cus_' || n % 4, 'month', now() - n * interval '1 hour',
+             now() - (n - 1) * interval '1 hour', 1, 1000",
+        ),
+        (
+            "usage_alert_firings (organization_id, alert_id, period_started_at, period_ends_at, threshold, value)",
+            "explain_owner(n), explain_id(1 + n % 4), now() + n * interval '1 hour', now(), 1, 1",
+        ),
+        (
+            "entitlements (organization_id, id, subject, feature, type)",
+            "explain_owner(n), explain_id(n), 'cus_' || n % 40, 'feature-' || n / 40, 'boolean'",
+        ),
+        (
+            "entitlement_names (organization_id, entitlement_id, subject, feature)",
+            "explain_owner(n), explain_id(n), 'cus_' || n % 40, 'feature-' || n / 40",
+        ),
+        (
             "usage_event_keys (organization_id, source, id)",
             "explain_owner(n), '', 'event-' || n",
         ),
@@ -142,6 +169,29 @@ const TABLES: [&[(&str, &str)]; 3] = [
 /// What authenticating an access token reads.
 const BY_ACCESS_TOKEN: [&str; 3] = ["access_tokens_pkey", "sessions_pkey", "users_pkey"];
 
+/// How many rows some statements may read by an index: those of the range that they ask for, of
+/// the many that the organization has.
+const ROWS_READ: [(&str, &str, u64); 5] = [
+    // From the fifth of January on, of every fourth quarter of an hour, and of each.
+    (
+        "entitlement_check",
+        "usage_subject_rollups_pkey",
+        (2_000 - 384) / 4,
+    ),
+    (
+        "entitlement_check of the organization",
+        "usage_rollups_pkey",
+        2_000 - 383,
+    ),
+    ("usage_summary", "usage_rollups_pkey", 7 * 96),
+    ("usage_summary by hour", "usage_rollups_pkey", 7 * 96),
+    (
+        "usage_summary of a subject",
+        "usage_subject_rollups_pkey",
+        7 * 96 / 4,
+    ),
+];
+
 /// A statement, what its answer must contain so that it did what its name says, and the indexes
 /// that must be read beside those of [`BY_ACCESS_TOKEN`] where the statement has an access token.
 struct Row {
@@ -152,7 +202,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 52] = [
+const STATEMENTS: [Row; 71] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -340,6 +390,13 @@ const STATEMENTS: [Row; 52] = [
         indexes: &["usage_rollups_pkey"],
     },
     Row {
+        name: "usage_summary by hour",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'UTC', NULL, '{}', 800, 10000, 100000)",
+        answer: "2026-01-11T23:00:00",
+        indexes: &["usage_rollups_pkey"],
+    },
+    Row {
         name: "usage_summary of a subject",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000)",
@@ -350,7 +407,129 @@ const STATEMENTS: [Row; 52] = [
         name: "usage_ingest",
         sql: "SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
         answer: "stored",
-        indexes: &[],
+        indexes: &["usage_closed_periods_pkey"],
+    },
+    Row {
+        name: "usage_closed_period_put",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT usage_closed_period_put(explain_digest(5), explain_id(1), '2026-02-01Z')",
+        answer: "closed",
+        indexes: &["usage_closed_periods_pkey", "organizations_pkey", "audit_heads_pkey"],
+    },
+    Row {
+        name: "organizations_list",
+        sql: "INSERT INTO memberships (organization_id, user_id, role, created_at)
+              SELECT explain_id(n), explain_id(1), 'member', now() + n * interval '1 second' FROM generate_series(2, 200) n;
+              SELECT organizations_list(explain_digest(5), 100)",
+        answer: "Organization 200",
+        indexes: &["memberships_by_user", "organizations_pkey"],
+    },
+    Row {
+        name: "organization_members",
+        sql: "SELECT organization_members(explain_digest(5), explain_id(1), 20, 1000000)",
+        answer: "user-1990@example.com",
+        indexes: &["memberships_by_sequence"],
+    },
+    Row {
+        name: "organization_members, a further page",
+        sql: "SELECT organization_members(explain_digest(5), explain_id(1), 20, 1000)",
+        answer: "user-990@example.com",
+        indexes: &["memberships_by_sequence"],
+    },
+    Row {
+        name: "organization_change",
+        sql: "SELECT organization_change(explain_digest(5), explain_id(1), NULL, 'Europe/Berlin')",
+        answer: "changed",
+        indexes: &["organizations_pkey", "audit_heads_pkey"],
+    },
+    Row {
+        name: "usage_ingest with alerts",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
+        answer: "stored",
+        indexes: &["usage_alerts_active", "usage_alert_totals_pkey", "usage_subject_rollups_pkey"],
+    },
+    Row {
+        name: "usage_alert_create",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              SELECT usage_alert_create(explain_digest(5), gen_random_uuid(), 'Alert', 'calls', NULL, 'month', '{1}', NULL, 50, 5)",
+        answer: "created",
+        indexes: &["usage_alerts_active", "usage_rollups_pkey", "usage_alert_totals_pkey"],
+    },
+    Row {
+        name: "usage_alerts_list",
+        sql: "SELECT usage_alerts_list(explain_digest(5), 20, 100)",
+        answer: "Alert",
+        indexes: &["usage_alerts_by_sequence"],
+    },
+    Row {
+        name: "usage_alert_firings_list",
+        sql: "SELECT usage_alert_firings_list(explain_digest(5), NULL, 20, 100)",
+        answer: "ual_",
+        indexes: &["usage_alert_firings_by_sequence"],
+    },
+    Row {
+        name: "usage_alert_firings_list of an alert",
+        sql: "SELECT usage_alert_firings_list(explain_digest(5), explain_id(2), 20, 100)",
+        answer: "ual_",
+        indexes: &["usage_alert_firings_by_alert"],
+    },
+    Row {
+        name: "entitlement_check",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
+                                        reset_at, reset_period_started_at, reset_period_ends_at, used_before)
+              VALUES (explain_id(1), explain_id(5000000), 'cus_1', 'calls', 'metered', explain_id(1), 1000, 'year', false,
+                      now(), '2026-01-05Z', 'infinity', 4);
+              INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
+              VALUES (explain_id(1), 'cus_1', 'calls', explain_id(5000000));
+              SELECT entitlement_check(explain_digest(5), 'calls', 'cus_1', 5)",
+        answer: "\"used\" : \"400\"",
+        indexes: &["entitlement_names_pkey", "entitlements_pkey", "usage_subject_rollups_pkey"],
+    },
+    Row {
+        name: "entitlement_check of the organization",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
+                                        reset_at, reset_period_started_at, reset_period_ends_at, used_before)
+              VALUES (explain_id(1), explain_id(5000000), '', 'calls', 'metered', explain_id(1), 1000, 'year', false,
+                      now(), '2026-01-05Z', 'infinity', 4);
+              INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
+              VALUES (explain_id(1), '', 'calls', explain_id(5000000));
+              SELECT entitlement_check(explain_digest(5), 'calls', NULL, 5)",
+        answer: "\"used\" : \"1613\"",
+        indexes: &["entitlement_names_pkey", "entitlements_pkey", "usage_rollups_pkey"],
+    },
+    Row {
+        name: "entitlements_list",
+        sql: "SELECT entitlements_list(explain_digest(5), NULL, NULL, NULL, 20, 1000000)",
+        answer: "ent_",
+        indexes: &["entitlements_by_sequence"],
+    },
+    Row {
+        name: "entitlements_list of a subject",
+        sql: "SELECT entitlements_list(explain_digest(5), NULL, 'cus_1', NULL, 20, 1000000)",
+        answer: "ent_",
+        indexes: &["entitlements_by_subject"],
+    },
+    Row {
+        name: "entitlements_list of a feature",
+        sql: "SELECT entitlements_list(explain_digest(5), NULL, NULL, 'feature-7', 20, 1000000)",
+        answer: "ent_",
+        indexes: &["entitlements_by_feature"],
+    },
+    Row {
+        name: "entitlements_list of a subject and a feature",
+        sql: "SELECT entitlements_list(explain_digest(5), NULL, 'cus_1', 'feature-7', 20, 1000000)",
+        answer: "ent_",
+        indexes: &["entitlement_names_pkey", "entitlements_pkey"],
+    },
+    Row {
+        name: "entitlement_create",
+        sql: "SELECT entitlement_create(explain_digest(5), explain_id(5000000), NULL, 'cus_1', 'new', 'boolean', NULL, NULL,
+                                        NULL, NULL, NULL, 100000)",
+        answer: "created",
+        indexes: &["entitlements_pkey", "entitlement_names_pkey"],
     },
     Row {
         name: "plans_list",
@@ -367,6 +546,12 @@ const STATEMENTS: [Row; 52] = [
     Row {
         name: "plan_version_read, the newest",
         sql: "SELECT plan_version_read(explain_digest(5), 'plan-1', NULL)",
+        answer: "2000",
+        indexes: &["plans_by_code", "plan_versions_pkey"],
+    },
+    Row {
+        name: "pricing_estimate_read, the newest",
+        sql: "SELECT pricing_estimate_read(explain_digest(5), 'plan-1', NULL, '')",
         answer: "2000",
         indexes: &["plans_by_code", "plan_versions_pkey"],
     },
@@ -516,6 +701,9 @@ async fn check(url: &str) -> Result<Vec<String>> {
         let set = format!("SET plan_cache_mode = {mode}");
         explainer.client().batch_execute(&set).await?;
         for row in &STATEMENTS {
+            let is_counted = ROWS_READ.iter().any(|(name, ..)| *name == row.name);
+            let set = format!("SET auto_explain.log_analyze = {is_counted}");
+            explainer.client().batch_execute(&set).await?;
             let (answer, plans) = explainer
                 .explain(row.sql)
                 .await
@@ -549,6 +737,17 @@ fn faults_of(row: &Row, answer: &str, plans: &[Plan], large: &BTreeSet<String>) 
             if node.kind().ends_with("Sort") && node.with_children().iter().any(is_large) {
                 faults.push(format!("sorts:\n{}", plan.text));
             }
+        }
+    }
+    for (_, index, most) in ROWS_READ.iter().filter(|(name, ..)| *name == row.name) {
+        let nodes = plans.iter().flat_map(Plan::nodes);
+        let read: u64 = nodes
+            .filter(|node| node.index() == *index)
+            .map(Node::rows_read)
+            .sum();
+        // None at all is a plan that was not counted.
+        if !(1..=*most).contains(&read) {
+            faults.push(format!("reads {read} rows of {index}, and not 1 to {most}"));
         }
     }
     let by_token: &[&str] = if row.sql.contains("explain_digest(5)") && !row.sql.contains("refresh")

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
-use turnpike_tests::personas::{BALANCE, ME, USAGE_SUMMARY, decimal};
+use serde_json::json;
+use turnpike_tests::personas::{BALANCE, ME, USAGE_SUMMARY, decimal, unique};
 use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 
-/// Length of each of the four races: ten seconds in all.
+use crate::metering::{SUMMARY, meter, send};
+
+/// Length of each of the six races: fifteen seconds in all.
 const RACE: Duration = Duration::from_millis(2_500);
 
 /// Readers for each writer.
@@ -138,7 +141,82 @@ async fn log_out(host: &TestHost, session: &Session) {
     session.is_over.store(true, Ordering::SeqCst);
 }
 
-api_tests![reads_race_with_spends, validations_race_with_logouts,];
+/// What one organization's senders know of its usage.
+#[derive(Default)]
+struct Counted {
+    /// Events whose batches were acknowledged: no read that begins now may show fewer.
+    acknowledged: AtomicU64,
+    /// Events that were sent: no read that has ended may show more.
+    sent: AtomicU64,
+}
+
+/// Sends batches of a few events, and now and then the one before again, whose answer might have
+/// been lost.
+async fn count(
+    host: &TestHost,
+    user: &User,
+    counted: &Counted,
+    end: Instant,
+    mut random: Random,
+) -> u64 {
+    let (mut batches, mut last) = (0, Vec::new());
+    while Instant::now() < end {
+        if random.below(4) > 0 || last.is_empty() {
+            let size = 1 + random.below(4);
+            let event = |_| json!({"id": unique().to_string(), "type": "call", "subject": "cus_1"});
+            last = (0..size).map(event).collect();
+            counted.sent.fetch_add(size, Ordering::SeqCst);
+            let [_, _, rejected] = send(host, &user.token, &json!(last)).await;
+            assert_eq!(rejected, 0);
+            counted.acknowledged.fetch_add(size, Ordering::SeqCst);
+        } else {
+            let [accepted, ..] = send(host, &user.token, &json!(last)).await;
+            assert_eq!(accepted, 0);
+        }
+        batches += 1;
+        if random.below(2) == 0 {
+            tokio::time::sleep(Duration::from_millis(random.below(40))).await;
+        }
+    }
+    batches
+}
+
+async fn sum_up(
+    host: &TestHost,
+    user: &User,
+    counted: &Counted,
+    end: Instant,
+    query: &str,
+) -> (u64, u64) {
+    let (mut count, mut hits) = (0, 0);
+    while Instant::now() < end {
+        let least = counted.acknowledged.load(Ordering::SeqCst);
+        let call = host.get(format!("{SUMMARY}?{query}"));
+        let response = call.bearer(&user.token).settle().await.expect(200);
+        let most = counted.sent.load(Ordering::SeqCst);
+        let groups = &response.json()["groups"];
+        let shown = groups[0]["events"].as_u64().unwrap_or(0);
+        if shown < least {
+            response.fail(&format!(
+                "this summary is stale: {least} events were acknowledged before it began"
+            ));
+        }
+        if shown > most {
+            response.fail(&format!(
+                "this summary has events that were never sent: {most} at most"
+            ));
+        }
+        count += 1;
+        hits += u64::from(response.cache() == "hit");
+    }
+    (count, hits)
+}
+
+api_tests![
+    reads_race_with_spends,
+    validations_race_with_logouts,
+    summaries_race_with_batches,
+];
 
 async fn reads_race_with_spends(host: &TestHost) {
     let (first, admin) = host.user_with("1000.00").await;
@@ -165,6 +243,41 @@ async fn reads_race_with_spends(host: &TestHost) {
         let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
         println!("freshness: {writes} spends against {count} reads, {hits} of them cached");
         assert!(writes > 0 && count > 0, "nothing raced");
+    }
+}
+
+async fn summaries_race_with_batches(host: &TestHost) {
+    let users = [
+        host.signup_and_login("first").await,
+        host.signup_and_login("second").await,
+    ];
+    for user in &users {
+        let group_by = json!({"group_by": ["model"]});
+        meter(host, &user.token, "calls", "count", group_by).await;
+    }
+    let counted = [(); 2].map(|()| Counted::default());
+    let mut random = Random::seeded("freshness of summaries");
+    let end = Instant::now() + RACE;
+    let queries = [
+        "meter=calls",
+        "meter=calls&group_by=model",
+        "meter=calls&subject=cus_1&interval=hour",
+    ];
+    let races = users.iter().zip(&counted).map(|(user, counted)| {
+        let senders = [random.fork(), random.fork()];
+        let senders = join_all(senders.map(|random| count(host, user, counted, end, random)));
+        let readers = join_all((0..READERS).map(|index| {
+            let query = queries[index % queries.len()];
+            sum_up(host, user, counted, end, query)
+        }));
+        join(senders, readers)
+    });
+    for (batches, reads) in join_all(races).await {
+        let batches: u64 = batches.iter().sum();
+        let count: u64 = reads.iter().map(|(count, _)| count).sum();
+        let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
+        println!("freshness: {batches} batches against {count} summaries, {hits} of them cached");
+        assert!(batches > 0 && hits > 0, "nothing raced");
     }
 }
 

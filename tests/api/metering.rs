@@ -10,6 +10,8 @@ pub const EVENTS: &str = "/api/v1/usage/events";
 pub const METERS: &str = "/api/v1/meters";
 /// The path of what a meter counted.
 pub const SUMMARY: &str = "/api/v1/usage/summary";
+/// The path of what is closed, before the organization's id.
+pub const CLOSED_PERIODS: &str = "/api/v1/usage/closed-periods";
 /// The path that makes partitions.
 pub const UPKEEP: &str = "/api/v1/usage/upkeep";
 

@@ -26,6 +26,7 @@ async fn names(host: &TestHost, token: &str) -> Vec<Value> {
 api_tests![
     makes_one_that_its_maker_owns,
     a_new_name_is_seen_by_every_member,
+    has_a_time_zone,
     nobody_owns_more_than_the_limit,
     refuses
 ];
@@ -94,6 +95,94 @@ async fn a_new_name_is_seen_by_every_member(host: &TestHost) {
         .query("SELECT count(*) FROM audit_events WHERE event_type = 'organization.renamed'")
         .await;
     assert_eq!(rows[0].get::<_, i64>(0), 2, "the same name is no change");
+}
+
+async fn has_a_time_zone(host: &TestHost) {
+    let ada = host.outsider("ada").await;
+    let organization = host.organization_of(&ada).await;
+    let path = format!("{ORGANIZATIONS}/{organization}");
+    let patch = |body: Value| host.patch(&path).bearer(&ada.token).json(&body);
+    let get = || host.get(&path).bearer(&ada.token);
+    let shown = get().send().await.expect(200);
+    assert_eq!(shown.text_at("/time_zone"), "UTC");
+    for (body, name, zone) in [
+        (
+            json!({"time_zone": "Asia/Kathmandu"}),
+            ada.email.as_str(),
+            "Asia/Kathmandu",
+        ),
+        (
+            json!({"time_zone": "Asia/Kathmandu"}),
+            &ada.email,
+            "Asia/Kathmandu",
+        ),
+        (json!({"name": "Engines"}), "Engines", "Asia/Kathmandu"),
+        (json!({"name": null, "time_zone": "UTC"}), "Engines", "UTC"),
+        (
+            json!({"name": "Looms", "time_zone": "Europe/Berlin"}),
+            "Looms",
+            "Europe/Berlin",
+        ),
+    ] {
+        let changed = patch(body).send().await.expect(200);
+        let shown = get().send().await.expect(200);
+        assert_eq!(changed.json(), shown.json());
+        assert_eq!(
+            (shown.text_at("/name"), shown.text_at("/time_zone")),
+            (name.to_owned(), zone.to_owned())
+        );
+    }
+    let listed = host.get(ORGANIZATIONS).bearer(&ada.token);
+    let listed = listed.send().await.expect(200);
+    assert_eq!(
+        listed.text_at("/organizations/0/time_zone"),
+        "Europe/Berlin"
+    );
+    let rows = host
+        .query(
+            "SELECT event_type || ' ' || coalesce(detail ->> 'time_zone', '') FROM audit_events
+              WHERE event_type IN ('organization.renamed', 'organization.time_zone_changed') ORDER BY sequence",
+        )
+        .await;
+    let events: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        events,
+        [
+            "organization.time_zone_changed Asia/Kathmandu",
+            "organization.renamed ",
+            "organization.time_zone_changed UTC",
+            "organization.renamed ",
+            "organization.time_zone_changed Europe/Berlin",
+        ],
+        "the same zone is no change"
+    );
+    // What is refused changes neither.
+    for zone in [
+        json!("Nowhere5"),
+        json!("europe/berlin"),
+        json!("posix/Europe/Berlin"),
+        json!("+01:00"),
+        json!(""),
+        json!("x".repeat(65)),
+        json!(1),
+    ] {
+        let body = json!({"name": "Mills", "time_zone": zone});
+        refuse(host, patch(body), 422, "invalid_fields", &["time_zone"]).await;
+    }
+    for body in [json!({}), json!({"time_zone": null})] {
+        refuse(host, patch(body), 422, "invalid_fields", &["name"]).await;
+    }
+    let unknown = patch(json!({"time_zone": "Nowhere5"})).send().await;
+    assert_eq!(unknown.text_at("/errors/0/code"), "unknown");
+    let member = host.member_of(organization, "member").await;
+    let body = json!({"time_zone": "UTC"});
+    let theirs = host.patch(&path).bearer(&member.token).json(&body);
+    refuse(host, theirs, 403, "forbidden", &[]).await;
+    let shown = get().send().await.expect(200);
+    assert_eq!(
+        (shown.text_at("/name"), shown.text_at("/time_zone")),
+        ("Looms".to_owned(), "Europe/Berlin".to_owned())
+    );
 }
 
 async fn nobody_owns_more_than_the_limit(host: &TestHost) {

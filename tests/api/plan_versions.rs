@@ -18,6 +18,7 @@ api_tests![
     take_every_model,
     made_at_once_are_numbered_without_a_gap,
     the_same_made_at_once_is_made_once,
+    a_currency_is_the_plans,
     never_change,
     an_archived_plan_gets_none,
     there_are_so_many,
@@ -96,6 +97,40 @@ async fn are_added_shown_and_listed(host: &TestHost) {
     host.assert_audit_log_is_sound().await;
 }
 
+async fn a_currency_is_the_plans(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    plan(host, &admin, "team").await;
+    let mut left_out = flat("1");
+    left_out
+        .as_object_mut()
+        .map(|terms| terms.remove("currency"));
+    let made = post(host, &admin, "team", &left_out).send().await;
+    let made = made.expect(201);
+    assert_eq!(made.json()["terms"]["currency"], "USD");
+    assert_eq!(made.db_queries(), 2, "the plan is asked first");
+    let mut null = left_out.clone();
+    null["currency"] = json!(null);
+    for same in [&null, &flat("1")] {
+        let again = post(host, &admin, "team", same).send().await.expect(200);
+        assert_eq!(again.json(), made.json());
+    }
+    let mut other = flat("1");
+    other["currency"] = json!("EUR");
+    let call = post(host, &admin, "team", &other);
+    refuse(host, call, 422, "invalid_fields", &["currency"]).await;
+    // What depends on the currency is held to the plan's.
+    left_out["minimum_commitment"] = json!("0.001");
+    let call = post(host, &admin, "team", &left_out);
+    refuse(host, call, 422, "invalid_fields", &["minimum_commitment"]).await;
+    let call = post(host, &admin, "none", &null);
+    refuse(host, call, 404, "not_found", &[]).await;
+    let user = host.outsider("ada").await;
+    let call = post(host, &user, "team", &null);
+    refuse(host, call, 403, "forbidden", &[]).await;
+    let signed_up = host.signup_and_login("eve").await;
+    check_authentication(host, &signed_up, || host.post(path("team")).json(&null)).await;
+}
+
 async fn the_same_terms_again_make_none(host: &TestHost) {
     let admin = host.platform_admin().await;
     plan(host, &admin, "team").await;
@@ -129,6 +164,7 @@ async fn take_every_model(host: &TestHost) {
         json!({"type": "graduated_percentage", "tiers": [{"up_to": "100", "rate_percent": "2"}, {"rate_percent": "1"}]}),
         json!({"type": "dynamic"}),
         json!({"type": "matrix", "dimensions": ["region", "model"], "cells": [{"values": ["eu", "large"], "unit_price": "1"}], "default_unit_price": "2"}),
+        json!({"type": "custom", "parameters": {"models": [1, "2.5", {"deep": [null, true]}], "a": ""}}),
         json!({"type": "time_of_use", "windows": [{"name": "peak", "hours": {"from": 22, "to": 6}, "weekdays": ["monday"], "months": [1, 12], "unit_price": "1"}], "fallback_unit_price": "0.5"}),
     ];
     let charges: Vec<Value> = models

@@ -12,6 +12,7 @@ const ESTIMATE: &str = "/api/v1/pricing/estimate";
 api_tests![
     rates_what_others_publish,
     rates_a_version_and_the_newest,
+    keeps_the_plans_that_it_has_read,
     explains_each_line,
     knows_commitments_limits_and_trials,
     refuses_what_cannot_be_rated,
@@ -165,6 +166,39 @@ async fn rates_a_version_and_the_newest(host: &TestHost) {
     plan(host, &admin, "empty").await;
     let body = json!({"plan": {"code": "empty"}});
     refuse(host, call(host, &user, &body), 404, "not_found", &[]).await;
+}
+
+/// An instance keeps what it has read, and still sees every change at once.
+async fn keeps_the_plans_that_it_has_read(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = host.outsider("ada").await;
+    plan(host, &admin, "team").await;
+    for number in 1..=3 {
+        let amount = number.to_string();
+        version(host, &admin, "team", &flat(&amount)).await;
+        let rename = host.patch(format!("{PLANS}/team")).bearer(&admin.token);
+        let rename = rename.json(&json!({"name": format!("Team {number}")}));
+        rename.send().await.expect(200);
+        for _ in 0..3 {
+            for named in [
+                json!({"code": "team"}),
+                json!({"code": "team", "version": number}),
+            ] {
+                let got = estimate(host, &user, &json!({"plan": named})).await;
+                assert_eq!(got["total"]["amount"], format!("{number}.00"));
+                let name = format!("Team {number}");
+                let shown = json!({"code": "team", "name": name, "version": number});
+                assert_eq!(got["plan"], shown);
+            }
+        }
+    }
+    // Who may not ask is not helped by what is kept.
+    let organization = host.organization_of(&user).await;
+    host.own_role(organization, "guest", &["credits:read"])
+        .await;
+    let guest = host.member_of(organization, "guest").await;
+    let named = json!({"plan": {"code": "team"}});
+    refuse(host, call(host, &guest, &named), 403, "forbidden", &[]).await;
 }
 
 async fn explains_each_line(host: &TestHost) {

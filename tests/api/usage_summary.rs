@@ -2,10 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use turnpike_tests::personas::decimal;
+use shared::cache_entry::Entry;
+use turnpike_tests::personas::{LOGOUT, ORGANIZATIONS, SESSION_ORGANIZATION, decimal};
 use turnpike_tests::{Random, TestHost, User, api_tests};
 
-use crate::metering::{SUMMARY, groups, meter, now_micros, rfc3339, send, total};
+use crate::metering::{
+    EVENTS, SUMMARY, groups, meter, now_micros, rfc3339, send, send_call, total,
+};
 use crate::refusals::{check_authentication, check_disabled_user, check_methods, refuse};
 
 const AGGREGATIONS: [&str; 8] = [
@@ -95,6 +98,9 @@ api_tests![
     is_exact_to_the_last_acknowledged_event,
     groups_are_told_apart,
     is_bounded,
+    is_cached_until_anything_is_acknowledged,
+    is_cached_for_all_who_may_see_it,
+    what_is_cached_ends_with_the_quarter,
     refuses
 ];
 
@@ -422,6 +428,145 @@ async fn is_bounded(host: &TestHost) {
         .send()
         .await
         .expect(200);
+}
+
+async fn is_cached_until_anything_is_acknowledged(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let organization = host.organization_of(&user).await;
+    meter(host, &user.token, "calls", "count", json!({})).await;
+    let event = |id: &str| json!({"id": id, "type": "call"});
+    let wrong = json!({"id": "x", "type": "call", "time": "never"});
+    let get = |query: &str| {
+        host.get(format!("{SUMMARY}?meter=calls{query}"))
+            .bearer(&user.token)
+    };
+    let plain = get("");
+    for batch in [
+        json!([event("a"), wrong]),
+        // Its first answer may have been lost.
+        json!([event("a")]),
+        json!([event("b"), event("a")]),
+    ] {
+        assert_eq!(host.warm(&plain).await.db_queries(), 0);
+        send_call(host, &user.token, &batch)
+            .send()
+            .await
+            .expect(200);
+        let read = plain.send().await.expect(200);
+        assert_ne!(read.cache(), "hit", "{batch}\n{read}");
+    }
+    let warm = host.warm(&plain).await;
+    assert_eq!(warm.text_at("/groups/0/value"), "2");
+    // Nothing was stored, so nothing is old.
+    assert_eq!(send(host, &user.token, &wrong).await, [0, 0, 1]);
+    let atomic = host.post(format!("{EVENTS}?atomic=true"));
+    let atomic = atomic.bearer(&user.token).json(&json!([event("c"), wrong]));
+    atomic.send().await.expect(422);
+    assert_eq!(host.warm(&plain).await.json(), warm.json());
+    // Another question is another entry; two ways to ask one are one.
+    host.warm(&get("&since=2026-11-01T00:00:00%2B00:00&until=2026-11-02"))
+        .await;
+    let same = get("&until=2026-11-02&since=2026-11-01T01:00:00%2B01:00");
+    assert_eq!(same.send().await.expect(200).cache(), "hit");
+    let other = get("&until=2026-11-02&since=2026-11-01T01:00:00Z");
+    assert_eq!(other.send().await.expect(200).cache(), "miss");
+    // Another zone cuts the days anew.
+    host.warm(&plain).await;
+    let zone = json!({"time_zone": "Asia/Kathmandu"});
+    for _ in 0..2 {
+        let patch = host.patch(format!("{ORGANIZATIONS}/{organization}"));
+        let patch = patch.bearer(&user.token).json(&zone);
+        patch.send().await.expect(200);
+        let read = plain.send().await.expect(200);
+        assert_ne!(read.cache(), "hit", "{read}");
+        assert_eq!(read.text_at("/time_zone"), "Asia/Kathmandu");
+        host.warm(&plain).await;
+    }
+    // What counts the time until now is never the same.
+    meter(host, &user.token, "time", "time_weighted_sum", json!({})).await;
+    let time = host
+        .get(format!("{SUMMARY}?meter=time"))
+        .bearer(&user.token);
+    for _ in 0..6 {
+        let read = time.send().await.expect(200);
+        assert_eq!(read.cache(), "miss", "{read}");
+    }
+}
+
+async fn is_cached_for_all_who_may_see_it(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let organization = host.organization_of(&ada).await;
+    meter(host, &ada.token, "calls", "count", json!({})).await;
+    send(host, &ada.token, &json!({"id": "a", "type": "call"})).await;
+    let get = |token: &str| host.get(format!("{SUMMARY}?meter=calls")).bearer(token);
+    let expected = host.warm(&get(&ada.token)).await.json();
+    // The second read of anybody else has both their right and what ada's reads left.
+    let admin = host.member_of(organization, "admin").await;
+    let key = host.issue_api_key(&ada, &["usage:read"]).await.key;
+    for token in [&admin.token, &key] {
+        for _ in 0..4 {
+            let read = get(token).send().await.expect(200);
+            assert_eq!(read.json(), expected);
+        }
+        assert_eq!(host.warm(&get(token)).await.json(), expected);
+    }
+    let eve = host.outsider("eve").await;
+    let member = host.member_of(organization, "member").await;
+    let blind = host.issue_api_key(&ada, &["usage:write"]).await.key;
+    for _ in 0..3 {
+        refuse(host, get(&eve.token), 404, "not_found", &[]).await;
+        refuse(host, get(&member.token), 403, "forbidden", &[]).await;
+        refuse(host, get(&blind), 403, "forbidden", &[]).await;
+    }
+    // Whoever may no longer see it does not, cached or not.
+    let role = format!("{ORGANIZATIONS}/{organization}/members/{}", admin.id);
+    let change = host.patch(role).bearer(&ada.token);
+    let change = change.json(&json!({"role": "member"}));
+    change.send().await.expect(200);
+    refuse(host, get(&admin.token), 403, "forbidden", &[]).await;
+    // A session that moved sees what is there.
+    let session = host.issue_token(&ada).await;
+    host.warm(&get(&session)).await;
+    let made = host.post(ORGANIZATIONS).bearer(&session);
+    let made = made.json(&json!({"name": "Looms"})).send().await;
+    let elsewhere = json!({"organization_id": made.expect(201).text_at("/id")});
+    let moved = host.put(SESSION_ORGANIZATION).bearer(&session);
+    moved.json(&elsewhere).send().await.expect(200);
+    for _ in 0..3 {
+        refuse(host, get(&session), 404, "not_found", &[]).await;
+    }
+    assert_eq!(host.warm(&get(&ada.token)).await.json(), expected);
+    let out = host.post(LOGOUT).bearer(&ada.token);
+    out.send().await.expect(200);
+    refuse(host, get(&ada.token), 401, "unauthenticated", &[]).await;
+}
+
+async fn what_is_cached_ends_with_the_quarter(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    meter(host, &user.token, "calls", "count", json!({})).await;
+    let get = host.get(format!("{SUMMARY}?meter=calls"));
+    host.warm(&get.bearer(&user.token)).await;
+    let store = host.key_value();
+    let mut entries = 0;
+    for key in store.keys().await.expect("the store lists its keys") {
+        if !key.starts_with("tp1:usage_summary:org_") {
+            continue;
+        }
+        let bytes = store.get(&key).await.expect("the store reads");
+        let entry = Entry::decode(&key, &bytes.unwrap_or_default()).expect("an entry");
+        let quarter_millis = 15 * 60 * 1_000;
+        // The test may run on into the next one.
+        let began_millis = now_micros().unsigned_abs() / 1_000 - 10_000;
+        let end_millis = (began_millis / quarter_millis + 1) * quarter_millis;
+        assert!(
+            entry.expires_at_millis <= end_millis + 10_000
+                && entry.expires_at_millis <= began_millis + 320_000,
+            "{key} expires at {}",
+            entry.expires_at_millis
+        );
+        entries += 1;
+    }
+    assert_eq!(entries, 1);
 }
 
 async fn refuses(host: &TestHost) {

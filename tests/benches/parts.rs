@@ -10,6 +10,7 @@ mod load {
     pub mod other_work;
     pub mod response;
     pub mod side_by_side;
+    pub mod workload;
 
     /// What a report is to those who start a benchmark; they are not part of the tests.
     pub mod run {
@@ -25,6 +26,10 @@ mod load {
 
 #[path = "auth/report.rs"]
 mod auth_report;
+#[path = "summary/billing.rs"]
+mod billing;
+#[path = "summary/events.rs"]
+mod events;
 #[path = "rating/report.rs"]
 mod rating_report;
 #[path = "smoke/report.rs"]
@@ -33,6 +38,10 @@ mod smoke_report;
 mod spend_arguments;
 #[path = "spend/report.rs"]
 mod spend_report;
+#[path = "summary/questions.rs"]
+mod summary_questions;
+#[path = "summary/report.rs"]
+mod summary_report;
 
 #[path = "ops-center"]
 mod ops_center {

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Runtime};
-use turnpike_host::{LoadedApp, function_build};
+use turnpike_host::function_build::{BuiltFunction, Progress};
+use turnpike_host::{LoadedApp, Manifest, function_build};
 
 use crate::database::Databases;
 use crate::description::Description;
@@ -54,6 +55,44 @@ pub fn project_root() -> PathBuf {
 pub async fn load_app(root: &Path) -> Result<Arc<LoadedApp>> {
     let cache = root.join(".turnpike").join("wasmtime-cache");
     LoadedApp::load(&root.join("spin.toml"), Some(&cache), |_, _, _| {}).await
+}
+
+/// The `.wasm` of a component of `tests/components`, built. Must not be called from async code.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn test_component(id: &str) -> PathBuf {
+    built(id, &test_components())
+}
+
+/// The `.wasm` of an example of `docs/examples`, built. `tests/components/spin.toml` has its
+/// stanza. Must not be called from async code.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn example_component(id: &str) -> PathBuf {
+    built(id, &project_root().join("docs").join("examples"))
+}
+
+fn test_components() -> PathBuf {
+    project_root().join("tests").join("components")
+}
+
+/// Builds a component whose crate is in `folder`.
+fn built(id: &str, folder: &Path) -> PathBuf {
+    let build = || -> Result<Vec<BuiltFunction>> {
+        let mut manifest = Manifest::read(&test_components().join("spin.toml"))?;
+        manifest.root = folder.to_owned();
+        let wanted = [id.to_owned()];
+        let building = function_build::build_with(&manifest, Some(&wanted), Progress::Shown);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(building)
+    };
+    match build().as_deref() {
+        Ok([function]) => function.path.clone(),
+        Ok(_) => panic!("building {id} made no component"),
+        Err(error) => panic!("{id} cannot be built: {error:#}"),
+    }
 }
 
 impl Environment {

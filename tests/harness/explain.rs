@@ -125,6 +125,17 @@ impl<'a> Node<'a> {
         self.member("Index Name")
     }
 
+    /// The rows that it read, those that it then left out included; nothing unless
+    /// `auto_explain.log_analyze` is on.
+    pub fn rows_read(self) -> u64 {
+        // Since Postgres 18 an average over the loops, with two digits.
+        let member = |name: &str| self.0[name].as_f64().unwrap_or_default().ceil() as u64;
+        let of_a_loop = member("Actual Rows")
+            + member("Rows Removed by Filter")
+            + member("Rows Removed by Index Recheck");
+        of_a_loop * member("Actual Loops")
+    }
+
     /// This step and all that it reads from.
     pub fn with_children(self) -> Vec<Node<'a>> {
         let mut nodes = vec![self];

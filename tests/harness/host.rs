@@ -1,8 +1,9 @@
 //! A host of a test's own, on a database of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     pub postgres_pool_size: usize,
     /// Variables of `spin.toml` beside those that lead to the database, as name and value.
     pub variables: Vec<(String, String)>,
+    /// Files to take instead of those that `spin.toml` names, by component.
+    pub sources: BTreeMap<String, PathBuf>,
 }
 
 impl Settings {
@@ -64,6 +67,7 @@ impl Settings {
             database_url: None,
             postgres_pool_size: POSTGRES_POOL_SIZE,
             variables: Vec::new(),
+            sources: BTreeMap::new(),
         }
     }
 
@@ -94,6 +98,14 @@ impl Settings {
     #[must_use]
     pub fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same with another `.wasm` for a component, as
+    /// [`test_component`](crate::environment::test_component) builds them.
+    #[must_use]
+    pub fn with_source(mut self, component: &str, wasm: impl Into<PathBuf>) -> Self {
+        self.sources.insert(component.to_owned(), wasm.into());
         self
     }
 
@@ -184,7 +196,12 @@ pub async fn start_host(
         log,
         ..HostOptions::default()
     };
-    Host::start(Arc::clone(app), options).await
+    let app = if settings.sources.is_empty() {
+        Arc::clone(app)
+    } else {
+        app.with_sources(&settings.sources).await?
+    };
+    Host::start(app, options).await
 }
 
 /// The variables of `spin.toml` that lead to a database.
@@ -280,6 +297,7 @@ impl TestHost {
     pub async fn finish(mut self) {
         self.assert_ledger_is_sound().await;
         self.assert_analytics_are_sound().await;
+        self.assert_usage_alerts_are_sound().await;
         self.assert_audit_log_is_sound().await;
         self.shut_down().await;
         if let Some(database) = self.database.take() {
@@ -327,6 +345,22 @@ impl TestHost {
         assert!(
             violations.is_empty(),
             "the figures of the platform are not sound:\n{}",
+            violations.join("\n")
+        );
+    }
+
+    /// Fails with every total that is not what was counted, and every alert that should have fired.
+    pub async fn assert_usage_alerts_are_sound(&self) {
+        let rows = self
+            .query("SELECT organization_id::text, violation FROM usage_alert_violations()")
+            .await;
+        let violations: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
+            .collect();
+        assert!(
+            violations.is_empty(),
+            "the alerts on usage are not sound:\n{}",
             violations.join("\n")
         );
     }

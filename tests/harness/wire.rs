@@ -53,18 +53,23 @@ impl Wire {
 
     /// The next response; `None` when the host closes the connection instead.
     pub async fn read(&mut self) -> Option<WireResponse> {
+        self.read_within(SILENCE).await
+    }
+
+    /// The next response of a host that may think for so long.
+    pub async fn read_within(&mut self, silence: Duration) -> Option<WireResponse> {
         loop {
             if let Some(response) = self.take_response() {
                 return Some(response);
             }
             let mut chunk = [0; 4096];
-            let read = tokio::time::timeout(SILENCE, self.stream.read(&mut chunk));
+            let read = tokio::time::timeout(silence, self.stream.read(&mut chunk));
             match read.await {
                 Ok(Ok(count)) if count > 0 => self.unread.extend_from_slice(&chunk[..count]),
                 Ok(_) => return None,
                 Err(_) => panic!(
-                    "the host neither answered nor closed the connection for 15 seconds; so far \
-                     it said {:?}",
+                    "the host neither answered nor closed the connection for {silence:?}; so far it \
+                     said {:?}",
                     String::from_utf8_lossy(&self.unread)
                 ),
             }

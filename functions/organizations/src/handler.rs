@@ -1,4 +1,4 @@
-//! A token acts in one organization, and reads and renames that one only. The
+//! A token acts in one organization, and reads and changes that one only. The
 //! list and a new organization belong to the person, and so to a session.
 
 use serde::Serialize;
@@ -47,6 +47,29 @@ fn read(mut fields: Fields) -> Result<String, Problem> {
     fields.finish(|| name)
 }
 
+/// What becomes of an organization; what is absent stays as it is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    pub name: Option<String>,
+    pub time_zone: Option<String>,
+}
+
+fn read_change(mut fields: Fields) -> Result<Change, Problem> {
+    // One of them at least: without a time zone it is the name that is missing.
+    let name = if fields.has("time_zone") {
+        fields.optional("name", organizations::name)
+    } else {
+        fields.required("name", organizations::name).map(Some)
+    };
+    let time_zone = fields.optional("time_zone", organizations::time_zone);
+    fields.finish(|| {
+        Some(Change {
+            name: name?,
+            time_zone: time_zone?,
+        })
+    })
+}
+
 pub async fn organizations(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let is_get = matches!(request.method(), Method::Get);
@@ -66,14 +89,16 @@ pub async fn organizations(context: &Context, request: &Request) -> Result<Reply
         return Reply::json(200, &queries::read(context, token.digest, id).await?);
     }
     let (fields, _) = request.json_fields().await?;
-    let name = read(fields)?;
-    let renamed = queries::rename(context, token.digest, id, &name).await?;
+    let change = read_change(fields)?;
+    let changed = queries::change(context, token.digest, id, &change).await?;
     // Each member may have the old name cached, and how many there are has no
     // bound that could be marked beforehand: their scopes change after the
-    // commit, and before the answer.
-    let scopes: Vec<Scope> = renamed.member_ids.into_iter().map(Scope::Auth).collect();
+    // commit, and before the answer. So does that of the summaries, whose days are
+    // the zone's: a mark beforehand could be set by whoever names the organization.
+    let mut scopes: Vec<Scope> = changed.member_ids.into_iter().map(Scope::Auth).collect();
+    scopes.extend(change.time_zone.map(|_| Scope::Usage(id)));
     cache::invalidate(context, &scopes).await;
-    Reply::json(200, &renamed.organization)
+    Reply::json(200, &changed.organization)
 }
 
 #[cfg(test)]
@@ -96,6 +121,38 @@ mod tests {
         for (body, expected) in table {
             let errors = Fields::new(body.clone())
                 .and_then(read)
+                .err()
+                .map(|p| p.errors)
+                .unwrap_or_default();
+            let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
+            assert_eq!(named, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn changes() {
+        let table = [
+            (json!({"name": "Engines"}), vec![]),
+            (json!({"time_zone": "Europe/Berlin"}), vec![]),
+            (json!({"name": "Engines", "time_zone": "UTC"}), vec![]),
+            (json!({}), vec![("name", "required")]),
+            (json!({"time_zone": null}), vec![("name", "required")]),
+            (
+                json!({"name": " ", "time_zone": ""}),
+                vec![("name", "wrong_length"), ("time_zone", "wrong_length")],
+            ),
+            (
+                json!({"time_zone": "x".repeat(65)}),
+                vec![("time_zone", "wrong_length")],
+            ),
+            (
+                json!({"time_zone": 1, "role": "owner"}),
+                vec![("time_zone", "wrong_type"), ("role", "unknown")],
+            ),
+        ];
+        for (body, expected) in table {
+            let errors = Fields::new(body.clone())
+                .and_then(read_change)
                 .err()
                 .map(|p| p.errors)
                 .unwrap_or_default();

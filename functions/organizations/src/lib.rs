@@ -1,4 +1,4 @@
-//! `/api/v1/organizations`: lists, makes, reads and renames organizations.
+//! `/api/v1/organizations`: lists, makes, reads and changes organizations.
 
 mod handler;
 mod queries;

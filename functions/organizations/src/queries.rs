@@ -6,7 +6,7 @@ use shared::organizations::{self, Organization};
 use shared::problem::Problem;
 use shared::token::TokenDigest;
 
-use crate::handler;
+use crate::handler::{self, Change};
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -14,17 +14,18 @@ enum Answer {
     Listed { organizations: Vec<Organization> },
     Created { organization: Organization },
     Found { organization: Organization },
-    Renamed(Renamed),
+    Changed(Changed),
     OrganizationLimit,
+    TimeZoneUnknown,
     NotFound,
     Unauthenticated,
     SessionRequired,
     Forbidden,
 }
 
-/// An organization with its new name, and everybody who may know the old one.
+/// A changed organization, and everybody who may know its old name.
 #[derive(Deserialize)]
-pub struct Renamed {
+pub struct Changed {
     pub organization: Organization,
     pub member_ids: Vec<UserId>,
 }
@@ -35,11 +36,12 @@ impl Answer {
     fn into_problem(self, permission: &str) -> Problem {
         match self {
             Self::OrganizationLimit => handler::organization_limit(),
+            Self::TimeZoneUnknown => organizations::time_zone_unknown(),
             Self::NotFound => organizations::not_found(),
             Self::Unauthenticated => Problem::unauthenticated(),
             Self::SessionRequired => Problem::session_required(),
             Self::Forbidden => Problem::forbidden(permission),
-            Self::Listed { .. } | Self::Created { .. } | Self::Found { .. } | Self::Renamed(_) => {
+            Self::Listed { .. } | Self::Created { .. } | Self::Found { .. } | Self::Changed(_) => {
                 Problem::internal()
             }
         }
@@ -92,20 +94,21 @@ pub async fn read(
     }
 }
 
-pub async fn rename(
+pub async fn change(
     context: &Context,
     digest: TokenDigest,
     id: OrganizationId,
-    name: &str,
-) -> Result<Renamed, Problem> {
+    change: &Change,
+) -> Result<Changed, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         id.as_uuid().into(),
-        name.to_owned().into(),
+        change.name.clone().into(),
+        change.time_zone.clone().into(),
     ];
-    let sql = "SELECT organization_rename($1, $2, $3)::text";
+    let sql = "SELECT organization_change($1, $2, $3, $4)::text";
     match db::call(context, sql, &parameters).await? {
-        Answer::Renamed(renamed) => Ok(renamed),
+        Answer::Changed(changed) => Ok(changed),
         other => Err(other.into_problem("organization:manage")),
     }
 }

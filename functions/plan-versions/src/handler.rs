@@ -129,7 +129,12 @@ pub async fn versions(context: &Context, request: &Request) -> Result<Reply, Pro
         );
     }
     let (fields, _) = request.json_fields_within(MAX_TERMS_BYTES).await?;
-    let terms = PlanTerms::read(fields)?;
+    let terms = if fields.has("currency") {
+        PlanTerms::read(fields)?
+    } else {
+        let currency = queries::currency(context, token.digest, plan).await?;
+        PlanTerms::read_in(fields, currency)?
+    };
     let id = PlanVersionId::new(context.now_millis(), &context.random()?);
     let (status, version) = match queries::create(context, token.digest, id, plan, &terms).await? {
         Created::New(version) => (201, version),

@@ -3,6 +3,7 @@ use serde_json::Value;
 use shared::context::Context;
 use shared::db;
 use shared::ids::PlanVersionId;
+use shared::money::Currency;
 use shared::pagination::Page;
 use shared::plan_terms::{self, MAX_PLAN_VERSIONS, PlanTerms};
 use shared::problem::Problem;
@@ -25,6 +26,7 @@ enum Answer {
     Found { version: Summary, terms: Value },
     Created { version: Summary, terms: Value },
     Unchanged { version: Summary, terms: Value },
+    Currency { currency: Currency },
     OtherCurrency { currency: String },
     PlanArchived,
     VersionLimit,
@@ -48,6 +50,7 @@ impl Answer {
             Self::Forbidden => Problem::forbidden(permission),
             Self::Listed { .. }
             | Self::Found { .. }
+            | Self::Currency { .. }
             | Self::Created { .. }
             | Self::Unchanged { .. } => Problem::internal(),
         }
@@ -92,6 +95,20 @@ pub async fn read(
             terms,
         }),
         other => Err(other.into_problem("plans:read")),
+    }
+}
+
+/// The currency of a plan, which never changes.
+pub async fn currency(
+    context: &Context,
+    digest: TokenDigest,
+    code: &str,
+) -> Result<Currency, Problem> {
+    let parameters = [digest.0.to_vec().into(), code.to_owned().into()];
+    let sql = "SELECT plan_currency($1, $2)::text";
+    match db::call(context, sql, &parameters).await? {
+        Answer::Currency { currency } => Ok(currency),
+        other => Err(other.into_problem("plans:manage")),
     }
 }
 

@@ -10,10 +10,10 @@ use shared::http::{Reply, Request};
 use shared::located_json;
 use shared::plan_terms::{self, MAX_PLAN_VERSIONS, MAX_TERMS_BYTES, PlanTerms};
 use shared::problem::Problem;
-use shared::rating::{Item, Phase, Plan, Rated, RatingError, Reason, Usage};
+use shared::rating::{CustomPrices, Item, Outcome, Phase, Plan, RatingError, Reason, Usage};
 
-use crate::answer::Estimate;
-use crate::queries;
+use crate::answer::{Estimate, Rateable};
+use crate::{custom_models, queries};
 
 /// Whose prices are asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn read(mut fields: Fields) -> Result<Input, Problem> {
 fn refused(plan: &Plan, error: &RatingError) -> Problem {
     let of_plan = matches!(
         error.reason,
-        Reason::AmountTooLarge | Reason::LinesDiffer | Reason::UncheckedCharge
+        Reason::AmountTooLarge | Reason::LinesDiffer | Reason::UncheckedCharge | Reason::NotPriced
     );
     let place = match &error.item {
         Item::Charge { charge } if of_plan => plan
@@ -100,9 +100,26 @@ fn refused(plan: &Plan, error: &RatingError) -> Problem {
     Problem::invalid_field(place, error.reason.code(), error.reason.to_string())
 }
 
-fn rate(plan: &Plan, usage: &BTreeMap<String, Usage>, phase: Phase) -> Result<Rated, Problem> {
-    plan.explain(usage, phase)
+fn rate(
+    plan: &Plan,
+    usage: &BTreeMap<String, Usage>,
+    custom: &CustomPrices,
+    phase: Phase,
+) -> Result<Outcome, Problem> {
+    plan.explain_with(usage, custom, phase)
         .map_err(|error| refused(plan, &error))
+}
+
+/// What the plan comes to, with its custom models asked.
+async fn outcome(
+    context: &Context,
+    plan: &Plan,
+    usage: &BTreeMap<String, Usage>,
+    phase: Phase,
+) -> Result<Outcome, Problem> {
+    let custom = custom_models::price(context, plan, usage).await;
+    let custom = custom.map_err(|error| refused(plan, &error))?;
+    rate(plan, usage, &custom, phase)
 }
 
 pub async fn estimate(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -117,20 +134,25 @@ pub async fn estimate(context: &Context, request: &Request) -> Result<Reply, Pro
     match prices {
         Prices::Version { code, number } => {
             let code = if plan_terms::is_plan_code(&code) {
-                code.as_str()
+                code
             } else {
-                ""
+                String::new()
             };
             let version = queries::read(context, token.digest, code, number).await?;
-            let plan = version.terms.clone().into_plan(code, &version.plan_name);
-            let rated = rate(&plan, &usage, phase)?;
-            Reply::json(200, &Estimate::new(&rated, code, Some(&version)))
+            let plan = &version.plan;
+            let outcome = outcome(context, plan, &usage, phase).await?;
+            let named = Rateable {
+                code: &plan.code,
+                name: &version.plan_name,
+                version: version.number,
+            };
+            Reply::json(200, &Estimate::new(plan, Some(named), &outcome))
         }
         Prices::Own(terms) => {
             queries::begin(context, token.digest).await?;
             let plan = terms.into_plan("estimate", "Estimate");
-            let rated = rate(&plan, &usage, phase)?;
-            Reply::json(200, &Estimate::new(&rated, "", None))
+            let outcome = outcome(context, &plan, &usage, phase).await?;
+            Reply::json(200, &Estimate::new(&plan, None, &outcome))
         }
     }
 }
@@ -159,9 +181,13 @@ mod tests {
         let errors = Fields::new(body)
             .and_then(read)
             .and_then(|input| match input.prices {
-                Prices::Own(terms) => {
-                    rate(&terms.into_plan("p", "P"), &input.usage, input.phase).map(|_| ())
-                }
+                Prices::Own(terms) => rate(
+                    &terms.into_plan("p", "P"),
+                    &input.usage,
+                    &CustomPrices::new(),
+                    input.phase,
+                )
+                .map(|_| ()),
                 Prices::Version { .. } => Ok(()),
             })
             .err()
@@ -267,6 +293,14 @@ mod tests {
             (
                 usage("power", hour(1, 24)),
                 &[("usage.power", "no_such_hour")],
+            ),
+            (
+                with(
+                    "charges",
+                    json!([{"code": "a", "name": "A", "metric": "a", "model": {"type": "custom"}}]),
+                ),
+                // Of which nobody was asked here.
+                &[("charges[0]", "not_priced")],
             ),
             (
                 usage("other", json!({"quantity": "1"})),

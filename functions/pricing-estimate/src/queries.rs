@@ -1,10 +1,15 @@
+use std::rc::Rc;
+
 use serde::Deserialize;
 use serde_json::Value;
 use shared::context::Context;
 use shared::db;
 use shared::plan_terms::{self, PlanTerms};
 use shared::problem::Problem;
+use shared::rating::Plan;
 use shared::token::TokenDigest;
+
+use crate::kept_plans::{self, Kept};
 
 const PERMISSION: &str = "plans:read";
 
@@ -13,12 +18,7 @@ const PERMISSION: &str = "plans:read";
 pub struct PlanVersion {
     pub plan_name: String,
     pub number: i32,
-    pub terms: PlanTerms,
-}
-
-#[derive(Deserialize)]
-struct Summary {
-    version: i32,
+    pub plan: Rc<Plan>,
 }
 
 #[derive(Deserialize)]
@@ -27,8 +27,11 @@ enum Answer {
     Allowed,
     Found {
         plan_name: String,
-        version: Summary,
-        terms: Value,
+        version: i32,
+        version_id: String,
+        /// None when they are those of the version that is known.
+        terms: Option<Value>,
+        terms_bytes: Option<usize>,
     },
     VersionNotFound,
     NotFound,
@@ -58,29 +61,53 @@ pub async fn begin(context: &Context, digest: TokenDigest) -> Result<(), Problem
     }
 }
 
-/// A version of a plan, the newest one if none is named.
+/// A version of a plan, the newest one if none is named. One that this instance
+/// knows is not read again, but whether it is the right one, and whether the token
+/// may have it, is asked each time.
 pub async fn read(
     context: &Context,
     digest: TokenDigest,
-    code: &str,
-    version: Option<i32>,
+    code: String,
+    number: Option<i32>,
 ) -> Result<PlanVersion, Problem> {
+    let key = (code, number);
+    let known = kept_plans::find(&key);
+    let known_id = known.as_ref().map(|kept| kept.version_id.clone());
     let parameters = [
         digest.0.to_vec().into(),
-        code.to_owned().into(),
-        version.into(),
+        key.0.clone().into(),
+        number.into(),
+        known_id.unwrap_or_default().into(),
     ];
-    let sql = "SELECT plan_version_read($1, $2, $3)::text";
+    let sql = "SELECT pricing_estimate_read($1, $2, $3, $4)::text";
     match db::call(context, sql, &parameters).await? {
         Answer::Found {
             plan_name,
             version,
+            version_id,
             terms,
-        } => Ok(PlanVersion {
-            plan_name,
-            number: version.version,
-            terms: PlanTerms::stored(terms)?,
-        }),
+            terms_bytes,
+        } => {
+            let plan = match (terms, known) {
+                (Some(terms), _) => {
+                    let plan = PlanTerms::stored(terms)?.into_plan(&key.0, &plan_name);
+                    let plan = Rc::new(plan);
+                    let kept = Kept {
+                        version_id,
+                        plan: Rc::clone(&plan),
+                    };
+                    kept_plans::keep(key, kept, terms_bytes.unwrap_or_default());
+                    plan
+                }
+                (None, Some(known)) => known.plan,
+                (None, None) => return Err(Problem::internal()),
+            };
+            Ok(PlanVersion {
+                plan_name,
+                number: version,
+                plan,
+            })
+        }
         other => Err(other.into_problem()),
     }
 }

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use shared::cache;
+use shared::cache_key::Scope;
 use shared::context::Context;
 use shared::fields::Invalid;
 use shared::http::{Reply, Request};
@@ -173,6 +175,14 @@ fn verdicts<'a>(events: Vec<Read<'a>>, order: &[usize], stored: &Stored) -> Vec<
     verdicts
 }
 
+/// Whether the answer says of any event that it is counted, by this request or by one
+/// before whose answer may have been lost.
+fn is_committed(verdicts: &[Verdict<'_>]) -> bool {
+    verdicts
+        .iter()
+        .any(|verdict| matches!(verdict.status, Status::Accepted | Status::Duplicate))
+}
+
 pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let is_atomic = is_atomic(request)?;
@@ -199,6 +209,12 @@ pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Probl
     // Asked even when no event is left, because a stranger is told nothing.
     let stored = queries::ingest(context, token.digest, &good, is_atomic).await?;
     let verdicts = verdicts(events, &order, &stored);
+    if is_committed(&verdicts) {
+        // After the commit and before the answer, without a mark before: whose summaries
+        // are old is known only now. A batch whose answer was lost is not acknowledged,
+        // and whoever sends it again is told of duplicates, which renews them too.
+        cache::invalidate(context, &[Scope::Usage(stored.organization_id)]).await;
+    }
     if is_atomic {
         let errors = verdicts
             .iter()
@@ -214,6 +230,7 @@ pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Probl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::ids::OrganizationId;
 
     #[test]
     fn forms() {
@@ -256,6 +273,7 @@ mod tests {
             code: "not_a_number".to_owned(),
         };
         let stored = Stored {
+            organization_id: OrganizationId::new(1, &[1; 10]),
             accepted: vec![1, 4],
             adjustments: vec![4],
             problems: vec![problem],
@@ -273,5 +291,23 @@ mod tests {
             (Status::Duplicate, None, None),
         ];
         assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn what_is_acknowledged_makes_summaries_old() {
+        let verdict = |status| match status {
+            Status::Rejected => Verdict::rejected(None, Vec::new()),
+            status => Verdict::stored(Cow::Borrowed("a"), status),
+        };
+        let table = [
+            (vec![], false),
+            (vec![Status::Rejected], false),
+            (vec![Status::Rejected, Status::Accepted], true),
+            (vec![Status::Duplicate], true),
+        ];
+        for (statuses, expected) in table {
+            let verdicts: Vec<_> = statuses.iter().copied().map(verdict).collect();
+            assert_eq!(is_committed(&verdicts), expected, "{statuses:?}");
+        }
     }
 }

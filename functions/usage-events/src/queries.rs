@@ -1,6 +1,7 @@
 use serde::Deserialize;
 use shared::context::Context;
 use shared::db;
+use shared::ids::OrganizationId;
 use shared::problem::Problem;
 use shared::token::TokenDigest;
 
@@ -16,8 +17,10 @@ pub struct MeterProblem {
 }
 
 /// What the statement did. Events that are in none of these were there before.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Stored {
+    /// Whose usage it is.
+    pub organization_id: OrganizationId,
     pub accepted: Vec<usize>,
     pub adjustments: Vec<usize>,
     pub problems: Vec<MeterProblem>,

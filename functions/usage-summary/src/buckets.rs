@@ -98,6 +98,8 @@ mod tests {
 
     fn found(aggregation: &str, cells: Value) -> Found {
         serde_json::from_value(json!({
+            "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5",
+            "token_expires_millis": 1, "valid_until_millis": 1,
             "aggregation": aggregation, "time_zone": "UTC", "since": "a", "until": "d", "starts": ["a", "b", "c"],
             "cells": cells,
         }))

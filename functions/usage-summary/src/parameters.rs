@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use shared::http::Request;
+use shared::organizations::MAX_TIME_ZONE_CHARS;
 use shared::problem::Problem;
 
 /// Longest name of a meter.
 const MAX_SLUG_CHARS: usize = 64;
 /// Longest subject of an event.
 const MAX_SUBJECT_CHARS: usize = 128;
-/// Longest name of a zone: the longest that there is has 32 characters.
-const MAX_TIME_ZONE_CHARS: usize = 64;
 /// Most properties that a meter groups by.
 const MAX_GROUPS: usize = 4;
 /// Minutes of the shortest time that sums are kept for.
@@ -32,6 +31,29 @@ pub struct Query {
     pub subject: Option<String>,
     pub group_by: Vec<String>,
     pub time_zone: Option<String>,
+}
+
+impl Query {
+    /// What the answer depends on beside the organization and the time, in one form
+    /// for each answer. JSON, because a name may hold whatever would separate two.
+    pub fn canonical(&self) -> String {
+        let bound = |bound: Option<Bound>| {
+            bound.map(|bound| {
+                let zone = if bound.is_local { "" } else { "Z" };
+                format!("{}{zone}", bound.time.format("%Y-%m-%dT%H:%M"))
+            })
+        };
+        serde_json::json!([
+            self.meter,
+            bound(self.since),
+            bound(self.until),
+            self.interval,
+            self.subject,
+            self.group_by,
+            self.time_zone,
+        ])
+        .to_string()
+    }
 }
 
 fn wrong_length(name: &'static str, most: usize) -> Problem {
@@ -163,6 +185,76 @@ mod tests {
                 is_local,
             });
             assert_eq!(got, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_answered_differently_is_asked_differently() {
+        let plain = || Query {
+            meter: "calls".to_owned(),
+            since: None,
+            until: None,
+            interval: "day",
+            subject: None,
+            group_by: Vec::new(),
+            time_zone: None,
+        };
+        let day = |is_local| {
+            Some(Bound {
+                time: "2026-11-21T00:00:00"
+                    .parse()
+                    .expect("the table holds times"),
+                is_local,
+            })
+        };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let queries = [
+            plain(),
+            Query {
+                meter: "tokens".to_owned(),
+                ..plain()
+            },
+            Query {
+                since: day(true),
+                ..plain()
+            },
+            Query {
+                since: day(false),
+                ..plain()
+            },
+            Query {
+                until: day(true),
+                ..plain()
+            },
+            Query {
+                interval: "hour",
+                ..plain()
+            },
+            Query {
+                subject: Some("UTC".to_owned()),
+                ..plain()
+            },
+            Query {
+                time_zone: Some("UTC".to_owned()),
+                ..plain()
+            },
+            Query {
+                group_by: names(&["a", "b"]),
+                ..plain()
+            },
+            Query {
+                group_by: names(&["b", "a"]),
+                ..plain()
+            },
+            Query {
+                group_by: names(&["a\",\"b"]),
+                ..plain()
+            },
+        ];
+        for (at, query) in queries.iter().enumerate() {
+            for other in &queries[..at] {
+                assert_ne!(query.canonical(), other.canonical(), "{query:?} {other:?}");
+            }
         }
     }
 

@@ -2,6 +2,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::context::Context;
 use shared::db;
+use shared::ids::OrganizationId;
 use shared::problem::Problem;
 use shared::token::TokenDigest;
 
@@ -25,6 +26,11 @@ pub struct Cell(pub usize, pub Vec<Value>, pub u64, pub Option<String>);
 /// What the statement found.
 #[derive(Debug, Deserialize)]
 pub struct Found {
+    pub organization_id: OrganizationId,
+    pub token_expires_millis: u64,
+    /// The next quarter of an hour: a range that ends today, or begins with the month,
+    /// may be another then.
+    pub valid_until_millis: u64,
     pub aggregation: String,
     pub time_zone: String,
     pub since: String,

@@ -89,7 +89,7 @@ pub enum Command {
     },
     /// Run a benchmark
     Bench {
-        /// The benchmark's name: smoke, auth, spend, ingest or ops-center
+        /// The benchmark's name: smoke, auth, spend, ingest, summary, ops-center or rating
         name: String,
         /// What to pass to it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,4 +1,4 @@
-//! Outbound HTTP: only to the component's allowed hosts.
+//! Outbound HTTP: only to the component's allowed hosts, which may be other components.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use http::{HeaderName, Request, Response, header};
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
+use crate::chaining;
 use crate::instance::ComponentContext;
 
 /// Checks each request of a component against its stanza.
@@ -39,6 +40,22 @@ impl WasiHttpHooks for OutboundHttp {
                 ),
             );
             return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        if let Some(id) = chaining::target(uri).map(str::to_owned) {
+            let services = Arc::clone(&self.0.services);
+            let caller = Arc::clone(&self.0.id);
+            return Box::new(async move {
+                let chained = services
+                    .chained
+                    .get()
+                    .ok_or(Error::DestinationUnavailable)?;
+                let answered = chained.answer(&id, request, &services.log).await;
+                let response = answered.inspect_err(|error| {
+                    let line = format!("a request to the component {id} failed: {error:?}");
+                    services.log.line(&caller, &line);
+                })?;
+                Ok((response, Box::new(async { Ok(()) }) as Completion))
+            });
         }
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;

@@ -384,9 +384,8 @@ mod tests {
     /// `exec` closes it.
     #[test]
     fn a_free_port_is_kept() {
-        let kept = (20_000..30_000).find(|port| {
-            choose_port(Some(*port)).expect("one port or another is free") == *port
-        });
+        let kept = (20_000..30_000)
+            .find(|port| choose_port(Some(*port)).expect("one port or another is free") == *port);
         assert!(
             kept.is_some(),
             "no remembered port of 20000 to 29999 was kept; they can't all be busy"

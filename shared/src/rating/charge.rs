@@ -1,7 +1,10 @@
 //! Charges: what a plan asks money for.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use super::custom::{PricedLine, PricedStep, PricingRequest};
 use super::error::{RatingError, Reason};
 use super::exact_amount::ExactAmount;
 use super::line::{Item, Line};
@@ -73,6 +76,63 @@ impl Charge {
         self.explained_line(currency, usage, Number::ZERO)
     }
 
+    /// What the charge's custom model is asked for a usage; nothing for a charge
+    /// with another model.
+    ///
+    /// # Errors
+    ///
+    /// The [`RatingError`] that names this charge, for hours that are none and for
+    /// more parts than a usage may have.
+    pub fn pricing_request<'a>(
+        &'a self,
+        currency: Currency,
+        usage: &'a Usage,
+    ) -> Result<Option<PricingRequest<'a>>, RatingError> {
+        let Model::Custom { parameters } = &self.model else {
+            return Ok(None);
+        };
+        usage
+            .check()
+            .map_err(|reason| reason.of_charge(&self.code))?;
+        Ok(Some(PricingRequest {
+            charge: Cow::Borrowed(&self.code),
+            name: Cow::Borrowed(&self.name),
+            currency,
+            parameters: Cow::Borrowed(parameters),
+            usage: Cow::Borrowed(usage),
+        }))
+    }
+
+    /// The charge's line for what its custom model made, rounded.
+    pub(super) fn custom_line(
+        &self,
+        currency: Currency,
+        priced: &PricedLine,
+    ) -> Result<Line, RatingError> {
+        let step = |step: &PricedStep| Step::Custom {
+            text: step.text.clone(),
+            subtotal: step.subtotal,
+        };
+        let amount = priced.exact_amount.round(currency, self.rounding);
+        Ok(Line {
+            item: self.item(),
+            description: priced.description.clone(),
+            quantity: priced.quantity,
+            unit_price: priced.unit_price,
+            exact_amount: priced.exact_amount,
+            rounding: self.rounding,
+            amount: amount.map_err(|reason| reason.of_charge(&self.code))?,
+            steps: priced.steps.iter().map(step).collect(),
+        })
+    }
+
+    /// What the charge's lines are for.
+    pub(super) fn item(&self) -> Item {
+        Item::Charge {
+            charge: self.code.clone(),
+        }
+    }
+
     /// As [`Charge::explain`], with so many units from the plan's besides the charge's own.
     pub(super) fn explained_line(
         &self,
@@ -98,9 +158,7 @@ impl Charge {
             .price(currency, usage, plan_units, trace)
             .map_err(|reason| reason.of_charge(&self.code))?;
         Ok(Line {
-            item: Item::Charge {
-                charge: self.code.clone(),
-            },
+            item: self.item(),
             description: self.name.clone(),
             quantity: price.quantity,
             unit_price: price.unit_price,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::charge::{Billing, Charge};
+use super::custom::{MAX_CUSTOM_CHARGES, MAX_PARAMETERS_BYTES};
 use super::matrix::Matrix;
 use super::model::Model;
 use super::number::Number;
@@ -182,6 +183,14 @@ fn check_plan(plan: &Plan, violations: &mut Violations) {
             }
         }
     }
+    let is_custom = |charge: &&Charge| matches!(charge.model, Model::Custom { .. });
+    if plan.charges.iter().filter(is_custom).count() > MAX_CUSTOM_CHARGES {
+        violations.add(
+            charges,
+            "too_many",
+            format!("must have at most {MAX_CUSTOM_CHARGES} with a custom model"),
+        );
+    }
     check_included(plan, violations);
     let commitment = root.field("minimum_commitment");
     check_minor_units(
@@ -293,6 +302,18 @@ fn check_charge(charge: &Charge, path: &Path<'_>, violations: &mut Violations) {
             "units can be included per unit, graduated, by volume and by package",
         );
     }
+    if matches!(charge.model, Model::Custom { .. }) {
+        // It may make several lines, so a bound of one line means nothing.
+        for (name, bound) in [("minimum", charge.minimum), ("maximum", charge.maximum)] {
+            if bound.is_some() {
+                violations.add(
+                    path.field(name),
+                    "not_allowed",
+                    "a custom model has bounds of its own, if any",
+                );
+            }
+        }
+    }
     violations.check_order(path.field("maximum"), charge.minimum, charge.maximum);
     check_model(&charge.model, &path.field("model"), violations);
 }
@@ -322,6 +343,15 @@ fn check_model(model: &Model, path: &Path<'_>, violations: &mut Violations) {
         }
         Model::Matrix(matrix) => check_matrix(matrix, path, violations),
         Model::TimeOfUse(time_of_use) => check_time_of_use(time_of_use, path, violations),
+        Model::Custom { parameters } => {
+            if parameters.to_json().len() > MAX_PARAMETERS_BYTES {
+                violations.add(
+                    path.field("parameters"),
+                    "too_large",
+                    format!("must be at most {MAX_PARAMETERS_BYTES} bytes of JSON"),
+                );
+            }
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Reason {
     LinesDiffer,
     /// The charge is not one that its `check` passes.
     UncheckedCharge,
+    /// The charge has a custom model, and its lines were not given.
+    NotPriced,
 }
 
 impl Reason {
@@ -51,6 +53,7 @@ impl Reason {
             Self::NoSuchCharge => "no_such_charge",
             Self::LinesDiffer => "lines_differ",
             Self::UncheckedCharge => "unchecked_charge",
+            Self::NotPriced => "not_priced",
         }
     }
 
@@ -81,6 +84,9 @@ impl fmt::Display for Reason {
                 f.write_str("the lines are not of one charge, currency and rounding")
             }
             Self::UncheckedCharge => f.write_str("the charge has a mistake that its check names"),
+            Self::NotPriced => {
+                f.write_str("the charge has a custom model, whose lines were not given")
+            }
         }
     }
 }

@@ -107,8 +107,13 @@ impl ExactAmount {
             .ok_or(Reason::AmountTooLarge)
     }
 
-    /// Reads what [`fmt::Display`] writes.
-    fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads what [`fmt::Display`] writes: plain decimal notation, with a minus
+    /// sign if it is below zero.
+    ///
+    /// # Errors
+    ///
+    /// What the text lacks, in words.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         const MALFORMED: &str = "an exact amount has up to 18 digits after the point";
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         let (whole, fraction) = match unsigned.split_once('.') {

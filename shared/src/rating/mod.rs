@@ -31,6 +31,7 @@
 
 mod charge;
 mod check;
+mod custom;
 mod error;
 mod exact_amount;
 mod line;
@@ -52,6 +53,12 @@ pub use charge::{Billing, Charge};
 pub use check::{
     MAX_CELL_VALUE_CHARS, MAX_CELLS, MAX_CHARGES, MAX_CODE_BYTES, MAX_DIMENSIONS,
     MAX_INCLUDED_METRICS, MAX_NAME_CHARS, MAX_TIERS, MAX_TRIAL_DAYS, MAX_VIOLATIONS, MAX_WINDOWS,
+};
+pub use custom::{
+    CustomPrices, MAX_CUSTOM_CHARGES, MAX_CUSTOM_LINES, MAX_CUSTOM_STEPS, MAX_FAILURE_CHARS,
+    MAX_PARAMETERS_BYTES, MAX_STEP_TEXT_CHARS, Outcome, Parameters, PricedLine, PricedStep,
+    PricingFailure, PricingFailureCode, PricingReply, PricingRequest, UnpricedCharge,
+    check_priced_lines,
 };
 pub use error::{RatingError, Reason};
 pub use exact_amount::{EXACT_DECIMALS, ExactAmount};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::custom::Parameters;
 use super::matrix::Matrix;
 use super::number::Number;
 use super::percentage::Percentage;
@@ -54,6 +55,13 @@ pub enum Model {
     Matrix(Matrix),
     /// A price by hour of day, day of week and month, in local time.
     TimeOfUse(TimeOfUse),
+    /// A price that a component of the operator's own makes of any usage. It has
+    /// bounds and free units of its own, if any.
+    Custom {
+        /// What the component is told beside the usage.
+        #[serde(default)]
+        parameters: Parameters,
+    },
 }
 
 impl Model {

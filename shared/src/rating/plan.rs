@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::charge::{Billing, Charge};
+use super::custom::{CustomPrices, Outcome, UnpricedCharge};
 use super::error::{RatingError, Reason};
 use super::exact_amount::ExactAmount;
 use super::line::{Item, Line, Rated};
+use super::model::Model;
 use super::number::Number;
 use super::step::{Step, Untraced};
 use super::usage::Usage;
@@ -96,12 +98,17 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// The [`RatingError`] that names the first item that cannot be rated. A
-    /// plan that [`Plan::check`] passes is refused for its usage alone.
+    /// The [`RatingError`] that names the first item that cannot be rated, such as
+    /// a charge with a custom model. A plan that [`Plan::check`] passes and that
+    /// has none is refused for its usage alone.
     pub fn rate(&self, usage: &UsageByCharge, phase: Phase) -> Result<Rated, RatingError> {
-        self.rated(usage, phase, |charge, usage, plan_units| {
-            charge.line(self.currency, usage, plan_units, &mut Untraced)
-        })
+        let (rated, _) = self.rated(
+            usage,
+            &CustomPrices::new(),
+            phase,
+            |charge, usage, units| charge.line(self.currency, usage, units, &mut Untraced),
+        )?;
+        Ok(rated)
     }
 
     /// As [`Plan::rate`], with the steps that lead to each line.
@@ -110,17 +117,55 @@ impl Plan {
     ///
     /// As for [`Plan::rate`].
     pub fn explain(&self, usage: &UsageByCharge, phase: Phase) -> Result<Rated, RatingError> {
-        self.rated(usage, phase, |charge, usage, plan_units| {
-            charge.explained_line(self.currency, usage, plan_units)
+        let (rated, _) = self.explained(usage, &CustomPrices::new(), phase)?;
+        Ok(rated)
+    }
+
+    /// As [`Plan::explain`], with what the custom models made, each of whose lines
+    /// is rounded once, by the policy of its charge.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Plan::rate`]; [`Reason::NotPriced`] for a charge with a custom
+    /// model that `custom` says nothing about.
+    pub fn explain_with(
+        &self,
+        usage: &UsageByCharge,
+        custom: &CustomPrices,
+        phase: Phase,
+    ) -> Result<Outcome, RatingError> {
+        let (rated, unpriced) = self.explained(usage, custom, phase)?;
+        if unpriced.is_empty() {
+            return Ok(Outcome::Rated(rated));
+        }
+        let mut lines: Vec<_> = rated.lines.into_iter().map(Ok).collect();
+        // From the last one on, so that the places before it stay what they are.
+        for (place, charge) in unpriced.into_iter().rev() {
+            lines.insert(place, Err(charge));
+        }
+        Ok(Outcome::Unpriced(lines))
+    }
+
+    fn explained(
+        &self,
+        usage: &UsageByCharge,
+        custom: &CustomPrices,
+        phase: Phase,
+    ) -> Result<(Rated, Vec<(usize, UnpricedCharge)>), RatingError> {
+        self.rated(usage, custom, phase, |charge, usage, units| {
+            charge.explained_line(self.currency, usage, units)
         })
     }
 
+    /// The lines, and the charges that have none with the places where they would
+    /// have them.
     fn rated(
         &self,
         usage: &UsageByCharge,
+        custom: &CustomPrices,
         phase: Phase,
         line: impl Fn(&Charge, &Usage, Number) -> Result<Line, RatingError>,
-    ) -> Result<Rated, RatingError> {
+    ) -> Result<(Rated, Vec<(usize, UnpricedCharge)>), RatingError> {
         let is_charge = |code: &String| self.charges.iter().any(|charge| charge.code == *code);
         if let Some(code) = usage.keys().find(|code| !is_charge(code)) {
             return Err(Reason::NoSuchCharge.of_charge(code));
@@ -134,33 +179,63 @@ impl Plan {
             lines: Vec::with_capacity(self.charges.len() + 1),
             total: Money::zero(self.currency),
         };
+        let mut unpriced = Vec::new();
         for charge in &self.charges {
             let used = usage.get(&charge.code).unwrap_or(&Usage::Nothing);
+            if matches!(charge.model, Model::Custom { .. }) {
+                match custom.get(&charge.code) {
+                    None => return Err(Reason::NotPriced.of_charge(&charge.code)),
+                    Some(Ok(lines)) => {
+                        for priced in lines {
+                            rated.push(charge.custom_line(self.currency, priced)?)?;
+                        }
+                    }
+                    Some(Err(failure)) => {
+                        let charge = UnpricedCharge {
+                            item: charge.item(),
+                            description: charge.name.clone(),
+                            failure: failure.clone(),
+                        };
+                        unpriced.push((rated.lines.len(), charge));
+                    }
+                }
+                continue;
+            }
             let units = take_plan_units(&mut plan_units, charge, used);
             rated.push(line(charge, used, units)?)?;
         }
-        if phase == Phase::Trial {
-            self.credit_trial(&mut rated)?;
-        } else {
-            self.commit(&mut rated)?;
+        if unpriced.is_empty() {
+            self.adjust(&mut rated, phase)?;
         }
-        self.limit_spend(&mut rated)?;
-        Ok(rated)
+        Ok((rated, unpriced))
+    }
+
+    /// Adds what holds for all charges together.
+    fn adjust(&self, rated: &mut Rated, phase: Phase) -> Result<(), RatingError> {
+        if phase == Phase::Trial {
+            self.credit_trial(rated)?;
+        } else {
+            self.commit(rated)?;
+        }
+        self.limit_spend(rated)
     }
 
     fn credit_trial(&self, rated: &mut Rated) -> Result<(), RatingError> {
         let Some(trial) = self.trial else {
             return Ok(());
         };
-        let covered = |charge: &Charge| {
-            trial.covers == TrialCover::EveryCharge || charge.billing == Billing::Advance
+        // A charge with a custom model may have several lines.
+        let is_covered = |line: &&Line| {
+            trial.covers == TrialCover::EveryCharge || self.charges.iter().any(|charge| {
+                charge.billing == Billing::Advance
+                    && matches!(&line.item, Item::Charge { charge: code } if *code == charge.code)
+            })
         };
-        let credit = self
-            .charges
+        let credit = rated
+            .lines
             .iter()
-            .zip(&rated.lines)
-            .filter(|(charge, _)| covered(charge))
-            .try_fold(ExactAmount::ZERO, |credit, (_, line)| {
+            .filter(is_covered)
+            .try_fold(ExactAmount::ZERO, |credit, line| {
                 credit.minus(ExactAmount::from_money(line.amount)?)
             })
             .map_err(|reason| reason.of(Item::Trial))?;

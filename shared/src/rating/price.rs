@@ -145,6 +145,8 @@ fn of_parts(
             let sum = total(hours.iter().map(|hour| hour.quantity))?;
             Ok((time_of_use.price(hours, trace)?, Some(sum)))
         }
+        // What a custom model makes is given to the plan from outside.
+        Model::Custom { .. } => Err(Reason::NotPriced),
         // The others are of one quantity.
         Model::PerUnit { .. }
         | Model::Graduated { .. }

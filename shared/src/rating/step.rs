@@ -136,6 +136,13 @@ pub enum Step {
         /// Their product.
         subtotal: ExactAmount,
     },
+    /// A step of a custom model.
+    Custom {
+        /// Its own words.
+        text: String,
+        /// What it adds, which may be below zero.
+        subtotal: ExactAmount,
+    },
     /// What was missing to the charge's minimum.
     Minimum {
         /// The minimum.
@@ -204,6 +211,7 @@ impl Step {
             | Self::Given { subtotal, .. }
             | Self::Cell { subtotal, .. }
             | Self::Window { subtotal, .. }
+            | Self::Custom { subtotal, .. }
             | Self::Minimum { subtotal, .. }
             | Self::Maximum { subtotal, .. }
             | Self::TrialCredit { subtotal }
@@ -299,6 +307,7 @@ impl fmt::Display for Step {
                 let window = window.as_deref().unwrap_or("other hours");
                 write!(f, "{window}: {quantity} × {unit_price} = {subtotal}")
             }
+            Self::Custom { text, .. } => f.write_str(text),
             Self::Minimum { minimum, subtotal } => {
                 write!(f, "raised to the minimum of {minimum}: {subtotal}")
             }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Reason;
 use super::number::Number;
-use super::time_of_use::Weekday;
+use super::time_of_use::{DAY_HOURS, Weekday, YEAR_MONTHS};
 
 /// Most events, cells or hours of one usage. A million events of 16 bytes are
 /// 16 MB, and are rated in a few hundredths of a second. More of them are rated
@@ -58,6 +58,21 @@ pub struct HourUsage {
 }
 
 impl Usage {
+    /// Whether it can be the usage of a custom model, which takes every kind.
+    pub(super) fn check(&self) -> Result<(), Reason> {
+        match self {
+            Self::Nothing | Self::Quantity(_) => Ok(()),
+            Self::Events(events) => within_limit(events).map(|_| ()),
+            Self::Cells(cells) => within_limit(cells).map(|_| ()),
+            Self::Hours(hours) => {
+                let are_hours = within_limit(hours)?
+                    .iter()
+                    .all(|hour| (1..=YEAR_MONTHS).contains(&hour.month) && hour.hour < DAY_HOURS);
+                are_hours.then_some(()).ok_or(Reason::NoSuchHour)
+            }
+        }
+    }
+
     pub(super) fn require_nothing(&self) -> Result<(), Reason> {
         match self {
             Self::Nothing => Ok(()),

@@ -33,18 +33,43 @@ pub(super) async fn build_in(
     let path = match row.named {
         Named::Nothing => path,
         Named::Meter => {
-            let slug = format!("m{}", unique());
-            host.execute(&format!(
-                "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
-                 VALUES ('{}', gen_random_uuid(), '{slug}', 'call', 'count')",
-                organization.as_uuid()
-            ))
-            .await;
+            let slug = meter_of(host, organization).await;
             if path.ends_with("/summary") {
                 format!("{path}?meter={slug}")
             } else {
                 path.replace(":slug", &slug)
             }
+        }
+        Named::UsageAlert => {
+            let rows = host
+                .query(&format!(
+                    "INSERT INTO usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds)
+                     SELECT organization_id, gen_random_uuid(), 'Alert', id, '', 'day', '{{1}}' FROM meters
+                      WHERE organization_id = '{}' AND slug = '{}' RETURNING prefixed_id('ual_', id)",
+                    organization.as_uuid(),
+                    meter_of(host, organization).await
+                ))
+                .await;
+            path.replace(":id", &rows[0].get::<_, String>(0))
+        }
+        Named::Entitlement => {
+            let rows = host
+                .query(&format!(
+                    "INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit,
+                                               period, is_soft)
+                     SELECT organization_id, gen_random_uuid(), 'cus_42', 'f{}', 'metered', id, 1, 'day', false
+                       FROM meters WHERE organization_id = '{}' AND slug = '{}' RETURNING prefixed_id('ent_', id)",
+                    unique(),
+                    organization.as_uuid(),
+                    meter_of(host, organization).await
+                ))
+                .await;
+            host.execute(&format!(
+                "SELECT entitlement_count_add('{}', 1)",
+                organization.as_uuid()
+            ))
+            .await;
+            path.replace(":id", &rows[0].get::<_, String>(0))
         }
         Named::Plan => {
             let code = format!("p{}", unique());
@@ -112,9 +137,13 @@ pub(super) async fn build_in(
             path.replace(":id", &key.id.to_string())
         }
     };
+    let path = match row.body {
+        Body::Feature => format!("{path}?feature=sso"),
+        _ => path,
+    };
     let call = host.call(row.method.clone(), path);
     match row.body {
-        Body::None => call,
+        Body::None | Body::Feature => call,
         Body::SignUp => {
             let email = format!("new-{}@example.com", unique());
             call.json(&json!({"email": email, "password": PASSWORD}))
@@ -166,6 +195,13 @@ pub(super) async fn build_in(
             let slug = format!("m{}", unique());
             call.json(&json!({"slug": slug, "event_type": "call", "aggregation": "count"}))
         }
+        Body::UsageAlert => call.json(&json!({
+            "name": "Alert", "meter": meter_of(host, organization).await, "period": "day", "thresholds": ["1"],
+        })),
+        Body::Entitlement => call.json(&json!({
+            "feature": format!("f{}", unique()), "subject": "cus_42", "type": "boolean",
+        })),
+        Body::EntitlementChange => call.json(&json!({"limit": "2"})),
         Body::Plan => {
             let code = format!("p{}", unique());
             call.json(&json!({
@@ -176,6 +212,7 @@ pub(super) async fn build_in(
         Body::PlanTerms => call.json(&flat_terms("2")),
         Body::Estimate => call.json(&flat_terms("3")),
         Body::UsageEvent => call.json(&json!({"id": unique().to_string(), "type": "call"})),
+        Body::UsageClosing => call.json(&json!({"until": "2026-01-01T00:00:00Z"})),
         Body::Disabled => call.json(&json!({"disabled": false})),
         Body::Subscription => call.json(&terms()),
         Body::PoolGrant => call
@@ -191,6 +228,18 @@ pub(super) async fn build_in(
             "limit": {"amount": "1", "currency": "USD"}, "reset": "day",
         })),
     }
+}
+
+/// Makes a meter; returns its name.
+async fn meter_of(host: &TestHost, organization: OrganizationId) -> String {
+    let slug = format!("m{}", unique());
+    host.execute(&format!(
+        "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
+         VALUES ('{}', gen_random_uuid(), '{slug}', 'call', 'count')",
+        organization.as_uuid()
+    ))
+    .await;
+    slug
 }
 
 /// Writes an invitation; returns its id.

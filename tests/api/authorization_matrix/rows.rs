@@ -32,7 +32,13 @@ pub(super) enum Body {
     PoolSpend,
     Allocation,
     Meter,
+    UsageAlert,
     UsageEvent,
+    UsageClosing,
+    Entitlement,
+    EntitlementChange,
+    /// A feature in the query, and no body.
+    Feature,
     Plan,
     PlanChange,
     PlanTerms,
@@ -58,6 +64,9 @@ pub(super) enum Named {
     /// A member to whom something of the pool is allocated.
     Allocation,
     Meter,
+    UsageAlert,
+    /// A metered entitlement of a subject.
+    Entitlement,
     /// A plan with a version, which is every tenant's.
     Plan,
 }
@@ -138,10 +147,12 @@ impl Row {
         let of_platform = [
             "analytics:read",
             "credits:grant",
+            "entitlements:grant",
             "outbox:deliver",
             "plans:manage",
             "signing_keys:manage",
             "subscriptions:manage",
+            "usage:close",
             "usage:upkeep",
             "users:manage",
         ];
@@ -372,6 +383,20 @@ fn metering_rows() -> Vec<Row> {
     let row_of_meter = |method, permission| {
         row(method, "/api/v1/meters/:slug", Body::None, permission).names(Named::Meter)
     };
+    let manages_alerts = Some("usage_alerts:manage");
+    let row_of_alert = |method, rest, permission| {
+        let route = match rest {
+            "" => "/api/v1/usage/alerts/:id",
+            _ => "/api/v1/usage/alerts/:id/firings",
+        };
+        row(method, route, Body::None, permission).names(Named::UsageAlert)
+    };
+    let closes = |method, body| {
+        let permission = Some("usage:close");
+        row(method, "/api/v1/usage/closed-periods/:id", body, permission)
+            .names(Named::Organization)
+            .owner(403)
+    };
     vec![
         row(
             Method::POST,
@@ -383,6 +408,23 @@ fn metering_rows() -> Vec<Row> {
         row(Method::POST, "/api/v1/meters", Body::Meter, manages).creates(),
         row_of_meter(Method::GET, reads),
         row_of_meter(Method::DELETE, manages),
+        row(Method::GET, "/api/v1/usage/alerts", Body::None, reads),
+        row(
+            Method::POST,
+            "/api/v1/usage/alerts",
+            Body::UsageAlert,
+            manages_alerts,
+        )
+        .creates(),
+        row_of_alert(Method::GET, "", reads),
+        row_of_alert(Method::DELETE, "", manages_alerts),
+        row_of_alert(Method::GET, "/firings", reads),
+        row(
+            Method::GET,
+            "/api/v1/usage/alert-firings",
+            Body::None,
+            reads,
+        ),
         row(Method::GET, "/api/v1/usage/summary", Body::None, reads).names(Named::Meter),
         row(
             Method::POST,
@@ -391,6 +433,38 @@ fn metering_rows() -> Vec<Row> {
             Some("usage:upkeep"),
         )
         .owner(403),
+        closes(Method::GET, Body::None),
+        closes(Method::PUT, Body::UsageClosing),
+    ]
+}
+
+/// Which features may be used.
+fn entitlement_rows() -> Vec<Row> {
+    let reads = Some("entitlements:read");
+    let manages = Some("entitlements:manage");
+    let collection = "/api/v1/entitlements";
+    let of_entitlement = |method, body, permission| {
+        row(method, "/api/v1/entitlements/:id", body, permission).names(Named::Entitlement)
+    };
+    vec![
+        row(Method::GET, collection, Body::None, reads),
+        row(Method::POST, collection, Body::Entitlement, manages).creates(),
+        of_entitlement(Method::GET, Body::None, reads),
+        of_entitlement(Method::PATCH, Body::EntitlementChange, manages),
+        of_entitlement(Method::DELETE, Body::None, manages),
+        row(
+            Method::POST,
+            "/api/v1/entitlements/:id/reset",
+            Body::Keyed,
+            manages,
+        )
+        .names(Named::Entitlement),
+        row(
+            Method::GET,
+            "/api/v1/entitlements/check",
+            Body::Feature,
+            reads,
+        ),
     ]
 }
 
@@ -639,6 +713,7 @@ pub(super) fn rows() -> Vec<Row> {
     ];
     rows.extend(organization_rows());
     rows.extend(metering_rows());
+    rows.extend(entitlement_rows());
     rows.extend(plan_rows());
     rows.extend(org_billing_rows());
     rows

@@ -25,6 +25,12 @@ pub struct Measurement {
     pub requests: u64,
     /// Those in a second.
     pub requests_per_sec: f64,
+    /// The shortest latency; zero in a file of before it was kept.
+    #[serde(default)]
+    pub min_micros: u64,
+    /// The mean; zero in a file of before it was kept.
+    #[serde(default)]
+    pub avg_micros: u64,
     /// The median latency.
     pub p50_micros: u64,
     /// The latency that 95 of 100 do not exceed.

@@ -37,7 +37,9 @@ use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
 
 use super::fixtures::{now_millis, random};
+use super::native_billing::{self, Plans};
 use super::native_introspection::{self, Introspections};
+use super::native_summary::{self, Summaries};
 
 /// As many connections as the wasm host has by default.
 const POOL_CONNECTIONS: usize = 32;
@@ -67,6 +69,8 @@ pub(super) struct Service {
     pool: Pool,
     balances: Cache<(TokenDigest, Currency), CachedBalance>,
     pub(super) introspections: Introspections,
+    pub(super) summaries: Summaries,
+    pub(super) plans: Plans,
     /// Tells this process's request ids from another's, and one from the next.
     instance: u64,
     requests: AtomicU64,
@@ -109,6 +113,8 @@ pub async fn serve<E>(
             .time_to_live(BALANCE_TTL)
             .build(),
         introspections: Introspections::new(),
+        summaries: Summaries::new(),
+        plans: Plans::new(),
         instance: u64::from_be_bytes(random()?),
         requests: AtomicU64::new(0),
     });
@@ -118,6 +124,9 @@ pub async fn serve<E>(
         .route("/api/v1/credits/transactions", get(transactions))
         .route("/api/v1/credits/consume", post(consume))
         .route("/api/v1/auth/introspect", post(introspect))
+        .route("/api/v1/usage/summary", get(usage_summary))
+        .route("/api/v1/entitlements/check", get(check_entitlement))
+        .route("/api/v1/pricing/estimate", post(estimate))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(service);
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -181,6 +190,36 @@ async fn introspect(
 ) -> Response {
     let mut call = Call::begin(&service, &headers);
     let outcome = native_introspection::introspect(&service, &mut call, &headers, &body).await;
+    call.finish(outcome)
+}
+
+async fn usage_summary(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let mut call = Call::begin(&service, &headers);
+    let outcome = native_summary::summary(&service, &mut call, &headers, &uri).await;
+    call.finish(outcome)
+}
+
+async fn check_entitlement(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let mut call = Call::begin(&service, &headers);
+    let outcome = native_billing::check(&service, &mut call, &headers, &uri).await;
+    call.finish(outcome)
+}
+
+async fn estimate(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut call = Call::begin(&service, &headers);
+    let outcome = native_billing::estimate(&service, &mut call, &headers, &body).await;
     call.finish(outcome)
 }
 
@@ -517,7 +556,7 @@ pub(super) fn access_token(headers: &HeaderMap) -> Result<PresentedToken, Proble
         .ok_or_else(Problem::unauthenticated)
 }
 
-fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
+pub(super) fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .find(|(candidate, _)| candidate == name)
         .map(|(_, value)| value.into_owned())

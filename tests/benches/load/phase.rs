@@ -113,6 +113,8 @@ fn summarize(
     Ok(Measurement {
         requests,
         requests_per_sec: requests as f64 / phase.measured.as_secs_f64(),
+        min_micros: latencies.min(),
+        avg_micros: latencies.mean().round() as u64,
         p50_micros: latencies.value_at_quantile(0.50),
         p95_micros: latencies.value_at_quantile(0.95),
         p99_micros: latencies.value_at_quantile(0.99),

@@ -287,7 +287,7 @@ fn what_is_no_charge_is_not_read() {
             "7 digits",
         ),
         (json!({"type": "percentage", "rate": "1"}), "rate"),
-        (json!({"type": "custom"}), "custom"),
+        (json!({"type": "cubic"}), "cubic"),
         (json!({"unit_price": "1"}), "type"),
         (
             json!({"type": "time_of_use", "windows": [

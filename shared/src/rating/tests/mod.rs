@@ -1,6 +1,7 @@
 //! Tests of the engine as a whole.
 
 mod checks;
+mod custom;
 mod known_answers;
 mod models;
 mod plans;

@@ -121,6 +121,16 @@ fn window() -> impl Strategy<Value = Window> {
         })
 }
 
+fn any_parameters() -> impl Strategy<Value = Parameters> {
+    let value = prop_oneof![
+        Just(json!(null)),
+        any::<i64>().prop_map(|number| json!(number)),
+        "[a-c\u{e9}]{0,3}".prop_map(|text| json!(text)),
+    ];
+    prop::collection::btree_map("[a-c]{0,2}", value, 0..4)
+        .prop_map(|members| serde_json::from_value(json!(members)).unwrap_or_default())
+}
+
 /// Models of every kind, nearly none of which a check would pass.
 fn any_model() -> impl Strategy<Value = Model> {
     let percentage = (
@@ -165,6 +175,7 @@ fn any_model() -> impl Strategy<Value = Model> {
         Just(Model::Dynamic {}),
         matrix().prop_map(Model::Matrix),
         time_of_use.prop_map(Model::TimeOfUse),
+        any_parameters().prop_map(|parameters| Model::Custom { parameters }),
     ]
 }
 
@@ -242,6 +253,7 @@ fn charge_and_usage() -> impl Strategy<Value = (Charge, Usage)> {
             }
             Model::Matrix(_) => any_cells().boxed(),
             Model::TimeOfUse(_) => any_hours().boxed(),
+            Model::Custom { .. } => any_usage().boxed(),
         };
         (Just(charge), prop_oneof![9 => fitting, 1 => any_usage()])
     })
@@ -557,5 +569,68 @@ proptest! {
         let lines = rated.lines.iter().map(|line| line.amount);
         prop_assert_eq!(sum(lines, currency), Some(rated.total));
         prop_assert!(rated.lines.iter().all(Line::adds_up));
+    }
+
+    #[test]
+    fn lines_of_custom_models_are_rounded_once_and_counted_in(
+        amounts in prop::collection::vec(
+            prop::collection::vec(prop_oneof![29 => small_number(), 1 => any_number()], 0..4),
+            1..=20,
+        ),
+        unit_price in small_number(),
+        currency in currency(),
+        rounding in rounding(),
+    ) {
+        let amounts: Vec<_> = amounts
+            .iter()
+            .map(|steps| steps.iter().map(|step| ExactAmount::from(*step)).collect::<Vec<_>>())
+            .collect();
+        let total = |steps: &[ExactAmount]| {
+            steps.iter().try_fold(ExactAmount::ZERO, |sum, step| sum.plus(*step))
+        };
+        let lines = amounts.iter().map(|steps| Ok(PricedLine {
+            description: "Line".to_owned(),
+            quantity: None,
+            unit_price: None,
+            exact_amount: total(steps)?,
+            steps: steps
+                .iter()
+                .map(|step| PricedStep { text: "step".to_owned(), subtotal: *step })
+                .collect(),
+        }));
+        let lines = lines.collect::<Result<Vec<_>, Reason>>();
+        let lines = lines.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assume!(check_priced_lines(&lines, currency).is_ok());
+        let mut custom = charge_of(Model::Custom { parameters: Parameters::default() }, rounding);
+        custom.code = "custom".to_owned();
+        let plan = Plan {
+            code: "plan".to_owned(),
+            name: "Plan".to_owned(),
+            currency,
+            charges: vec![custom, charge_of(Model::PerUnit { unit_price }, rounding)],
+            included_units: vec![],
+            minimum_commitment: None,
+            maximum_spend: None,
+            trial: None,
+        };
+        prop_assert_eq!(plan.check(), []);
+        let prices = CustomPrices::from([("custom".to_owned(), Ok(lines.clone()))]);
+        let rated = match plan.explain_with(&Default::default(), &prices, Phase::Paid) {
+            Ok(Outcome::Rated(rated)) => rated,
+            Ok(outcome) => return Err(TestCaseError::fail(format!("{outcome:?}"))),
+            Err(error) => {
+                // Twenty of the largest amounts are more than an amount can be.
+                prop_assert_eq!(error.reason, Reason::AmountTooLarge);
+                return Ok(());
+            }
+        };
+        prop_assert_eq!(rated.lines.len(), lines.len() + 1);
+        for (line, priced) in rated.lines.iter().zip(&lines) {
+            prop_assert!(line.adds_up(), "{line:?}");
+            prop_assert_eq!(line.exact_amount, priced.exact_amount);
+            prop_assert_eq!(Ok(line.amount), priced.exact_amount.round(currency, rounding));
+        }
+        let amounts = rated.lines.iter().map(|line| line.amount);
+        prop_assert_eq!(sum(amounts, currency), Some(rated.total));
     }
 }

@@ -1,0 +1,657 @@
+use futures::future::join_all;
+use serde_json::{Value, json};
+use turnpike_tests::{TestHost, User, api_tests};
+
+use crate::entitlements::{ENTITLEMENTS, boolean, give, metered, owner, reset_call, with};
+use crate::metering::{meter, now_micros, rfc3339, send};
+use crate::refusals::{check_authentication, check_disabled_user, check_methods, refuse};
+
+const CHECK: &str = "/api/v1/entitlements/check";
+
+/// What a check answers.
+async fn check(host: &TestHost, user: &User, query: &str) -> Value {
+    let call = host.get(format!("{CHECK}?{query}")).bearer(&user.token);
+    let response = call.send().await.expect(200);
+    if response.db_queries() != 1 || response.cache() != "bypass" {
+        response.fail("a check is one query, and not cached");
+    }
+    response.json()
+}
+
+/// Whether there is access, why not, and what was used.
+async fn verdict(host: &TestHost, user: &User, query: &str) -> (bool, String, String) {
+    let body = check(host, user, query).await;
+    let text = |name: &str| body[name].as_str().unwrap_or("-").to_owned();
+    let has_access = body["has_access"].as_bool();
+    (
+        has_access.expect("a check says yes or no"),
+        text("reason"),
+        text("used"),
+    )
+}
+
+fn yes(used: &str) -> (bool, String, String) {
+    (true, "-".to_owned(), used.to_owned())
+}
+
+fn no(reason: &str, used: &str) -> (bool, String, String) {
+    (false, reason.to_owned(), used.to_owned())
+}
+
+/// Sends a call of `n` by a subject, now.
+async fn call(host: &TestHost, user: &User, id: &str, subject: &str, n: &str) {
+    call_at(host, user, id, subject, n, now_micros()).await;
+}
+
+async fn call_at(host: &TestHost, user: &User, id: &str, subject: &str, n: &str, micros: i64) {
+    let event = json!({"id": id, "type": "call", "subject": subject, "time": rfc3339(micros),
+                       "properties": {"n": n}});
+    assert_eq!(send(host, &user.token, &event).await, [1, 0, 0], "{event}");
+}
+
+/// Writes what the meter `sum` counted of `cus_42` in a quarter of an hour, which can be longer
+/// ago than an event may be.
+async fn count_at(host: &TestHost, slot_at: &str, total: &str) {
+    host.execute(&format!(
+        "INSERT INTO usage_subject_rollups
+             (organization_id, meter_id, subject, slot_at, group_key, events, total, latest_at)
+         SELECT organization_id, id, 'cus_42', {slot_at}, '', 1, {total}, now() FROM meters WHERE slug = 'sum'"
+    ))
+    .await;
+}
+
+/// Where a period of a zone begins, as SQL.
+fn start_of(period: &str, zone: &str) -> String {
+    format!("(date_trunc('{period}', now() AT TIME ZONE '{zone}') AT TIME ZONE '{zone}')")
+}
+
+const TOKENS: &str = "feature=tokens&subject=cus_42";
+
+api_tests![
+    says_everything_of_a_limit,
+    is_exact_at_the_limit,
+    a_soft_limit_allows_and_says_the_overage,
+    what_is_not_counted_is_allowed_or_not,
+    an_organization_has_its_own,
+    ends_when_it_says,
+    every_period_begins_in_the_zone,
+    periods_across_a_change_of_clocks,
+    late_events_count_in_their_own_period,
+    a_reset_is_exact_to_the_event,
+    a_reset_ends_with_its_period,
+    a_long_period_is_settled,
+    meters_that_count_or_group,
+    is_exact_after_parallel_batches,
+    belongs_to_its_organization,
+    refuses
+];
+
+async fn says_everything_of_a_limit(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    give(host, &user, &metered("cus_42", "1000.50", "month")).await;
+    call(host, &user, "1", "cus_42", "812.25").await;
+    let rows = host
+        .query(&format!(
+            "SELECT rfc3339({start}), rfc3339({start} + interval '1 month')",
+            start = start_of("month", "UTC")
+        ))
+        .await;
+    let (started_at, resets_at): (String, String) = (rows[0].get(0), rows[0].get(1));
+    let expected = json!({
+        "feature": "tokens", "subject": "cus_42", "has_access": true, "reason": null, "type": "metered",
+        "limit": "1000.5", "used": "812.25", "remaining": "188.25", "overage": "0",
+        "period_started_at": started_at, "resets_at": resets_at,
+    });
+    assert_eq!(check(host, &user, TOKENS).await, expected);
+    call(host, &user, "2", "cus_42", "200").await;
+    let body = check(host, &user, TOKENS).await;
+    assert_eq!(
+        (
+            &body["reason"],
+            &body["used"],
+            &body["remaining"],
+            &body["overage"]
+        ),
+        (
+            &json!("limit_reached"),
+            &json!("1012.25"),
+            &json!("0"),
+            &json!("11.75")
+        )
+    );
+}
+
+async fn is_exact_at_the_limit(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    give(host, &user, &metered("cus_42", "10", "day")).await;
+    // What is sent first, and then a quantity and whether it is allowed.
+    let table = [
+        (None, None, true),
+        (None, Some("0"), true),
+        (None, Some("10"), true),
+        (None, Some("10.000000001"), false),
+        (Some("9.999999999"), None, true),
+        (None, Some("0.000000001"), true),
+        (None, Some("0.000000002"), false),
+        (None, Some("1"), false),
+        (Some("0.000000001"), None, false),
+        (None, Some("0"), true),
+        (None, Some("0.000000001"), false),
+        // Sums go down too.
+        (Some("-15"), None, true),
+        (None, Some("15"), true),
+        (None, Some("15.1"), false),
+        (Some("15.5"), Some("0"), false),
+        (None, None, false),
+    ];
+    for (at, (sent, quantity, expected)) in table.into_iter().enumerate() {
+        if let Some(n) = sent {
+            call(host, &user, &at.to_string(), "cus_42", n).await;
+        }
+        let query = quantity.map_or(TOKENS.to_owned(), |q| format!("{TOKENS}&quantity={q}"));
+        let (has_access, reason, used) = verdict(host, &user, &query).await;
+        let because = if expected { "-" } else { "limit_reached" };
+        assert_eq!(
+            (has_access, &*reason),
+            (expected, because),
+            "row {at}: {query} with {used} used"
+        );
+    }
+    // Another subject has nothing of it, and uses nothing of it up.
+    call(host, &user, "other", "cus_43", "1000").await;
+    call(host, &user, "nobody", "", "1000").await;
+    assert_eq!(
+        verdict(host, &user, TOKENS).await,
+        no("limit_reached", "10.5")
+    );
+    assert_eq!(
+        verdict(host, &user, "feature=tokens&subject=cus_43").await,
+        no("not_entitled", "-")
+    );
+}
+
+async fn a_soft_limit_allows_and_says_the_overage(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let body = with(metered("cus_42", "10", "day"), "is_soft", json!(true));
+    let path = give(host, &user, &body).await;
+    call(host, &user, "1", "cus_42", "25").await;
+    let query = format!("{TOKENS}&quantity=1000");
+    let body = check(host, &user, &query).await;
+    assert_eq!(
+        (
+            &body["has_access"],
+            &body["reason"],
+            &body["remaining"],
+            &body["overage"]
+        ),
+        (&json!(true), &json!(null), &json!("0"), &json!("15"))
+    );
+    let patch = host.patch(&path).bearer(&user.token);
+    let patch = patch.json(&json!({"is_soft": false}));
+    patch.send().await.expect(200);
+    assert_eq!(
+        verdict(host, &user, TOKENS).await,
+        no("limit_reached", "25")
+    );
+    let patch = host.patch(&path).bearer(&user.token);
+    let patch = patch.json(&json!({"limit": "25.5"}));
+    patch.send().await.expect(200);
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("25"));
+}
+
+async fn what_is_not_counted_is_allowed_or_not(host: &TestHost) {
+    let user = host.signup_and_login("ada").await;
+    let path = give(host, &user, &boolean("cus_42", "sso")).await;
+    let query = "feature=sso&subject=cus_42&quantity=1000";
+    let expected = json!({
+        "feature": "sso", "subject": "cus_42", "has_access": true, "reason": null, "type": "boolean",
+        "limit": null, "used": null, "remaining": null, "overage": null, "period_started_at": null,
+        "resets_at": null,
+    });
+    assert_eq!(check(host, &user, query).await, expected);
+    for query in [
+        "feature=sso",
+        "feature=sso&subject=cus_43",
+        "feature=none&subject=cus_42",
+    ] {
+        let found = verdict(host, &user, query).await;
+        assert_eq!(found, no("not_entitled", "-"), "{query}");
+    }
+    let revoke = host.delete(&path).bearer(&user.token);
+    revoke.send().await.expect(200);
+    let body = check(host, &user, query).await;
+    assert_eq!(
+        (&body["has_access"], &body["reason"], &body["type"]),
+        (&json!(false), &json!("not_entitled"), &json!(null))
+    );
+}
+
+async fn an_organization_has_its_own(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = owner(host, "ada").await;
+    let organization = host.organization_of(&user).await;
+    let body = json!({"feature": "tokens", "type": "metered", "meter": "sum", "limit": "10", "period": "never",
+                      "organization_id": organization});
+    give(host, &admin, &body).await;
+    give(host, &user, &metered("cus_42", "1000", "month")).await;
+    // What all its subjects use, and what nobody is named for.
+    for (id, subject) in [("1", "cus_42"), ("2", "cus_43"), ("3", "")] {
+        call(host, &user, id, subject, "3").await;
+    }
+    assert_eq!(verdict(host, &user, "feature=tokens").await, yes("9"));
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));
+    let query = "feature=tokens&quantity=2";
+    assert_eq!(verdict(host, &user, query).await, no("limit_reached", "9"));
+    let body = check(host, &user, "feature=tokens").await;
+    assert_eq!(
+        (
+            &body["subject"],
+            &body["period_started_at"],
+            &body["resets_at"]
+        ),
+        (&json!(null), &json!(null), &json!(null))
+    );
+}
+
+async fn ends_when_it_says(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let expires_at = host.time_in("1500 milliseconds").await;
+    let body = with(
+        metered("cus_42", "10", "day"),
+        "expires_at",
+        json!(expires_at),
+    );
+    let path = give(host, &user, &body).await;
+    // A moment before, unless the machine is very slow.
+    let rows = host
+        .query(&format!(
+            "SELECT entitlement_check(digest, 'tokens', 'cus_42', NULL) ->> 'reason' IS NULL,
+                    clock_timestamp() < '{expires_at}'
+               FROM access_tokens ORDER BY expires_at DESC LIMIT 1"
+        ))
+        .await;
+    assert!(rows[0].get::<_, bool>(0) || !rows[0].get::<_, bool>(1));
+    host.wait_until_due("entitlements", "expires_at").await;
+    assert_eq!(verdict(host, &user, TOKENS).await, no("expired", "0"));
+    let patch = host.patch(&path).bearer(&user.token);
+    let patch = patch.json(&json!({"expires_at": null}));
+    patch.send().await.expect(200);
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("0"));
+}
+
+async fn every_period_begins_in_the_zone(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    for period in ["day", "month", "year"] {
+        let body = with(metered("cus_42", "100", period), "feature", json!(period));
+        give(host, &user, &body).await;
+    }
+    for zone in ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Auckland"] {
+        host.execute(&format!("UPDATE organizations SET time_zone = '{zone}'"))
+            .await;
+        for period in ["day", "month", "year"] {
+            host.execute("DELETE FROM usage_subject_rollups").await;
+            let start = start_of(period, zone);
+            // The last quarter before, the first one, and the first one after.
+            count_at(host, &format!("{start} - interval '15 minutes'"), "1").await;
+            count_at(host, &start, "2").await;
+            count_at(
+                host,
+                &format!("{start} + interval '1 {period} 3 hours'"),
+                "4",
+            )
+            .await;
+            let query = format!("feature={period}&subject=cus_42");
+            let body = check(host, &user, &query).await;
+            assert_eq!(body["used"], "2", "{period} in {zone}");
+            let rows = host.query(&format!("SELECT rfc3339({start})")).await;
+            let started_at: String = rows[0].get(0);
+            assert_eq!(body["period_started_at"], started_at, "{period} in {zone}");
+            let rows = host
+                .query(&format!(
+                    "SELECT rfc3339((date_trunc('{period}', now() AT TIME ZONE '{zone}') + interval '1 {period}')
+                                    AT TIME ZONE '{zone}')"
+                ))
+                .await;
+            let resets_at: String = rows[0].get(0);
+            assert_eq!(body["resets_at"], resets_at, "{period} in {zone}");
+        }
+    }
+}
+
+/// The bounds of periods, by the function that the check takes them from.
+async fn periods_across_a_change_of_clocks(host: &TestHost) {
+    // A period, a zone, a time, and the period that it is in.
+    let table = [
+        (
+            "day",
+            "Europe/Berlin",
+            "2026-03-29T12:00Z",
+            "2026-03-28T23:00",
+            "2026-03-29T22:00",
+        ),
+        (
+            "day",
+            "Europe/Berlin",
+            "2026-10-25T22:59Z",
+            "2026-10-24T22:00",
+            "2026-10-25T23:00",
+        ),
+        (
+            "day",
+            "Europe/Berlin",
+            "2026-10-25T23:00Z",
+            "2026-10-25T23:00",
+            "2026-10-26T23:00",
+        ),
+        (
+            "month",
+            "Europe/Berlin",
+            "2026-03-31T21:59Z",
+            "2026-02-28T23:00",
+            "2026-03-31T22:00",
+        ),
+        (
+            "month",
+            "Europe/Berlin",
+            "2026-10-31T22:59Z",
+            "2026-09-30T22:00",
+            "2026-10-31T23:00",
+        ),
+        (
+            "year",
+            "Europe/Berlin",
+            "2026-07-01T00:00Z",
+            "2025-12-31T23:00",
+            "2026-12-31T23:00",
+        ),
+        (
+            "year",
+            "Asia/Kathmandu",
+            "2026-12-31T18:15Z",
+            "2026-12-31T18:15",
+            "2027-12-31T18:15",
+        ),
+        // Clocks are put back to midnight: the day begins the second time.
+        (
+            "day",
+            "America/Havana",
+            "2026-11-01T04:30Z",
+            "2026-10-31T04:00",
+            "2026-11-01T05:00",
+        ),
+        (
+            "day",
+            "America/Havana",
+            "2026-11-01T05:00Z",
+            "2026-11-01T05:00",
+            "2026-11-02T05:00",
+        ),
+        // Clocks are put forward at midnight, which there is not.
+        (
+            "day",
+            "Africa/Cairo",
+            "2026-04-24T12:00Z",
+            "2026-04-23T22:00",
+            "2026-04-24T21:00",
+        ),
+    ];
+    for (period, zone, at, started_at, ends_at) in table {
+        let rows = host
+            .query(&format!(
+                "SELECT rfc3339(started_at), rfc3339(ends_at) FROM entitlement_period('{period}', '{zone}', '{at}')"
+            ))
+            .await;
+        let found: (String, String) = (rows[0].get(0), rows[0].get(1));
+        let whole = |text: &str| format!("{text}:00.000000Z");
+        assert_eq!(
+            found,
+            (whole(started_at), whole(ends_at)),
+            "{period} in {zone} at {at}"
+        );
+    }
+}
+
+async fn late_events_count_in_their_own_period(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    for period in ["day", "never"] {
+        let body = with(metered("cus_42", "100", period), "feature", json!(period));
+        give(host, &user, &body).await;
+    }
+    let day = 86_400 * 1_000_000;
+    let now = now_micros();
+    call_at(host, &user, "yesterday", "cus_42", "5", now - day).await;
+    call_at(host, &user, "last month", "cus_42", "7", now - 34 * day).await;
+    call_at(host, &user, "today", "cus_42", "11", now_micros()).await;
+    let used = async |feature: &str| {
+        let query = format!("feature={feature}&subject=cus_42");
+        verdict(host, &user, &query).await.2
+    };
+    assert_eq!(used("day").await, "11");
+    assert_eq!(used("never").await, "23");
+    // After what is final was summed up, what is not counts on.
+    call_at(host, &user, "late", "cus_42", "13", now_micros() - 34 * day).await;
+    assert_eq!(used("never").await, "36");
+    assert_eq!(used("day").await, "11");
+}
+
+async fn a_reset_is_exact_to_the_event(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let path = give(host, &user, &metered("cus_42", "10", "month")).await;
+    call(host, &user, "1", "cus_42", "9.75").await;
+    let reset = async |key: &str| {
+        let answer = reset_call(host, &user, &path, key).send().await.expect(200);
+        answer.text_at("/used_before")
+    };
+    assert_eq!(reset("a").await, "9.75");
+    let quantity = format!("{TOKENS}&quantity=10");
+    assert_eq!(verdict(host, &user, &quantity).await, yes("0"));
+    // In the same quarter of an hour as what was used before.
+    call(host, &user, "2", "cus_42", "4").await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("4"));
+    // Sent after the reset, so it counts, though it is of before.
+    let minute = 60 * 1_000_000;
+    call_at(host, &user, "3", "cus_42", "2", now_micros() - minute).await;
+    let (_, _, used) = verdict(host, &user, TOKENS).await;
+    // Unless the month has just begun.
+    assert!(used == "6" || used == "4", "{used}");
+    assert_eq!(reset("a").await, "9.75", "the same reset again");
+    assert_eq!(verdict(host, &user, TOKENS).await.2, used);
+    assert_eq!(reset("b").await, used);
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("0"));
+    call(host, &user, "4", "cus_42", "-1").await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("-1"));
+    assert_eq!(check(host, &user, TOKENS).await["remaining"], "11");
+}
+
+async fn a_reset_ends_with_its_period(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let path = give(host, &user, &metered("cus_42", "10", "month")).await;
+    call(host, &user, "1", "cus_42", "3").await;
+    reset_call(host, &user, &path, "key")
+        .send()
+        .await
+        .expect(200);
+    let before = check(host, &user, TOKENS).await;
+    assert_eq!(before["used"], "0");
+    // Another zone moves no period that was reset.
+    host.execute("UPDATE organizations SET time_zone = 'Asia/Kathmandu'")
+        .await;
+    assert_eq!(check(host, &user, TOKENS).await, before);
+    // The period that was reset is over: this one has what it has.
+    host.execute(
+        "UPDATE entitlements SET reset_period_started_at = reset_period_started_at - interval '1 month',
+                                 reset_period_ends_at = reset_period_started_at",
+    )
+    .await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));
+}
+
+async fn a_long_period_is_settled(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let path = give(host, &user, &metered("cus_42", "100", "never")).await;
+    count_at(host, "'2020-01-01Z'", "1").await;
+    count_at(
+        host,
+        "date_bin('15 minutes', now() - interval '40 days', 'epoch')",
+        "2",
+    )
+    .await;
+    count_at(
+        host,
+        "date_bin('15 minutes', now() - interval '30 days', 'epoch')",
+        "4",
+    )
+    .await;
+    call(host, &user, "1", "cus_42", "8").await;
+    let settled = async || {
+        let rows = host
+            .query("SELECT settled_used::text, settled_until FROM entitlements")
+            .await;
+        rows[0].get::<_, Option<String>>(0)
+    };
+    assert_eq!(settled().await, None);
+    // The first sums up what is final, and some do so at once.
+    let call_of_check = host.get(format!("{CHECK}?{TOKENS}")).bearer(&user.token);
+    for answer in join_all((0..8).map(|_| call_of_check.settle())).await {
+        assert_eq!(answer.text_at("/used"), "15");
+    }
+    assert_eq!(settled().await.as_deref(), Some("3"));
+    call(host, &user, "2", "cus_42", "16").await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
+    // Days later.
+    host.execute(
+        "UPDATE entitlements SET settled_until = settled_until - interval '20 days', settled_used = 1",
+    )
+    .await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
+    assert_eq!(settled().await.as_deref(), Some("3"));
+    // A reset counts what is settled too.
+    let reset = reset_call(host, &user, &path, "key");
+    assert_eq!(reset.send().await.expect(200).text_at("/used_before"), "31");
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("0"));
+}
+
+async fn meters_that_count_or_group(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let grouped = json!({"group_by": ["model"]});
+    meter(host, &user.token, "calls", "count", grouped.clone()).await;
+    meter(host, &user.token, "by-model", "sum", grouped).await;
+    for (feature, slug) in [("calls", "calls"), ("tokens", "by-model")] {
+        let body = with(metered("cus_42", "100", "day"), "meter", json!(slug));
+        give(host, &user, &with(body, "feature", json!(feature))).await;
+    }
+    let events: Vec<Value> = (1..=6)
+        .map(|n| {
+            json!({"id": n.to_string(), "type": "call", "subject": "cus_42",
+                   "properties": {"n": n, "model": format!("m{}", n % 3)}})
+        })
+        .collect();
+    assert_eq!(send(host, &user.token, &json!(events)).await, [6, 0, 0]);
+    assert_eq!(
+        verdict(host, &user, "feature=calls&subject=cus_42").await,
+        yes("6")
+    );
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("21"));
+    // An archived meter keeps what it counted.
+    let archive = host.delete("/api/v1/meters/by-model").bearer(&user.token);
+    archive.send().await.expect(200);
+    call(host, &user, "7", "cus_42", "1").await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("21"));
+}
+
+async fn is_exact_after_parallel_batches(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let path = give(host, &user, &metered("cus_42", "1000", "day")).await;
+    let batches = (0..12).map(async |batch| {
+        let events: Vec<Value> = (0..10)
+            .map(|n| {
+                json!({"id": format!("{batch}-{n}"), "type": "call", "subject": "cus_42",
+                       "properties": {"n": "0.1"}})
+            })
+            .collect();
+        assert_eq!(send(host, &user.token, &json!(events)).await, [10, 0, 0]);
+        // What was acknowledged counts in the next check.
+        let used = verdict(host, &user, TOKENS).await.2;
+        let used: rust_decimal::Decimal = used.parse().expect("what was used is a number");
+        let one = rust_decimal::Decimal::ONE;
+        assert!(
+            used >= one && used <= one * rust_decimal::Decimal::from(12),
+            "{used}"
+        );
+    });
+    let checks = (0..12).map(async |_| {
+        verdict(host, &user, TOKENS).await;
+    });
+    tokio::join!(join_all(batches), join_all(checks));
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("12"));
+    // Whatever was not before a reset is after it.
+    let sends = (0..8).map(async |n| {
+        call(host, &user, &format!("late-{n}"), "cus_42", "1").await;
+    });
+    let reset = async {
+        let answer = reset_call(host, &user, &path, "key").settle().await;
+        answer.expect(200).text_at("/used_before")
+    };
+    let (_, before) = tokio::join!(join_all(sends), reset);
+    let before: rust_decimal::Decimal = before.parse().expect("what was used is a number");
+    let after = verdict(host, &user, TOKENS).await.2;
+    let after: rust_decimal::Decimal = after.parse().expect("what was used is a number");
+    assert_eq!(before + after, rust_decimal::Decimal::from(20));
+}
+
+async fn belongs_to_its_organization(host: &TestHost) {
+    let (ada, eve) = (owner(host, "ada").await, owner(host, "eve").await);
+    give(host, &ada, &metered("cus_42", "10", "day")).await;
+    assert_eq!(verdict(host, &eve, TOKENS).await, no("not_entitled", "-"));
+    give(host, &eve, &metered("cus_42", "10", "day")).await;
+    call(host, &ada, "1", "cus_42", "7").await;
+    assert_eq!(verdict(host, &eve, TOKENS).await, yes("0"));
+    assert_eq!(verdict(host, &ada, TOKENS).await, yes("7"));
+    // Naming another organization is of no use.
+    let organization = host.organization_of(&ada).await;
+    let query = format!("{TOKENS}&organization_id={organization}");
+    assert_eq!(verdict(host, &eve, &query).await, yes("0"));
+    // A key with the scope is enough, and one without is not.
+    let key = host.issue_api_key(&ada, &["entitlements:read"]).await.key;
+    let by_key = User {
+        token: key,
+        ..ada.clone()
+    };
+    assert_eq!(verdict(host, &by_key, TOKENS).await, yes("7"));
+    let key = host.issue_api_key(&ada, &["usage:read"]).await.key;
+    let call = host.get(format!("{CHECK}?{TOKENS}")).bearer(&key);
+    refuse(host, call, 403, "forbidden", &[]).await;
+}
+
+async fn refuses(host: &TestHost) {
+    check_methods(host, CHECK, "GET").await;
+    let user = host.signup_and_login("ada").await;
+    let path = format!("{CHECK}?{TOKENS}");
+    check_authentication(host, &user, || host.get(&path)).await;
+    check_disabled_user(host, || host.get(&path)).await;
+    let long = "s".repeat(129);
+    let table = [
+        ("", "feature"),
+        ("feature=", "feature"),
+        ("feature=SSO", "feature"),
+        ("feature=a%00", "feature"),
+        ("feature=a&feature=b", "feature"),
+        ("feature=a&subject=", "subject"),
+        (&*format!("feature=a&subject={long}"), "subject"),
+        ("feature=a&subject=%00", "subject"),
+        ("feature=a&subject=b&subject=b", "subject"),
+        ("feature=a&quantity=", "quantity"),
+        ("feature=a&quantity=-1", "quantity"),
+        ("feature=a&quantity=1e3", "quantity"),
+        ("feature=a&quantity=1000000000000", "quantity"),
+        ("feature=a&quantity=0.0000000001", "quantity"),
+        ("feature=a&quantity=NaN", "quantity"),
+    ];
+    for (query, name) in table {
+        let call = host.get(format!("{CHECK}?{query}")).bearer(&user.token);
+        refuse(host, call, 400, "invalid_parameter", &[name]).await;
+    }
+    // The name of a route is no id.
+    let call = host.get(format!("{ENTITLEMENTS}/checks"));
+    refuse(host, call.bearer(&user.token), 404, "not_found", &[]).await;
+}
