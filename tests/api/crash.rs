@@ -29,8 +29,9 @@ const CACHE_FILE: &str = "TURNPIKE_TEST_SERVES_CACHE_FILE";
 /// What the child prints before its address.
 const LISTENING: &str = "listening on ";
 
-/// Of all requests, one in so many is a hold and the others are spends.
-const HOLD_EVERY: usize = 4;
+/// Of all requests, one in so many is a hold and the others are spends: 125 holds, of 200 that an
+/// account may have open.
+const HOLD_EVERY: usize = 8;
 const SPENDS: usize = 1_000;
 const CONCURRENCY: usize = 32;
 
