@@ -25,6 +25,10 @@ CREATE TABLE entitlements (
     meter_id                uuid,
     usage_limit             numeric CHECK (usage_limit > 0),
     period                  text CHECK (period IN ('day', 'month', 'year', 'never')),
+    -- The zone whose midnights the periods have; null for the organization's. What the
+    -- organization itself was given keeps the zone of then, because an admin who moved
+    -- the organization to where a day has just begun would have the whole limit again.
+    time_zone               text,
     -- Whether use is allowed beyond the limit.
     is_soft                 boolean,
     expires_at              timestamptz,
@@ -234,8 +238,12 @@ BEGIN
         ends_at := p_entitlement.reset_period_ends_at;
     ELSE
         SELECT p.started_at, p.ends_at INTO started_at, ends_at
-          FROM organizations o, entitlement_period(p_entitlement.period, o.time_zone, p_at) p
+          FROM organizations o,
+               entitlement_period(p_entitlement.period, coalesce(p_entitlement.time_zone, o.time_zone), p_at) p
          WHERE o.id = p_entitlement.organization_id;
+        -- In the zone that the organization has moved to, the period may have begun
+        -- before the one that was reset ended, of which nothing counts any more.
+        started_at := greatest(started_at, p_entitlement.reset_period_ends_at);
     END IF;
     SELECT m.aggregation = 'count' INTO v_is_count FROM meters m
      WHERE m.organization_id = p_entitlement.organization_id AND m.id = p_entitlement.meter_id;
@@ -393,9 +401,10 @@ BEGIN
         END IF;
         PERFORM entitlement_count_add(v_hold.organization_id, 1);
     END IF;
-    INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
-                              expires_at, created_at, updated_at)
+    INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, time_zone,
+                              is_soft, expires_at, created_at, updated_at)
     VALUES (v_hold.organization_id, p_id, coalesce(p_subject, ''), p_feature, p_type, v_meter.id, p_limit, p_period,
+            CASE WHEN p_subject IS NULL THEN (SELECT o.time_zone FROM organizations o WHERE o.id = v_hold.organization_id) END,
             p_is_soft, p_expires_at, v_now, v_now)
     RETURNING * INTO v_entitlement;
     INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)

@@ -52,6 +52,9 @@ CREATE TABLE usage_alert_totals (
     -- The lowest threshold that was not looked at yet; null when none is left, and
     -- the value is kept no more.
     next_threshold  numeric,
+    -- Whether it was summed up for another time zone and nothing was added since:
+    -- what it has reached fires with what is added next.
+    is_unfired      boolean NOT NULL DEFAULT false,
     PRIMARY KEY (organization_id, meter_id, subject, period, started_at)
 ) WITH (fillfactor = 50);
 -- The fill factor leaves room for the next versions of a row, as in usage_rollups.
@@ -134,6 +137,55 @@ LANGUAGE sql STABLE AS $$
        AND a.period = p_period AND a.archived_at IS NULL AND (p_value IS NULL OR t.threshold > p_value)
 $$;
 
+-- Sums up a total anew, in every period for which events can still come. Whoever calls
+-- holds the organization alone.
+CREATE FUNCTION usage_alert_totals_sum(
+    p_organization_id uuid, p_meter_id uuid, p_subject text, p_period text, p_time_zone text, p_is_unfired boolean
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM usage_alert_totals t
+     WHERE t.organization_id = p_organization_id AND t.meter_id = p_meter_id AND t.subject = p_subject
+       AND t.period = p_period;
+    WITH counted AS MATERIALIZED (
+        SELECT usage_alert_period_start(p_period, s.slot_at, p_time_zone) AS started_at, s.value
+          FROM usage_alert_slots(
+                   p_organization_id, p_meter_id, p_subject,
+                   usage_alert_period_start(p_period, now() - interval '35 days', p_time_zone), 'infinity') s
+    )
+    INSERT INTO usage_alert_totals
+        (organization_id, meter_id, subject, period, started_at, ends_at, value, next_threshold, is_unfired)
+    SELECT p_organization_id, p_meter_id, p_subject, p_period, c.started_at,
+           usage_alert_period_end(p_period, c.started_at, p_time_zone), sum(c.value),
+           usage_alert_next_threshold(p_organization_id, p_meter_id, p_subject, p_period, NULL), p_is_unfired
+      FROM counted c
+     GROUP BY c.started_at;
+END;
+$$;
+
+-- How many messages of an alert are written in a day to an address that is no verified
+-- member's: all ten thresholds of two periods. A batch may reach those of 36 days, and
+-- each time zone begins other ones, and nobody else is to be flooded with mail. It is
+-- counted without a lock, by the alert's firings: batches side by side may exceed it by
+-- what each of them fires.
+CREATE FUNCTION usage_alert_messages_per_day() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 20;
+
+-- How many messages of an alert may be written now; null for any number.
+CREATE FUNCTION usage_alert_messages_left(p_organization_id uuid, p_alert_id uuid, p_email text) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT usage_alert_messages_per_day() - (
+               SELECT count(*)
+                 FROM (SELECT f.fired_at FROM usage_alert_firings f
+                        WHERE f.organization_id = p_organization_id AND f.alert_id = p_alert_id
+                        ORDER BY f.sequence DESC LIMIT usage_alert_messages_per_day()) f
+                WHERE f.fired_at > now() - interval '1 day')
+     WHERE NOT EXISTS (SELECT 1 FROM users u JOIN memberships m ON m.user_id = u.id
+                        WHERE u.email = p_email AND u.email_verified_at IS NOT NULL
+                          AND m.organization_id = p_organization_id)
+$$;
+
 -- Fires what a total has reached and did not fire before, with a message to whoever is
 -- to be told. The message is written once; the sender of the outbox hands it over at
 -- least once.
@@ -156,11 +208,14 @@ BEGIN
             RETURNING f.alert_id, f.threshold
         )
         SELECT a.name, a.email, f.threshold, m.slug, o.name AS organization_name
-          FROM fired f
+          FROM (SELECT f.alert_id, f.threshold,
+                       row_number() OVER (PARTITION BY f.alert_id ORDER BY f.threshold DESC) AS n FROM fired f) f
           JOIN usage_alerts a ON a.organization_id = p_total.organization_id AND a.id = f.alert_id
           JOIN meters m ON m.organization_id = a.organization_id AND m.id = a.meter_id
           JOIN organizations o ON o.id = a.organization_id
          WHERE a.email IS NOT NULL
+           AND f.n <= coalesce(usage_alert_messages_left(a.organization_id, a.id, a.email), f.n)
+         ORDER BY a.id, f.threshold
     LOOP
         PERFORM outbox_add(gen_random_uuid(), 'usage_alert', v_firing.email, NULL, jsonb_build_object(
             'organization_name', v_firing.organization_name, 'alert_name', v_firing.name, 'meter', v_firing.slug,
@@ -233,7 +288,8 @@ BEGIN
                usage_alert_period_start(s.period, s.slot_at, v_time_zone) AS started_at
           FROM by_slot s
          GROUP BY 1, 2, 3, 5
-         ORDER BY 1, 2, 3, 5
+         -- The newest period first: it is the one to be told of if not all can be.
+         ORDER BY 1, 2, 3, 5 DESC
     LOOP
         -- Where everything has fired there is nothing to add to, and nobody to wait for.
         CONTINUE WHEN EXISTS (
@@ -242,7 +298,7 @@ BEGIN
                AND t.subject = v_added.subject AND t.period = v_added.period AND t.started_at = v_added.started_at
                AND t.next_threshold IS NULL);
         UPDATE usage_alert_totals t
-           SET value = t.value + v_added.value
+           SET value = t.value + v_added.value, is_unfired = false
          WHERE t.organization_id = p_organization_id AND t.meter_id = v_added.meter_id
            AND t.subject = v_added.subject AND t.period = v_added.period AND t.started_at = v_added.started_at
            AND t.next_threshold IS NOT NULL
@@ -258,7 +314,7 @@ BEGIN
                                               v_added.started_at, v_total.ends_at) s),
                     usage_alert_next_threshold(p_organization_id, v_added.meter_id, v_added.subject, v_added.period, NULL))
             ON CONFLICT (organization_id, meter_id, subject, period, started_at)
-            DO UPDATE SET value = t.value + v_added.value WHERE t.next_threshold IS NOT NULL
+            DO UPDATE SET value = t.value + v_added.value, is_unfired = false WHERE t.next_threshold IS NOT NULL
             RETURNING * INTO v_total;
             -- It fired its last threshold while this batch waited for it.
             CONTINUE WHEN NOT FOUND;
@@ -275,12 +331,24 @@ BEGIN
 END;
 $$;
 
--- Other days and months begin: their totals are summed up when a batch adds to them.
+-- Other days and months begin. They are summed up here and not by the next batch: of
+-- many alerts on much usage that may take longer than a statement may, and it is better
+-- that the zone cannot be changed than that no batch can be stored.
 CREATE FUNCTION usage_alerts_follow_time_zone() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_watched record;
 BEGIN
     PERFORM usage_alerts_hold_alone(NEW.id);
     DELETE FROM usage_alert_totals WHERE organization_id = NEW.id;
+    FOR v_watched IN
+        SELECT DISTINCT a.meter_id, a.subject, a.period
+          FROM usage_alerts a
+         WHERE a.organization_id = NEW.id AND a.archived_at IS NULL
+    LOOP
+        PERFORM usage_alert_totals_sum(
+            NEW.id, v_watched.meter_id, v_watched.subject, v_watched.period, NEW.time_zone, true);
+    END LOOP;
     RETURN NULL;
 END;
 $$;
@@ -534,22 +602,8 @@ BEGIN
     VALUES (v_organization_id, p_id, p_name, v_meter.id, coalesce(p_subject, ''), p_period, p_thresholds, p_email)
     RETURNING * INTO v_alert;
     -- Anew, because a total is not kept while no alert waits for more of it.
-    DELETE FROM usage_alert_totals t
-     WHERE t.organization_id = v_organization_id AND t.meter_id = v_meter.id AND t.subject = v_alert.subject
-       AND t.period = p_period;
-    WITH counted AS MATERIALIZED (
-        SELECT usage_alert_period_start(p_period, s.slot_at, v_time_zone) AS started_at, s.value
-          FROM usage_alert_slots(
-                   v_organization_id, v_meter.id, v_alert.subject,
-                   usage_alert_period_start(p_period, now() - interval '35 days', v_time_zone), 'infinity') s
-    )
-    INSERT INTO usage_alert_totals
-        (organization_id, meter_id, subject, period, started_at, ends_at, value, next_threshold)
-    SELECT v_organization_id, v_meter.id, v_alert.subject, p_period, c.started_at,
-           usage_alert_period_end(p_period, c.started_at, v_time_zone), sum(c.value),
-           usage_alert_next_threshold(v_organization_id, v_meter.id, v_alert.subject, p_period, NULL)
-      FROM counted c
-     GROUP BY c.started_at;
+    PERFORM usage_alert_totals_sum(
+        v_organization_id, v_meter.id, v_alert.subject, p_period, v_time_zone, false);
     FOR v_total IN
         SELECT * FROM usage_alert_totals t
          WHERE t.organization_id = v_organization_id AND t.meter_id = v_meter.id AND t.subject = v_alert.subject
@@ -676,7 +730,8 @@ $$;
 
 -- Totals that are not the sums of their rollups, thresholds that were reached and did
 -- not fire, and firings of what is no threshold of the alert. A period that was over
--- before the newest alert on it was made is left out: it fires when an event comes late.
+-- before the newest alert on it was made is left out, and one that began with another
+-- time zone: it fires when an event comes.
 CREATE FUNCTION usage_alert_violations() RETURNS TABLE (organization_id uuid, violation text)
 LANGUAGE sql STABLE AS $$
     WITH kept AS (
@@ -696,7 +751,7 @@ LANGUAGE sql STABLE AS $$
       JOIN usage_alerts a ON a.organization_id = k.organization_id AND a.meter_id = k.meter_id
            AND a.subject = k.subject AND a.period = k.period AND a.archived_at IS NULL
      CROSS JOIN LATERAL unnest(a.thresholds) h (threshold)
-     WHERE k.ends_at > k.watched_since AND (k.next_threshold IS NULL OR h.threshold <= k.counted)
+     WHERE k.ends_at > k.watched_since AND NOT k.is_unfired AND (k.next_threshold IS NULL OR h.threshold <= k.counted)
        AND NOT EXISTS (SELECT 1 FROM usage_alert_firings f
                         WHERE f.organization_id = a.organization_id AND f.alert_id = a.id
                           AND f.period_started_at = k.started_at AND f.threshold = h.threshold)

@@ -65,13 +65,15 @@ BEGIN
         RETURN json_build_object('outcome', 'time_zone_unknown');
     END IF;
     SELECT * INTO v_old FROM organizations WHERE id = p_id;
+    -- Both, before the audit log is held: a change of the zone waits for batches of usage
+    -- (usage_alerts_hold_alone), and whoever archives an alert holds those and then the log.
+    UPDATE organizations SET name = coalesce(p_name, name), time_zone = coalesce(p_time_zone, time_zone)
+     WHERE id = p_id AND (name <> p_name OR time_zone <> p_time_zone);
     IF v_old.name <> p_name THEN
-        UPDATE organizations SET name = p_name WHERE id = p_id;
         PERFORM audit_append(p_id, 'organization.renamed', v_caller.user_id, prefixed_id('org_', p_id),
                              jsonb_build_object('name', p_name, 'previous_name', v_old.name));
     END IF;
     IF v_old.time_zone <> p_time_zone THEN
-        UPDATE organizations SET time_zone = p_time_zone WHERE id = p_id;
         PERFORM audit_append(p_id, 'organization.time_zone_changed', v_caller.user_id, prefixed_id('org_', p_id),
                              jsonb_build_object('time_zone', p_time_zone, 'previous_time_zone', v_old.time_zone));
     END IF;

@@ -123,10 +123,13 @@ impl Dispatcher {
         patience: Duration,
     ) -> Reply {
         let (reply, mut answered) = oneshot::channel();
-        let number = self.submit(request, reply);
+        let queued = Queued {
+            state: &self.0.state,
+            number: self.submit(request, reply),
+        };
         let answer = match timeout(patience, &mut answered).await {
             Ok(answer) => answer,
-            Err(_) if self.0.withdraw(number) => return Err(NotTaken.into()),
+            Err(_) if queued.withdraw() => return Err(NotTaken.into()),
             Err(_) => answered.await,
         };
         answer.map_err(|_| InstanceLost)?
@@ -151,13 +154,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a job back that is still in the queue.
-    fn withdraw(&self, number: u64) -> bool {
-        let mut state = self.lock();
-        let position = state.queue.iter().position(|job| job.number == number);
-        position.and_then(|job| state.queue.remove(job)).is_some()
-    }
-
     /// Sees to it that somebody comes for a queued request.
     fn find_worker(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if let Some((_, waker)) = state.waiting.pop() {
@@ -178,6 +174,31 @@ impl Shared {
             tokio::spawn(worker::run(seat));
         }
         // Otherwise a computing worker takes it when it is done, or asks again when it blocks.
+    }
+}
+
+/// A job that is taken back when whoever waits for it gives up: callers that have run out of time
+/// must not leave a queue behind that the next ones wait for.
+struct Queued<'a> {
+    state: &'a Mutex<State>,
+    number: u64,
+}
+
+impl Queued<'_> {
+    /// Takes the job back if it is still in the queue.
+    fn withdraw(&self) -> bool {
+        let job = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let position = state.queue.iter().position(|job| job.number == self.number);
+            position.and_then(|position| state.queue.remove(position))
+        };
+        job.is_some()
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.withdraw();
     }
 }
 
@@ -263,6 +284,44 @@ impl Drop for Seat {
         }
         if self.started && !state.queue.is_empty() {
             self.shared.find_worker(state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Empty};
+    use wasmtime_wasi_http::Error;
+
+    #[test]
+    fn whoever_gives_up_takes_the_job_back() {
+        for (given_up, left) in [(1, vec![0, 2]), (3, vec![0, 1, 2])] {
+            let state = Mutex::new(State::default());
+            let mut waiting = Vec::new();
+            for number in 0..3 {
+                let (reply, answered) = oneshot::channel();
+                waiting.push(answered);
+                let body = Empty::<Bytes>::new().map_err(Error::from).boxed_unsync();
+                let job = Job {
+                    request: Request::new(body),
+                    reply,
+                    number,
+                };
+                state
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .queue
+                    .push_back(job);
+            }
+            drop(Queued {
+                state: &state,
+                number: given_up,
+            });
+            let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let numbers: Vec<u64> = state.queue.iter().map(|job| job.number).collect();
+            assert_eq!(numbers, left, "{given_up}");
         }
     }
 }

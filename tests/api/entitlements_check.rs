@@ -73,6 +73,7 @@ api_tests![
     a_soft_limit_allows_and_says_the_overage,
     what_is_not_counted_is_allowed_or_not,
     an_organization_has_its_own,
+    an_organization_that_moves_has_no_new_day,
     ends_when_it_says,
     every_period_begins_in_the_zone,
     periods_across_a_change_of_clocks,
@@ -251,6 +252,32 @@ async fn an_organization_has_its_own(host: &TestHost) {
         ),
         (&json!(null), &json!(null), &json!(null))
     );
+}
+
+/// Its admins choose its zone, and would otherwise have the limit again whenever it is midnight
+/// somewhere.
+async fn an_organization_that_moves_has_no_new_day(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = owner(host, "ada").await;
+    host.execute("UPDATE organizations SET time_zone = 'Europe/Berlin'")
+        .await;
+    let body = json!({"feature": "tokens", "type": "metered", "meter": "sum", "limit": "10", "period": "day",
+                      "organization_id": host.organization_of(&user).await});
+    give(host, &admin, &body).await;
+    give(host, &user, &metered("cus_42", "10", "day")).await;
+    let before = check(host, &user, "feature=tokens").await;
+    for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+        host.execute(&format!("UPDATE organizations SET time_zone = '{zone}'"))
+            .await;
+        let rows = host
+            .query(&format!("SELECT rfc3339({})", start_of("day", zone)))
+            .await;
+        let started_at: String = rows[0].get(0);
+        // Those of its subjects, which it gives itself, move along.
+        let of_subject = check(host, &user, TOKENS).await;
+        assert_eq!(of_subject["period_started_at"], started_at, "{zone}");
+        assert_eq!(check(host, &user, "feature=tokens").await, before, "{zone}");
+    }
 }
 
 async fn ends_when_it_says(host: &TestHost) {
@@ -481,6 +508,20 @@ async fn a_reset_ends_with_its_period(host: &TestHost) {
     host.execute(
         "UPDATE entitlements SET reset_period_started_at = reset_period_started_at - interval '1 month',
                                  reset_period_ends_at = reset_period_started_at",
+    )
+    .await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));
+    // It ended after this one began, as it does in a zone to the west: what is of before its end
+    // was in it, and is not in this one.
+    host.execute(
+        "UPDATE entitlements
+            SET reset_period_ends_at = date_bin('15 minutes', now() - interval '15 minutes', 'epoch')",
+    )
+    .await;
+    count_at(
+        host,
+        "(SELECT reset_period_ends_at - interval '15 minutes' FROM entitlements)",
+        "100",
     )
     .await;
     assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));

@@ -1,5 +1,6 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
+use turnpike_host::postgres_cluster::connect;
 use turnpike_tests::personas::{ME, ORGANIZATIONS, SESSION_ORGANIZATION, sql_id};
 use turnpike_tests::{TestHost, api_tests};
 
@@ -27,6 +28,7 @@ api_tests![
     makes_one_that_its_maker_owns,
     a_new_name_is_seen_by_every_member,
     has_a_time_zone,
+    a_new_zone_waits_before_it_holds_the_audit_log,
     nobody_owns_more_than_the_limit,
     refuses
 ];
@@ -183,6 +185,43 @@ async fn has_a_time_zone(host: &TestHost) {
         (shown.text_at("/name"), shown.text_at("/time_zone")),
         ("Looms".to_owned(), "Europe/Berlin".to_owned())
     );
+}
+
+/// Whoever archives an alert on usage holds the batches and then the audit log, so a
+/// change that holds the log while it waits for the batches would wait in a circle.
+async fn a_new_zone_waits_before_it_holds_the_audit_log(host: &TestHost) {
+    let ada = host.signup_and_login("ada").await;
+    let id = host.organization_of(&ada).await;
+    let change = |name: &str, time_zone: &str| {
+        host.patch(format!("{ORGANIZATIONS}/{id}"))
+            .bearer(&ada.token)
+            .json(&json!({"name": name, "time_zone": time_zone}))
+    };
+    change("Engines", "UTC").send().await.expect(200);
+    let other = connect(host.database_url()).await;
+    let other = other.expect("the database can be reached");
+    let hold = format!("BEGIN; SELECT usage_alerts_hold_alone('{}')", id.as_uuid());
+    other.batch_execute(&hold).await.expect("nobody holds it");
+    let releasing = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event = 'advisory'";
+        for _ in 0..500 {
+            if host.query(waiting).await[0].get::<_, i64>(0) > 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        let log = format!(
+            "SELECT 1 FROM audit_heads WHERE organization_id = '{}' FOR UPDATE NOWAIT; COMMIT",
+            id.as_uuid()
+        );
+        other.batch_execute(&log).await
+    };
+    let call = change("Looms", "Europe/Berlin");
+    let (changed, released) = futures::join!(call.send(), releasing);
+    released.expect("whoever waits does not hold the log");
+    let changed = changed.expect(200);
+    assert_eq!(changed.text_at("/time_zone"), "Europe/Berlin");
 }
 
 async fn nobody_owns_more_than_the_limit(host: &TestHost) {

@@ -68,8 +68,20 @@ async fn takes_so_many_charges_and_parameters(host: &TestHost) {
         body
     };
     let hour = json!({"hours": [{"month": 0, "weekday": "friday", "hour": 1, "quantity": "1"}]});
-    let table: [(Value, &[&str]); 9] = [
+    let nest = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"a": inner}));
+    let deep = estimate(host, &user, &terms(&nest(16), &json!("nothing"))).await;
+    assert_eq!(deep["lines"][1]["error"]["code"], "model_refused");
+    let table: [(Value, &[&str]); 11] = [
         (of(11), &["charges"]),
+        (
+            terms(&nest(17), &json!("nothing")),
+            &["charges[1].model.parameters"],
+        ),
+        // A JSON parser would still read this, and not the answer of the database around it.
+        (
+            terms(&nest(123), &json!("nothing")),
+            &["charges[1].model.parameters"],
+        ),
         (
             terms(&fill(8_193), &json!("nothing")),
             &["charges[1].model.parameters"],

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use turnpike_tests::personas::sql_digest;
+use turnpike_tests::personas::{sql_digest, sql_id};
 use turnpike_tests::{TestHost, User, api_tests};
 
 use crate::metering::{METERS, meter, send, send_call, total};
@@ -35,11 +35,13 @@ async fn set_time_zone(host: &TestHost, user: &User, time_zone: &str) {
 api_tests![
     fires_each_threshold_once,
     tells_whom_it_names_once,
+    tells_a_stranger_so_often_in_a_day,
     parallel_batches_fire_each_threshold_once,
     misses_nothing_that_is_sent_while_it_is_made,
     fires_at_once_what_has_been_reached,
     each_period_fires_by_itself,
     periods_are_those_of_the_time_zone,
+    a_change_of_the_zone_leaves_no_sum_to_the_next_batch,
     looks_at_a_subject,
     counts_events,
     an_archived_one_fires_no_more,
@@ -120,6 +122,43 @@ async fn tells_whom_it_names_once(host: &TestHost) {
     });
     assert_eq!(detail, expected);
     assert_eq!(fired(host, &user).await.len(), 6, "the silent one too");
+}
+
+async fn tells_a_stranger_so_often_in_a_day(host: &TestHost) {
+    let user = metered(host, "ada").await;
+    let verify = format!(
+        "UPDATE users SET email_verified_at = now() WHERE id = {}",
+        sql_id(user.id)
+    );
+    host.execute(&verify).await;
+    let ten: Vec<String> = (1..=10).map(|n| n.to_string()).collect();
+    let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
+    let daily = with(alert(&ten), "period", json!("day"));
+    for email in ["ops@example.com", &user.email] {
+        make(host, &user, &with(daily.clone(), "email", json!(email))).await;
+    }
+    let noon = |back: i32| {
+        format!("SELECT rfc3339(date_trunc('day', now(), 'UTC') - interval '{back} days 12 hours')")
+    };
+    let mut events = Vec::new();
+    for back in 0..4 {
+        let time = text(host, &noon(back)).await;
+        events.push(call_at(&format!("late {back}"), 10, &time));
+    }
+    for batch in [json!(events[1..]), json!([events[0], call("now", 10)])] {
+        send(host, &user.token, &batch).await;
+    }
+    assert_eq!(fired(host, &user).await.len(), 2 * 5 * 10, "all are listed");
+    for (email, expected) in [(&*user.email, 5 * 10), ("ops@example.com", 20)] {
+        let kinds = host.mail_kinds(email).await;
+        let told = kinds.iter().filter(|kind| *kind == "usage_alert").count();
+        assert_eq!(told, expected, "{email}");
+    }
+    // Of what a batch reaches the newest periods are told of.
+    let days = "SELECT count(DISTINCT detail ->> 'period') = 2
+                       AND max(detail ->> 'period') = to_char(now() AT TIME ZONE 'UTC' - interval '2 days', 'YYYY-MM-DD')
+                  FROM outbox_messages WHERE recipient = 'ops@example.com'";
+    assert!(host.query(days).await[0].get::<_, bool>(0));
 }
 
 async fn parallel_batches_fire_each_threshold_once(host: &TestHost) {
@@ -410,6 +449,32 @@ async fn periods_are_those_of_the_time_zone(host: &TestHost) {
     send(host, &eve.token, &call_at("c", 1, &noon)).await;
     let expected = [("2", "2"), ("2", "3")].map(|(t, v)| (t.to_owned(), v.to_owned()));
     assert_eq!(fired(host, &eve).await, expected);
+}
+
+async fn a_change_of_the_zone_leaves_no_sum_to_the_next_batch(host: &TestHost) {
+    let user = metered(host, "ada").await;
+    make(host, &user, &with(alert(&["2"]), "period", json!("day"))).await;
+    make(host, &user, &alert(&["7", "9"])).await;
+    send(host, &user.token, &json!([call("a", 1), call("b", 2)])).await;
+    assert_eq!(thresholds(host, &user).await, ["2"]);
+    set_time_zone(host, &user, "Asia/Kathmandu").await;
+    let kept = "SELECT count(*) FROM usage_alert_totals WHERE is_unfired AND value = 3 AND next_threshold IS NOT NULL";
+    assert_eq!(host.query(kept).await[0].get::<_, i64>(0), 2);
+    assert_eq!(thresholds(host, &user).await, ["2"]);
+    host.assert_usage_alerts_are_sound().await;
+    // An alert that is made meanwhile looks at the same total, and fires what waits.
+    make(
+        host,
+        &user,
+        &with(alert(&["3", "4"]), "period", json!("day")),
+    )
+    .await;
+    let made = thresholds(host, &user).await;
+    send(host, &user.token, &call("c", 4)).await;
+    let mut now = thresholds(host, &user).await;
+    now.sort();
+    assert_eq!(made.len(), 3, "{made:?}");
+    assert_eq!(now, ["2", "2", "3", "4", "7"]);
 }
 
 async fn looks_at_a_subject(host: &TestHost) {

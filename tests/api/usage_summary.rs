@@ -591,6 +591,9 @@ async fn refuses(host: &TestHost) {
         (&format!("meter={long}"), "meter"),
         ("meter=calls&since=now", "since"),
         ("meter=calls&since=2026-02-30", "since"),
+        // A year that Postgres does not have, in ten characters.
+        ("meter=calls&since=-9999-01-1", "since"),
+        ("meter=calls&since=%2B12345-1-1", "since"),
         ("meter=calls&since=2026-11-21T10:01:00Z", "since"),
         ("meter=calls&until=2026-11-21T10:00:00", "until"),
         ("meter=calls&since=2026-11-02&until=2026-11-02", "until"),

@@ -165,4 +165,23 @@ mod tests {
             assert_eq!(read(lines, Currency::USD).is_ok(), is_right, "{count}");
         }
     }
+
+    /// A line each is small enough, and the charge would still be too much to invoice.
+    #[test]
+    fn lines_are_not_too_much_together() {
+        for (amounts, is_right) in [
+            (["999999999999.98", "0.01"], true),
+            (["999999999999.98", "0.011"], false),
+            (["500000000000", "500000000000"], false),
+        ] {
+            let line = |amount: &str| model::Line {
+                amount: amount.to_owned(),
+                steps: Vec::new(),
+                ..line()
+            };
+            let fault = read(amounts.map(line).into(), Currency::USD).err();
+            let expected = (!is_right).then_some("the amounts must sum to less than 10^12");
+            assert_eq!(fault.as_deref(), expected, "{amounts:?}");
+        }
+    }
 }

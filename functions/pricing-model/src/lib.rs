@@ -23,7 +23,12 @@ impl Guest for Component {
 // The names of a component's exports are not names that a native linker takes, and
 // a native build is only ever for the unit tests.
 #[cfg(target_arch = "wasm32")]
-bindings::export!(Component with_types_in bindings);
+#[allow(unsafe_code)]
+mod export {
+    use crate::{Component, bindings};
+
+    bindings::export!(Component with_types_in bindings);
+}
 
 fn price(request: &Request) -> Result<Vec<Line>, String> {
     let currency = Currency::parse(&request.currency).map_err(|error| error.to_string())?;

@@ -147,12 +147,12 @@ fn steps(line: &Line, comparison: String) -> Result<Vec<(String, String)>, Strin
             .map_err(|reason| reason.to_string())?;
         steps.push((format!("{} more: {sum}", folded.len()), sum.to_string()));
     }
-    steps.push((comparison, ExactAmount::ZERO.to_string()));
+    steps.push((cut(&comparison), ExactAmount::ZERO.to_string()));
     Ok(steps)
 }
 
-/// The values of a matrix can make a sentence longer than a step is, and can have
-/// control characters.
+/// The values of a matrix and ten amounts of 18 decimals can make a sentence longer
+/// than a step is, and the former can have control characters.
 fn cut(text: &str) -> String {
     let shown = text.chars().filter(|c| !c.is_control());
     shown.take(MAX_STEP_TEXT_CHARS).collect()
@@ -254,6 +254,16 @@ mod tests {
                 });
             assert_eq!(sum, Ok(lowest.amount), "{count} tiers");
         }
+    }
+
+    #[test]
+    fn a_comparison_is_no_longer_than_a_step() {
+        let model =
+            json!({"type": "graduated_percentage", "tiers": [{"rate_percent": "2.9000001"}]});
+        let usage = json!({"events": ["99999999999.123456789"]});
+        let lowest = lowest(&json!(vec![model; 10]), &usage).expect("it has a price");
+        let last = lowest.steps.last().map(|(text, _)| text.chars().count());
+        assert_eq!(last, Some(MAX_STEP_TEXT_CHARS));
     }
 
     #[test]

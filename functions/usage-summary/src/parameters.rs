@@ -73,8 +73,9 @@ fn text(name: &'static str, text: &str, most: usize) -> Result<String, Problem> 
 
 fn bound(name: &'static str, text: &str) -> Result<Bound, Problem> {
     if let Ok(day) = text.parse::<NaiveDate>() {
-        // Ten characters, so that no other spelling of a day gets here.
-        if text.len() == 10 {
+        // Ten characters in one spelling: the reader also takes "-9999-01-1", a year
+        // that Postgres does not have.
+        if text.len() == 10 && day.to_string() == text {
             return Ok(Bound {
                 time: day.and_time(NaiveTime::MIN),
                 is_local: true,
@@ -176,6 +177,11 @@ mod tests {
             ("2026-11-21T10:00:00", Err("invalid")),
             ("2026-02-30", Err("invalid")),
             ("2026-1-1", Err("invalid")),
+            ("2026- 1- 1", Err("invalid")),
+            ("-9999-01-1", Err("invalid")),
+            ("-9999-01-01", Err("invalid")),
+            ("+12345-1-1", Err("invalid")),
+            ("+12345-01-01", Err("invalid")),
             ("now", Err("invalid")),
         ];
         for (text, expected) in table {

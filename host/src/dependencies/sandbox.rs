@@ -30,6 +30,15 @@ pub(crate) const DEPENDENCY_MEMORY_BYTES: usize = 64 << 20;
 /// All tables of one instance together; at 8 bytes each less than a megabyte.
 const DEPENDENCY_TABLE_ELEMENTS: usize = 100_000;
 
+/// Memories of one instance. However small, each reserves 4 GiB of addresses: four calls take
+/// 512 GiB of the 128 TiB that a process has.
+const DEPENDENCY_MEMORIES: usize = 32;
+
+/// Tables of one instance, and core instances that it is made of; like the memories far above any
+/// real component's, and as many as Spin allows one.
+const DEPENDENCY_TABLES: usize = 64;
+const DEPENDENCY_CORE_INSTANCES: usize = 200;
+
 /// What one call may hand to the host: values cross as trees of 40 bytes or so a node, so this is
 /// some 400,000 numbers.
 const DEPENDENCY_RESULT_BYTES: usize = 16 << 20;
@@ -226,5 +235,17 @@ impl ResourceLimiter for Limits {
         }
         self.table_elements = total;
         Ok(true)
+    }
+
+    fn memories(&self) -> usize {
+        DEPENDENCY_MEMORIES
+    }
+
+    fn tables(&self) -> usize {
+        DEPENDENCY_TABLES
+    }
+
+    fn instances(&self) -> usize {
+        DEPENDENCY_CORE_INSTANCES
     }
 }

@@ -48,6 +48,18 @@ fn exporting(definitions: &str) -> String {
     )
 }
 
+/// Sound, but with so many core instances besides that have these definitions.
+fn made_of(count: usize, definitions: &str) -> String {
+    let parts = "(core instance (instantiate $part))".repeat(count);
+    exporting(&format!(
+        r#"(core module $part {definitions})
+        {parts}
+        (core module $m (func (export "run") (param i32) (result i32) (local.get 0)))
+        (core instance $i (instantiate $m))
+        (func $run (param "n" u32) (result u32) (canon lift (core func $i "run")))"#
+    ))
+}
+
 /// A caller linked to a dependency, and how to call it.
 struct Linked {
     engine: Engine,
@@ -197,6 +209,12 @@ async fn what_a_dependency_does_wrong_ends_its_caller_with_the_reason() -> Resul
             ),
             "it wanted more than 100000 elements of tables",
         ),
+        (made_of(33, "(memory 0)"), "memory count too high at 33"),
+        (
+            made_of(65, "(table 0 funcref)"),
+            "table count too high at 65",
+        ),
+        (made_of(200, ""), "instance count too high at 201"),
         // Its own initialization counts as well.
         (
             exporting(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::charge::{Billing, Charge};
-use super::custom::{MAX_CUSTOM_CHARGES, MAX_PARAMETERS_BYTES};
+use super::custom::{MAX_CUSTOM_CHARGES, MAX_PARAMETERS_BYTES, MAX_PARAMETERS_DEPTH};
 use super::matrix::Matrix;
 use super::model::Model;
 use super::number::Number;
@@ -349,6 +349,13 @@ fn check_model(model: &Model, path: &Path<'_>, violations: &mut Violations) {
                     path.field("parameters"),
                     "too_large",
                     format!("must be at most {MAX_PARAMETERS_BYTES} bytes of JSON"),
+                );
+            }
+            if parameters.are_too_deep() {
+                violations.add(
+                    path.field("parameters"),
+                    "too_deep",
+                    format!("must nest at most {MAX_PARAMETERS_DEPTH} deep"),
                 );
             }
         }

@@ -19,6 +19,10 @@ use crate::money::{Currency, Rounding};
 /// Most bytes of a custom model's parameters, as JSON: a table of 100 rows of 80 bytes.
 pub const MAX_PARAMETERS_BYTES: usize = 8 * 1024;
 
+/// How deep such parameters nest, the object itself included. Whoever reads them within
+/// something else has a few more levels then, and a JSON parser ends at 127.
+pub const MAX_PARAMETERS_DEPTH: usize = 16;
+
 /// Most charges of a plan that have a custom model. Each is a call of up to 1.5
 /// seconds, so ten bound what an estimate asks for.
 pub const MAX_CUSTOM_CHARGES: usize = 10;
@@ -45,6 +49,21 @@ impl Parameters {
     /// The object as JSON, which is how a model reads it.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
+    }
+
+    /// Whether they nest deeper than [`MAX_PARAMETERS_DEPTH`].
+    pub(super) fn are_too_deep(&self) -> bool {
+        let most = MAX_PARAMETERS_DEPTH - 1;
+        self.0.values().any(|value| is_deeper(value, most))
+    }
+}
+
+fn is_deeper(value: &Value, most: usize) -> bool {
+    let inner = |value: &Value| is_deeper(value, most - 1);
+    match value {
+        Value::Array(elements) => most == 0 || elements.iter().any(inner),
+        Value::Object(members) => most == 0 || members.values().any(inner),
+        _ => false,
     }
 }
 
@@ -286,22 +305,31 @@ pub fn check_priced_lines(lines: &[PricedLine], currency: Currency) -> Result<()
             lines.len()
         ));
     }
+    let mut total = ExactAmount::ZERO;
     for (index, line) in lines.iter().enumerate() {
-        check_line(line, currency).map_err(|fault| format!("lines[{index}].{fault}"))?;
+        let amount =
+            check_line(line, currency).map_err(|fault| format!("lines[{index}].{fault}"))?;
+        total = total.plus(amount).map_err(|reason| reason.to_string())?;
+    }
+    if total.round(currency, Rounding::Up).is_err() {
+        return Err("the amounts must sum to less than 10^12".to_owned());
     }
     Ok(())
 }
 
-fn check_line(line: &PricedLine, currency: Currency) -> Result<(), String> {
+/// The most that the line can be rounded to.
+fn check_line(line: &PricedLine, currency: Currency) -> Result<ExactAmount, String> {
     check_text(&line.description, MAX_NAME_CHARS)
         .map_err(|fault| format!("description {fault}"))?;
     if line.exact_amount < ExactAmount::ZERO {
         return Err("amount must not be below zero".to_owned());
     }
     // By whichever policy it is rounded later.
-    if line.exact_amount.round(currency, Rounding::Up).is_err() {
-        return Err("amount must be below 10^12".to_owned());
-    }
+    let rounded = line
+        .exact_amount
+        .round(currency, Rounding::Up)
+        .and_then(ExactAmount::from_money)
+        .map_err(|_| "amount must be below 10^12".to_owned())?;
     if line.steps.len() > MAX_CUSTOM_STEPS {
         return Err(format!("steps must be at most {MAX_CUSTOM_STEPS}"));
     }
@@ -319,7 +347,7 @@ fn check_line(line: &PricedLine, currency: Currency) -> Result<(), String> {
             line.exact_amount
         ));
     }
-    Ok(())
+    Ok(rounded)
 }
 
 fn check_text(text: &str, most: usize) -> Result<(), String> {

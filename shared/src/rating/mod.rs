@@ -56,9 +56,9 @@ pub use check::{
 };
 pub use custom::{
     CustomPrices, MAX_CUSTOM_CHARGES, MAX_CUSTOM_LINES, MAX_CUSTOM_STEPS, MAX_FAILURE_CHARS,
-    MAX_PARAMETERS_BYTES, MAX_STEP_TEXT_CHARS, Outcome, Parameters, PricedLine, PricedStep,
-    PricingFailure, PricingFailureCode, PricingReply, PricingRequest, UnpricedCharge,
-    check_priced_lines,
+    MAX_PARAMETERS_BYTES, MAX_PARAMETERS_DEPTH, MAX_STEP_TEXT_CHARS, Outcome, Parameters,
+    PricedLine, PricedStep, PricingFailure, PricingFailureCode, PricingReply, PricingRequest,
+    UnpricedCharge, check_priced_lines,
 };
 pub use error::{RatingError, Reason};
 pub use exact_amount::{EXACT_DECIMALS, ExactAmount};

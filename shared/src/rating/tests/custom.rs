@@ -230,6 +230,8 @@ fn requests_are_for_usage_of_every_kind() {
 fn what_a_custom_charge_must_be() {
     let custom = |parameters: Value| json!({"type": "custom", "parameters": parameters});
     let fill = |bytes: usize| json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())});
+    let nest = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"a": inner}));
+    let list = |levels: usize| json!({"a": (1..levels).fold(json!(1), |inner, _| json!([inner]))});
     for (field, value, expected) in [
         ("model", custom(json!({})), &[][..]),
         ("model", json!({"type": "custom"}), &[]),
@@ -238,6 +240,18 @@ fn what_a_custom_charge_must_be() {
             "model",
             custom(fill(MAX_PARAMETERS_BYTES + 1)),
             &["model.parameters too_large"],
+        ),
+        ("model", custom(nest(MAX_PARAMETERS_DEPTH)), &[]),
+        ("model", custom(list(MAX_PARAMETERS_DEPTH)), &[]),
+        (
+            "model",
+            custom(nest(MAX_PARAMETERS_DEPTH + 1)),
+            &["model.parameters too_deep"],
+        ),
+        (
+            "model",
+            custom(list(MAX_PARAMETERS_DEPTH + 1)),
+            &["model.parameters too_deep"],
         ),
         ("minimum", json!("1"), &["minimum not_allowed"]),
         ("maximum", json!("1"), &["maximum not_allowed"]),

@@ -81,7 +81,12 @@ impl Guest for Component {
 }
 
 #[cfg(target_arch = "wasm32")]
-bindings::export!(Component with_types_in bindings);
+#[allow(unsafe_code)]
+mod export {
+    use crate::{Component, bindings};
+
+    bindings::export!(Component with_types_in bindings);
+}
 
 fn refuse(message: &str) -> Result<Vec<Line>, Failure> {
     Err(Failure {
