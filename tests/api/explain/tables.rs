@@ -1,0 +1,211 @@
+//! The tables that the statements are explained on, and what fills them.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use futures::future::try_join_all;
+use turnpike_host::postgres_cluster::connect;
+use turnpike_tests::explain::Explainer;
+
+/// Rows of each table. A scan of so many costs the planner a thousand times what an index does,
+/// so that a plan with a scan in it is one without a choice.
+const ROWS: u32 = 200_000;
+
+/// Of those, the rows of the one user, organization and account that the statements ask for.
+/// Sorting so many would cost more than reading a page in order.
+const OWN_ROWS: u32 = 2_000;
+
+/// What the statements below are told: ids and digests that are their own number.
+const FUNCTIONS: &str = "
+    CREATE FUNCTION explain_id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+        RETURN lpad(to_hex(n), 32, '0')::uuid;
+    CREATE FUNCTION explain_digest(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE
+        RETURN decode(lpad(to_hex(n), 64, '0'), 'hex');
+    CREATE FUNCTION explain_owner(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+        RETURN explain_id(CASE WHEN n <= {own} THEN 1 ELSE n END)";
+
+/// The tables and what fills them from a series of numbers `n`, in groups that are filled at the
+/// same time and have about as much to do.
+const TABLES: [&[(&str, &str)]; 3] = [
+    &[
+        (
+            "users (id, email, password_hash)",
+            "explain_id(n), 'user-' || n || '@example.com', '-'",
+        ),
+        (
+            "sessions (id, user_id, organization_id, created_at)",
+            "explain_id(n), explain_owner(n), explain_owner(n), now() - n * interval '1 second'",
+        ),
+        (
+            "access_tokens (digest, session_id, expires_at)",
+            "explain_digest(n), explain_id(n), now() + interval '1 day'",
+        ),
+        (
+            "refresh_tokens (digest, session_id, expires_at)",
+            "explain_digest(n), explain_id(n), now() + interval '1 day'",
+        ),
+    ],
+    &[
+        (
+            "organizations (id, name)",
+            "explain_id(n), 'Organization ' || n",
+        ),
+        (
+            "audit_heads (organization_id, sequence, hash)",
+            "explain_id(n), 1000000, ''",
+        ),
+        (
+            "memberships (organization_id, user_id, role)",
+            "explain_owner(n), explain_id(n), 'owner'",
+        ),
+        (
+            "api_keys (id, user_id, organization_id, name, digest, previous_digest, previous_until, hint, scopes, created_at)",
+            "explain_id(n), explain_owner(n), explain_owner(n), 'key', explain_digest(1000000 + n),
+             explain_digest(2000000 + n), now() + interval '1 day', 'tpk_',
+             '{credits:read,tokens:introspect}', now() - n * interval '1 second'",
+        ),
+        (
+            "organization_subscriptions (organization_id, plan, seats, status, billing_period, currency, seat_price,
+                                         period_started_at, period_ends_at, mrr, version, created_at, updated_at)",
+            "explain_id(n), 'plan-' || n, 1, 'active', 'month', 'USD', 1, now(), now() + interval '1 day', n % 1000, 1,
+             now(), now()",
+        ),
+        (
+            "subscription_totals_by_plan (currency, plan, subscriptions, seats, mrr)",
+            "'USD', 'plan-' || n, 1, 1, n % 1000",
+        ),
+        (
+            "credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset, period_started_at, period_ends_at)",
+            "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month'",
+        ),
+        (
+            "login_attempts (subject, failures, last_failed)",
+            "'account:user-' || n || '@example.com', 1, now()",
+        ),
+    ],
+    &[
+        (
+            "audit_events (organization_id, sequence, occurred_at, event_type, subject, detail, previous_hash, hash)",
+            "explain_owner(n), n, now() + n * interval '1 second', 'type-' || n % 7, '', '{}', '', ''",
+        ),
+        (
+            "credit_accounts (id, user_id, currency, issued, available, sequence)",
+            "explain_id(n), explain_id(n), 'USD', -100, 100, {own}",
+        ),
+        (
+            "credit_grants (id, account_id, sequence, kind, priority, amount, remaining, effective_at, expires_at, state, description)",
+            "explain_id(n), explain_owner(n), n, 'paid', n % 100, 1, 1, now(), now() + n * interval '1 day', 'open', ''",
+        ),
+        (
+            "ledger_transfers (id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id)",
+            "explain_id(n), explain_owner(n), n, (ARRAY['grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold'])[1 + n % 7],
+             'issued', 'available', 1, 1, '', explain_id(1)",
+        ),
+        (
+            "credit_usage_daily (account_id, day, service, model, spent, spends)",
+            "explain_owner(n), DATE '2026-01-01' + (n % 100)::integer, 'service-' || n % 7, 'model-' || n, 1, 1",
+        ),
+        (
+            "credit_totals_daily (currency, day, shard, consumed)",
+            "'USD', DATE '2026-12-31' - (n / 64)::integer, n % 64, 1",
+        ),
+        (
+            "usage_rollups (organization_id, meter_id, slot_at, group_key, events, latest_at)",
+            "explain_owner(n), explain_id(1), timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
+        ),
+        (
+            "usage_subject_rollups (organization_id, meter_id, subject, slot_at, group_key, events, latest_at)",
+            "explain_owner(n), explain_id(1), 'cus_' || n % 4, timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
+        ),
+        (
+            "usage_closed_periods (organization_id, until)",
+            "explain_id(n), timestamptz '2026-01-01Z'",
+        ),
+        (
+            "usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds, archived_at)",
+            // Few are active.
+            "explain_owner(n), explain_id(n), 'Alert ' || n, explain_id(1), 'cus_' || n % 4, 'month', '{1000}',
+             CASE WHEN n NOT BETWEEN {own} - 40 AND {own} THEN now() END",
+        ),
+        (
+            "usage_alert_totals (organization_id, meter_id, subject, period, started_at, ends_at, value, next_threshold)",
+            "explain_owner(n), explain_id(1), 'cus_' || n % 4, 'month', now() - n * interval '1 hour',
+             now() - (n - 1) * interval '1 hour', 1, 1000",
+        ),
+        (
+            "usage_alert_firings (organization_id, alert_id, period_started_at, period_ends_at, threshold, value)",
+            "explain_owner(n), explain_id(1 + n % 4), now() + n * interval '1 hour', now(), 1, 1",
+        ),
+        (
+            "entitlements (organization_id, id, subject, feature, type)",
+            "explain_owner(n), explain_id(n), 'cus_' || n % 40, 'feature-' || n / 40, 'boolean'",
+        ),
+        (
+            "entitlement_names (organization_id, entitlement_id, subject, feature)",
+            "explain_owner(n), explain_id(n), 'cus_' || n % 40, 'feature-' || n / 40",
+        ),
+        (
+            "usage_event_keys (organization_id, source, id)",
+            "explain_owner(n), '', 'event-' || n",
+        ),
+        (
+            "plans (id, code, name, currency, billing_period, versions)",
+            "explain_id(n), 'plan-' || n, 'Plan ' || n, 'USD', 'month', CASE WHEN n = 1 THEN {own} ELSE 0 END",
+        ),
+        (
+            "plan_versions (plan_id, version, id, terms, created_at, created_by)",
+            "explain_id(1), n, explain_id(n), '{\"charges\":[]}', now(), explain_id(1)",
+        ),
+        (
+            "idempotency_keys (actor_id, key, request_digest, answer)",
+            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"outcome\":\"repeated\"}'",
+        ),
+    ],
+];
+
+/// The tables that were filled, as the planner knows them.
+pub(super) async fn large_tables(explainer: &Explainer) -> Result<BTreeSet<String>> {
+    let rows = explainer
+        .client()
+        .query(
+            "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND reltuples >= $1::integer",
+            &[&i32::try_from(ROWS / 2)?],
+        )
+        .await?;
+    let tables: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    for (table, _) in TABLES.iter().copied().flatten() {
+        let name = table.split(' ').next().unwrap_or_default();
+        anyhow::ensure!(tables.contains(name), "{name} has not {ROWS} rows");
+    }
+    Ok(tables)
+}
+
+/// Fills the tables of the database at `url`, and has the planner look at them.
+pub(super) async fn fill(url: &str) -> Result<()> {
+    let own = OWN_ROWS.to_string();
+    let client = connect(url).await?;
+    client
+        .batch_execute(&FUNCTIONS.replace("{own}", &own))
+        .await?;
+    let own = own.as_str();
+    try_join_all(TABLES.map(async |tables| {
+        let client = connect(url).await?;
+        // Nothing has to be checked row by row that one expression has made.
+        client
+            .batch_execute("SET session_replication_role = replica; SET synchronous_commit = off")
+            .await?;
+        for (table, values) in tables {
+            let values = values.replace("{own}", own);
+            client
+                .batch_execute(&format!(
+                    "INSERT INTO {table} SELECT {values} FROM generate_series(1, {ROWS}) AS n"
+                ))
+                .await
+                .with_context(|| (*table).to_owned())?;
+        }
+        anyhow::Ok(())
+    }))
+    .await?;
+    client.batch_execute("ANALYZE").await?;
+    Ok(())
+}
