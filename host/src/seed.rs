@@ -5,10 +5,10 @@
 //! leaves behind is what real requests would have left.
 
 use anyhow::Context;
+use shared::auth::password::{self, Password};
 use shared::ids::{
     CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId, SessionId, UserId,
 };
-use shared::password::{self, Password};
 use shared::token::{self, TokenKind};
 use tokio_postgres::Client;
 

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::fields::{self, Invalid};
+use crate::http::fields::{self, Invalid};
+use crate::http::problem::Problem;
 use crate::ids::OrganizationId;
-use crate::problem::Problem;
 
 /// The path of all organizations.
 pub const COLLECTION: &str = "/api/v1/organizations";

@@ -1,6 +1,6 @@
 use futures::future::join_all;
 use serde_json::json;
-use shared::jwt::PublicJwk;
+use shared::auth::jwt::PublicJwk;
 use turnpike_tests::personas::JWKS;
 use turnpike_tests::{Response, TestHost, api_tests};
 

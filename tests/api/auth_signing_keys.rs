@@ -1,6 +1,6 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
-use shared::jwt;
+use shared::auth::jwt;
 use turnpike_tests::personas::{AUDIT_LOG, JWKS, SIGNING_KEYS};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use shared::jwt::{self, Audience, Claims, Expected};
+use shared::auth::jwt::{self, Audience, Claims, Expected};
 use turnpike_tests::personas::{JWKS, LOGOUT, ME, TOKEN};
 use turnpike_tests::{TestHost, api_tests};
 

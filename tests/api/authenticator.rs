@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use shared::totp::{self, Digits, STEP_SECS};
+use shared::auth::totp::{self, Digits, STEP_SECS};
 use turnpike_tests::personas::TOTP;
 use turnpike_tests::{Call, Response, TestHost};
 

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use shared::auth::jwt::{self, Audience, Claims, SigningKey};
 use shared::ids::{OrganizationId, SessionId};
-use shared::jwt::{self, Audience, Claims, SigningKey};
 use turnpike_tests::personas::{
     API_KEYS, INTROSPECT, LOGOUT, PASSWORD, SESSIONS, SIGNING_KEYS, sql_id,
 };

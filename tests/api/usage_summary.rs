@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use shared::cache_entry::Entry;
+use shared::store::cache_entry::Entry;
 use turnpike_tests::personas::{LOGOUT, ORGANIZATIONS, SESSION_ORGANIZATION, decimal};
 use turnpike_tests::{Random, TestHost, User, api_tests};
 

@@ -1,12 +1,12 @@
 use serde::Serialize;
-use shared::analytics::{CreditTotals, MAX_PERIOD_DAYS, SubscriptionTotals};
-use shared::context::Context;
+use shared::billing::analytics::{CreditTotals, MAX_PERIOD_DAYS, SubscriptionTotals};
+use shared::http::context::Context;
+use shared::http::pagination::{invalid_cursor, read_limit};
+use shared::http::period::Period;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::OrganizationId;
 use shared::money::{Currency, Money};
-use shared::pagination::{invalid_cursor, read_limit};
-use shared::period::Period;
-use shared::problem::Problem;
 
 use crate::cursor::Place;
 use crate::queries::{self, Figures, OrganizationRow, PlanRow};

@@ -1,13 +1,13 @@
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use shared::analytics::{self, CreditTotalsRow, MovementsRow};
-use shared::context::Context;
-use shared::db;
-use shared::decimal_text::DecimalText;
+use shared::billing::analytics::{self, CreditTotalsRow, MovementsRow};
+use shared::http::context::Context;
+use shared::http::period::Period;
+use shared::http::problem::Problem;
 use shared::ids::OrganizationId;
 use shared::money::Currency;
-use shared::period::Period;
-use shared::problem::Problem;
+use shared::money::decimal_text::DecimalText;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::cursor::Place;

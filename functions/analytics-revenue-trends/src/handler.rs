@@ -1,12 +1,12 @@
 use serde::Serialize;
-use shared::analytics::{
+use shared::billing::analytics::{
     CreditTotals, CreditTotalsRow, MAX_PERIOD_DAYS, MovementsRow, SubscriptionTotals,
 };
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::period::Period;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::money::Currency;
-use shared::period::Period;
-use shared::problem::Problem;
 
 use crate::interval::{Interval, UNITS, Unit};
 use crate::queries::{self, Trends};

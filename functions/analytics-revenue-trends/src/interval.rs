@@ -1,7 +1,7 @@
 //! The intervals that a period of days falls into.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
-use shared::period::Period;
+use shared::http::period::Period;
 
 /// How long an interval is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::UserId;
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
 
 use crate::queries;
 

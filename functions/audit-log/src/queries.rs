@@ -1,8 +1,8 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::pagination::Page;
-use shared::problem::Problem;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{Event, Filter};

@@ -1,8 +1,8 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::ApiKeyId;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{self, ApiKey, Input, Secret};

@@ -2,16 +2,16 @@
 //! before. Asking for one that somebody has is answered alike.
 
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::email::EmailAddress;
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::OutboxMessageId;
 use shared::mail;
-use shared::outbox::{self, Draft};
-use shared::problem::Problem;
+use shared::mail::outbox::{self, Draft};
+use shared::store::cache;
+use shared::store::cache_key::Scope;
+use shared::text::email::EmailAddress;
 use shared::token::{self, TokenKind};
 
 use crate::queries::{self, Confirmed, Verification};

@@ -1,11 +1,11 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::email::EmailAddress;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::{OutboxMessageId, UserId};
 use shared::mail;
-use shared::outbox::{Draft, Written};
-use shared::problem::Problem;
+use shared::mail::outbox::{Draft, Written};
+use shared::store::db;
+use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
 use crate::handler;

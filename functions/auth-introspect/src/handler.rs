@@ -10,13 +10,13 @@
 //! cannot be used to find out which tokens exist.
 
 use serde::{Deserialize, Serialize};
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::auth::jwt::{self, Audience};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
-use shared::jwt::{self, Audience};
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 use shared::token::{self, TokenKind};
 
 use crate::{jwt_subject, queries};

@@ -7,10 +7,10 @@
 //! caller's organization, and its answer counts only if the signature is then found
 //! right over the very same claims.
 
-use shared::context::Context;
-use shared::jwt::{self, Claims, Expected, Refusal, SigningKey};
-use shared::problem::Problem;
-use shared::secrets;
+use shared::auth::jwt::{self, Claims, Expected, Refusal, SigningKey};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::token::TokenDigest;
 
 use crate::handler::Subject;
@@ -93,8 +93,8 @@ fn belong(claims: Claims, subject: Subject) -> Option<Live> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::auth::jwt::Audience;
     use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
-    use shared::jwt::Audience;
 
     const NOW: u64 = 1_800_000_000;
     const ISSUER: &str = "https://turnpike.example";

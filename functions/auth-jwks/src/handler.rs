@@ -2,11 +2,11 @@
 //! them, and whoever asks keeps the answer for five minutes.
 
 use serde::Serialize;
-use shared::context::Context;
+use shared::auth::jwt::{self, PublicJwk, SigningKey};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::jwt::{self, PublicJwk, SigningKey};
-use shared::problem::Problem;
-use shared::secrets;
 
 use crate::queries;
 

@@ -4,18 +4,18 @@
 //! matches, and its failure is counted like any other. The first statement takes
 //! the right to hash, and whichever is the second gives it back.
 
-use shared::context::Context;
-use shared::email::EmailAddress;
-use shared::fields::{self, Fields};
-use shared::hash_lease::{self, HashLease};
+use shared::auth::hash_lease::{self, HashLease};
+use shared::auth::lockout;
+use shared::auth::password::{self, Password};
+use shared::auth::second_factor::{Code, Proof};
+use shared::auth::secrets;
+use shared::auth::session::{Carrier, TokenPair};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::SessionId;
-use shared::lockout;
-use shared::password::{self, Password};
-use shared::problem::Problem;
-use shared::second_factor::{Code, Proof};
-use shared::secrets;
-use shared::session::{Carrier, TokenPair};
+use shared::text::email::EmailAddress;
 
 use crate::queries::{self, Begin, Opened, User};
 

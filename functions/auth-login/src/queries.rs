@@ -1,12 +1,12 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::email::EmailAddress;
-use shared::hash_lease::HashLease;
+use shared::auth::hash_lease::HashLease;
+use shared::auth::second_factor::{self, Enrolment, Proof};
+use shared::auth::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::{SessionId, UserId};
-use shared::problem::Problem;
-use shared::second_factor::{self, Enrolment, Proof};
-use shared::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
+use shared::store::db;
+use shared::text::email::EmailAddress;
 
 /// Who an email belongs to, and what their password and code must match.
 pub struct User {

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, SessionId, UserId};
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
 use crate::queries;
 

@@ -1,7 +1,7 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::problem::Problem;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::Output;

@@ -1,11 +1,11 @@
 use serde::{Deserialize, Serialize};
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, SessionId, UserId};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

@@ -2,12 +2,12 @@
 //! not. Whoever has it finds out by mail.
 
 use serde::Serialize;
-use shared::context::Context;
-use shared::email::EmailAddress;
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::outbox::{self, Draft};
-use shared::problem::Problem;
+use shared::mail::outbox::{self, Draft};
+use shared::text::email::EmailAddress;
 
 use crate::queries;
 

@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::email::EmailAddress;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::mail;
-use shared::outbox::{Draft, Written};
-use shared::problem::Problem;
+use shared::mail::outbox::{Draft, Written};
+use shared::store::db;
+use shared::text::email::EmailAddress;
 
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]

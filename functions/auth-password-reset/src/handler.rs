@@ -2,18 +2,18 @@
 //! second factor stays what it was, and every session ends.
 
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields};
-use shared::hash_lease::HashLease;
+use shared::auth::hash_lease::HashLease;
+use shared::auth::password::{self, Password};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::OutboxMessageId;
 use shared::mail;
-use shared::outbox;
-use shared::password::{self, Password};
-use shared::problem::Problem;
-use shared::secrets;
+use shared::mail::outbox;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::{self, TokenDigest, TokenKind};
 
 use crate::queries;

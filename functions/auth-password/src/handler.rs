@@ -2,16 +2,16 @@
 //! browser must not be able to lock its owner out.
 
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields};
-use shared::hash_lease::HashLease;
+use shared::auth::hash_lease::HashLease;
+use shared::auth::lockout;
+use shared::auth::password::{self, Password};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::lockout;
-use shared::password::{self, Password};
-use shared::problem::Problem;
-use shared::secrets;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

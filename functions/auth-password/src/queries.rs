@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::email::EmailAddress;
-use shared::hash_lease::{self, HashLease};
-use shared::lockout;
-use shared::problem::Problem;
+use shared::auth::hash_lease::{self, HashLease};
+use shared::auth::lockout;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
+use shared::store::db;
+use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
 use crate::handler;

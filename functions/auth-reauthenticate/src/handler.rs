@@ -4,15 +4,15 @@
 //! must be right.
 
 use serde::Serialize;
-use shared::context::Context;
-use shared::fields::{self, Fields};
-use shared::hash_lease::HashLease;
+use shared::auth::hash_lease::HashLease;
+use shared::auth::lockout;
+use shared::auth::password::{self, Password};
+use shared::auth::second_factor::{Code, Proof};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::lockout;
-use shared::password::{self, Password};
-use shared::problem::Problem;
-use shared::second_factor::{Code, Proof};
-use shared::secrets;
 
 use crate::queries::{self, Outcome, User};
 

@@ -1,12 +1,12 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::email::EmailAddress;
-use shared::hash_lease::{self, HashLease};
+use shared::auth::hash_lease::{self, HashLease};
+use shared::auth::lockout;
+use shared::auth::second_factor::{self, Enrolment, Proof};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::UserId;
-use shared::lockout;
-use shared::problem::Problem;
-use shared::second_factor::{self, Enrolment, Proof};
+use shared::store::db;
+use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
 /// Who is to prove who they are, and what the proof must match.

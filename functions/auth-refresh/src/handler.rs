@@ -2,13 +2,13 @@
 //! spent one, thief or victim, ends the session for both; which of them it is
 //! nobody can tell.
 
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields};
+use shared::auth::session::{Carrier, TokenPair};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{REFRESH_COOKIE, Reply, Request};
-use shared::problem::Problem;
-use shared::session::{Carrier, TokenPair};
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::{self, PresentedToken, TokenKind};
 
 use crate::queries;

@@ -1,8 +1,8 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::problem::Problem;
-use shared::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
+use shared::auth::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler;

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{OrganizationId, SessionId};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

@@ -2,10 +2,10 @@
 //! ids and times: a private key is derived where it signs, and shown to nobody.
 
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
+use shared::auth::jwt;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
-use shared::jwt;
-use shared::problem::Problem;
 use shared::token::PresentedToken;
 
 use crate::queries;

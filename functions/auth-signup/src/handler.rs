@@ -3,16 +3,16 @@
 //! mail.
 
 use serde::Serialize;
-use shared::context::Context;
-use shared::email::EmailAddress;
-use shared::fields::{self, Fields};
-use shared::hash_lease::HashLease;
+use shared::auth::hash_lease::HashLease;
+use shared::auth::password::{self, Password};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
-use shared::outbox::{self, Draft};
-use shared::password::{self, Password};
-use shared::problem::Problem;
-use shared::secrets;
+use shared::mail::outbox::{self, Draft};
+use shared::text::email::EmailAddress;
 
 use crate::queries::{self, Registration};
 

@@ -1,12 +1,12 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::email::EmailAddress;
-use shared::hash_lease::{self, HashLease};
+use shared::auth::hash_lease::{self, HashLease};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::mail;
-use shared::outbox::{Draft, Written};
-use shared::problem::Problem;
+use shared::mail::outbox::{Draft, Written};
+use shared::store::db;
+use shared::text::email::EmailAddress;
 
 /// Who is to be registered.
 pub struct Registration<'a> {

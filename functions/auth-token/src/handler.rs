@@ -4,12 +4,12 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::context::Context;
-use shared::fields::{self, Fields, Invalid};
+use shared::auth::jwt::{self, Audience, Claims, SigningKey};
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::jwt::{self, Audience, Claims, SigningKey};
-use shared::problem::Problem;
-use shared::secrets;
 
 use crate::queries::{self, Grant};
 

@@ -3,15 +3,15 @@
 //! shown once. A person turns this on and off, and never an API key.
 
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
-use shared::fields::{self, Fields};
+use shared::auth::lockout;
+use shared::auth::second_factor::{Code, Enrolment, MAX_CODE_CHARS, Spent};
+use shared::auth::secrets;
+use shared::auth::totp::{self, RECOVERY_CODES, RecoveryCode};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
-use shared::lockout;
-use shared::problem::Problem;
-use shared::second_factor::{Code, Enrolment, MAX_CODE_CHARS, Spent};
-use shared::secrets;
 use shared::token::PresentedToken;
-use shared::totp::{self, RECOVERY_CODES, RecoveryCode};
 
 use crate::queries;
 

@@ -1,11 +1,11 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db::{self, Parameter};
-use shared::email::EmailAddress;
+use shared::auth::lockout;
+use shared::auth::second_factor::Enrolment;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::UserId;
-use shared::lockout;
-use shared::problem::Problem;
-use shared::second_factor::Enrolment;
+use shared::store::db::{self, Parameter};
+use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
 use crate::handler::{self, State};

@@ -3,17 +3,17 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields, Invalid};
+use shared::billing::org_billing::{self, Allocation, AllocationRow, segments};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{OrganizationId, UserId};
 use shared::money::Money;
-use shared::org_billing::{self, Allocation, AllocationRow, segments};
 use shared::organizations;
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::PresentedToken;
 
 use crate::queries;

@@ -1,12 +1,12 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::billing::org_billing::{Allocation, AllocationRow};
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::money::Currency;
-use shared::org_billing::{Allocation, AllocationRow};
 use shared::organizations;
-use shared::pagination::Page;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{self, Input, MAX_ALLOCATIONS};

@@ -2,17 +2,17 @@
 //! caller may take of it in a period. Both are decided under lock.
 
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
+use shared::billing::org_billing::{self, Allocation};
 use shared::credits::{self, Transaction, UsageNames};
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::CreditTransactionId;
 use shared::money::Money;
-use shared::org_billing::{self, Allocation};
 use shared::organizations;
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

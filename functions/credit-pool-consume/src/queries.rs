@@ -1,13 +1,13 @@
 use serde::Deserialize;
-use shared::context::Context;
+use shared::billing::org_billing::AllocationRow;
 use shared::credits::TransactionRow;
-use shared::db;
-use shared::decimal_text::DecimalText;
 use shared::http::Idempotency;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::{CreditTransactionId, OrganizationId};
 use shared::money::Money;
-use shared::org_billing::AllocationRow;
-use shared::problem::Problem;
+use shared::money::decimal_text::DecimalText;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{Input, Output, Refusal};

@@ -4,18 +4,18 @@
 //! and the pool, under its organization. A request is served only by both.
 
 use serde::Serialize;
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::billing::org_billing::{self, Reader, segments};
+use shared::credits::grant_terms::GrantTerms;
 use shared::credits::{Grant, Transaction, TransactionFilter};
-use shared::fields::Fields;
-use shared::grant_terms::GrantTerms;
+use shared::http::context::Context;
+use shared::http::fields::Fields;
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId, UserId};
 use shared::money::Money;
-use shared::org_billing::{self, Reader, segments};
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 use shared::token::PresentedToken;
 
 use crate::queries::{self, Row};

@@ -1,15 +1,15 @@
 use serde::Deserialize;
-use shared::context::Context;
+use shared::credits::grant_terms::{GrantRefusal, GrantTerms};
 use shared::credits::{GrantRow, TransactionFilter, TransactionRow};
-use shared::db;
-use shared::decimal_text::DecimalText;
-use shared::grant_terms::{GrantRefusal, GrantTerms};
 use shared::http::Idempotency;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId, UserId};
+use shared::money::decimal_text::DecimalText;
 use shared::money::{Currency, Money};
 use shared::organizations;
-use shared::pagination::Page;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{Granted, Output};

@@ -1,13 +1,13 @@
 //! For showing, not for deciding: a spend reads the balance under lock.
 
 use serde::Serialize;
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::UserId;
 use shared::money::Money;
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
 use crate::queries;
 

@@ -1,13 +1,13 @@
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
 use shared::credits::{self, Transaction, UsageNames};
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::CreditTransactionId;
 use shared::money::Money;
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

@@ -8,17 +8,17 @@
 //! owner, so what the first one said still holds.
 
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::credit_owner::CreditOwner;
+use shared::credits::grant_terms::GrantTerms;
+use shared::credits::owner::CreditOwner;
 use shared::credits::{Grant, Transaction};
-use shared::fields::{self, Fields};
-use shared::grant_terms::GrantTerms;
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, UserId};
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::PresentedToken;
 
 use crate::queries::{self, Changed, Row};

@@ -1,14 +1,14 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::credit_owner::CreditOwner;
+use shared::credits::grant_terms::GrantRefusal;
+use shared::credits::owner::CreditOwner;
 use shared::credits::{GrantRow, TransactionRow};
-use shared::db;
-use shared::grant_terms::GrantRefusal;
 use shared::http::Idempotency;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
 use shared::money::Currency;
-use shared::pagination::Page;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{Input, Refusal};

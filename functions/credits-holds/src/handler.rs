@@ -3,15 +3,15 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
 use shared::credits::{self, Hold, Transaction, UsageNames};
-use shared::fields::{self, Fields, Invalid};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{CreditHoldId, CreditTransactionId};
 use shared::money::{Currency, Money};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::PresentedToken;
 
 use crate::queries;

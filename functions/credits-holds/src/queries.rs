@@ -1,12 +1,12 @@
 use serde::Deserialize;
-use shared::context::Context;
 use shared::credits::{Hold, HoldRow, Transaction, TransactionRow};
-use shared::db;
-use shared::decimal_text::DecimalText;
 use shared::http::Idempotency;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::{CreditHoldId, CreditTransactionId};
+use shared::money::decimal_text::DecimalText;
 use shared::money::{Currency, Money};
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{Input, Refusal};

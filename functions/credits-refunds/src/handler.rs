@@ -8,15 +8,15 @@
 
 use rust_decimal::Decimal;
 use serde::Serialize;
-use shared::cache;
-use shared::context::Context;
-use shared::credit_owner::CreditOwner;
+use shared::credits::owner::CreditOwner;
 use shared::credits::{self, Transaction};
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::CreditTransactionId;
 use shared::money::{Currency, Money};
-use shared::problem::Problem;
+use shared::store::cache;
 
 use crate::queries;
 

@@ -5,12 +5,12 @@
 //! The caller's right to read is decided with the first page. A token that is
 //! revoked while the file is under way does not cut it off.
 
-use shared::context::Context;
 use shared::credits::TransactionFilter;
+use shared::http::context::Context;
+use shared::http::pieces::{NextPiece, Pieces};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::money::Currency;
-use shared::pieces::{NextPiece, Pieces};
-use shared::problem::Problem;
 
 use crate::csv;
 use crate::queries::{self, Position, Row};

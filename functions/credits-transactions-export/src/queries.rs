@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use shared::context::Context;
 use shared::credits::{TransactionFilter, TransactionRow};
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::CreditAccountId;
 use shared::money::Currency;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 /// A transaction and its position in the account.

@@ -1,9 +1,9 @@
 use serde::Serialize;
-use shared::context::Context;
 use shared::credits::{Transaction, TransactionFilter};
+use shared::http::context::Context;
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
 
 use crate::queries::{self, Row};
 

@@ -3,8 +3,8 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::NaiveDate;
 use shared::credits::MAX_USAGE_NAME_CHARS;
-use shared::period::parse_date;
-use shared::problem::Problem;
+use shared::http::period::parse_date;
+use shared::http::problem::Problem;
 
 /// Tells cursors of this layout from others.
 const CURSOR_VERSION: &str = "usage1";

@@ -3,14 +3,14 @@
 
 use chrono::NaiveDate;
 use serde::Serialize;
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::pagination;
+use shared::http::period::{Period, parse_date};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::money::{Currency, Money};
-use shared::pagination;
-use shared::period::{Period, parse_date};
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
 use crate::grouping::{Grouping, Position};
 use crate::queries::{self, Found, GroupRow, Query, SumRow};

@@ -1,13 +1,13 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::decimal_text::DecimalText;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::money::Currency;
-use shared::problem::Problem;
+use shared::money::decimal_text::DecimalText;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::grouping::{Grouping, Position};
-use shared::period::Period;
+use shared::http::period::Period;
 
 /// What was asked for.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
 use shared::entitlements::{self, MAX_SUBJECT_CHARS};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::money;
-use shared::problem::Problem;
 
 use crate::queries;
 

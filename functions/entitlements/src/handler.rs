@@ -3,12 +3,12 @@
 //! likes; what it was given itself only the platform changes.
 
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
 use shared::entitlements;
+use shared::http::context::Context;
+use shared::http::pagination::Cursor;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{EntitlementId, OrganizationId};
-use shared::pagination::Cursor;
-use shared::problem::Problem;
 use shared::token::TokenDigest;
 
 use crate::queries::{self, Place};

@@ -1,10 +1,10 @@
 use chrono::NaiveDateTime;
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::{EntitlementId, OrganizationId};
-use shared::pagination::Page;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{self, Entitlement};

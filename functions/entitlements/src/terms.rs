@@ -5,9 +5,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use shared::credits;
 use shared::entitlements::{self, MAX_FEATURE_CHARS, MAX_SUBJECT_CHARS};
-use shared::fields::{self, Fields, Invalid};
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 use shared::ids::OrganizationId;
-use shared::problem::Problem;
 
 /// Longest name of a meter.
 const MAX_METER_CHARS: usize = 64;

@@ -1,9 +1,9 @@
 use serde::Serialize;
-use shared::cache;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::db;
 
 #[derive(Serialize)]
 struct Live {

@@ -1,12 +1,12 @@
 //! An invitation makes its recipient a member, once. The session goes on in the
 //! organization that it was in.
 
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token;
 
 use crate::queries;

@@ -1,9 +1,9 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::mail;
 use shared::organizations::Organization;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::fields::{self, Fields, Invalid};
-use shared::problem::Problem;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 
 /// Longest name of a meter.
 const MAX_SLUG_CHARS: usize = 64;

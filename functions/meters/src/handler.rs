@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::MeterId;
-use shared::problem::Problem;
 
 use crate::definition::{self, Aggregation};
 use crate::queries;

@@ -1,8 +1,8 @@
 //! `GET /openapi.json`: the description of the API (OpenAPI 3.1).
 
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
 
 /// `openapi.json` without the spaces between its tokens: see build.rs.
 const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));

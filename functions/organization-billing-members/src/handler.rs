@@ -1,11 +1,11 @@
 use serde::Serialize;
-use shared::context::Context;
+use shared::billing::org_billing::{self, Allocation};
+use shared::http::context::Context;
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::UserId;
 use shared::money::Money;
-use shared::org_billing::{self, Allocation};
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
 
 use crate::queries::{self, Row};
 

@@ -1,12 +1,12 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::billing::org_billing::AllocationRow;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::money::Currency;
-use shared::org_billing::AllocationRow;
 use shared::organizations;
-use shared::pagination::Page;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 /// A member as the database answers it; `sequence` is their place in the list.

@@ -2,13 +2,13 @@
 //! nowhere else: whoever accepts has read the mail.
 
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
-use shared::email::EmailAddress;
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{InvitationId, OutboxMessageId, UserId};
 use shared::organizations::{self, segments};
-use shared::problem::Problem;
+use shared::text::email::EmailAddress;
 use shared::token::{self, TokenKind};
 
 use crate::queries;

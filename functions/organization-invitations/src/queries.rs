@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::{InvitationId, OrganizationId};
 use shared::mail;
 use shared::organizations;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::{self, TokenDigest};
 
 use crate::handler::{self, Draft, Input, Invitation};

@@ -2,15 +2,15 @@
 //! more than they do themselves, and an organization keeps an owner.
 
 use serde::{Deserialize, Serialize};
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::Fields;
+use shared::http::context::Context;
+use shared::http::fields::Fields;
+use shared::http::pagination::Cursor;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{OrganizationId, UserId};
 use shared::organizations::{self, segments};
-use shared::pagination::Cursor;
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::PresentedToken;
 
 use crate::queries;

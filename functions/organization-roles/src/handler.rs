@@ -4,14 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields, Invalid};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::OrganizationId;
 use shared::organizations::{self, MAX_ROLE_CHARS, segments};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 use shared::token::TokenDigest;
 
 use crate::queries::{self, Put};

@@ -7,16 +7,16 @@
 use chrono::{Datelike, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::billing::org_billing::{self, Reader};
 use shared::credits;
-use shared::fields::{self, Fields, Invalid};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{OrganizationId, RANDOM_BYTES};
 use shared::money::{Currency, Money};
-use shared::org_billing::{self, Reader};
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 use shared::token::PresentedToken;
 use uuid::Uuid;
 

@@ -1,11 +1,11 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
-use shared::decimal_text::DecimalText;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::OrganizationId;
+use shared::money::decimal_text::DecimalText;
 use shared::money::{Currency, Money};
 use shared::organizations;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{ChangeId, Input, Output, Refusal};

@@ -2,14 +2,14 @@
 //! list and a new organization belong to the person, and so to a session.
 
 use serde::Serialize;
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::Fields;
+use shared::http::context::Context;
+use shared::http::fields::Fields;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::OrganizationId;
 use shared::organizations::{self, Organization, segments};
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

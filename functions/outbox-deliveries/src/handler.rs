@@ -4,10 +4,10 @@
 
 use futures::future::join_all;
 use serde::Serialize;
-use shared::context::Context;
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
-use shared::secrets;
 
 use crate::mailer::Mailer;
 use crate::queries::{self, Outcome};

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use serde::Serialize;
-use shared::context::Context;
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::OutboxMessageId;
 use shared::mail::{self, Kind};
-use shared::problem::Problem;
-use shared::secrets;
 
 use crate::queries::Message;
 

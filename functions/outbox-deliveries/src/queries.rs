@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::OutboxMessageId;
-use shared::problem::Problem;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 /// What the caller must hold.

@@ -2,13 +2,13 @@
 //! only. Elsewhere it answers as a path that nobody serves.
 
 use serde::Serialize;
-use shared::context::Context;
+use shared::auth::secrets;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::OutboxMessageId;
+use shared::mail::outbox;
 use shared::mail::{self, Kind};
-use shared::outbox;
-use shared::problem::Problem;
-use shared::secrets;
 
 use crate::queries;
 

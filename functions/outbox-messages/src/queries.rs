@@ -1,9 +1,9 @@
 use serde::Deserialize;
 use serde_json::Value;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::ids::OutboxMessageId;
-use shared::problem::Problem;
+use shared::store::db;
 
 /// Messages that are shown.
 const MAX_SHOWN: i32 = 50;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
 
 use crate::queries;
 

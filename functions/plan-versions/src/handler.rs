@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::pagination::Cursor;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::{PlanVersionId, UserId};
-use shared::pagination::Cursor;
-use shared::plan_terms::{self, MAX_PLAN_VERSIONS, MAX_TERMS_BYTES, PlanTerms};
-use shared::problem::Problem;
+use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, MAX_TERMS_BYTES, PlanTerms};
 
 use crate::queries::{self, Created};
 

@@ -1,12 +1,12 @@
 use serde::Deserialize;
 use serde_json::Value;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::PlanVersionId;
 use shared::money::Currency;
-use shared::pagination::Page;
-use shared::plan_terms::{self, MAX_PLAN_VERSIONS, PlanTerms};
-use shared::problem::Problem;
+use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, PlanTerms};
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{self, Summary, Version};

@@ -3,15 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::context::Context;
-use shared::fields::{self, Fields, Invalid};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::pagination::Cursor;
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::PlanId;
 use shared::money::Currency;
-use shared::pagination::Cursor;
-use shared::plan_terms::{self, MAX_PLAN_CODE_CHARS};
-use shared::problem::Problem;
 use shared::rating::MAX_NAME_CHARS;
+use shared::rating::plan_terms::{self, MAX_PLAN_CODE_CHARS};
 
 use crate::queries::{self, Created};
 

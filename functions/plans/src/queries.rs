@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use shared::context::Context;
-use shared::db;
+use shared::http::context::Context;
+use shared::http::pagination::Page;
+use shared::http::problem::Problem;
 use shared::ids::PlanId;
-use shared::pagination::Page;
-use shared::plan_terms;
-use shared::problem::Problem;
+use shared::rating::plan_terms;
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::handler::{self, Change, Input, Plan};

@@ -1,10 +1,10 @@
 //! A model is asked once for each request. What it returns is checked here, so
 //! that whoever reads the answer can take the lines for lines.
 
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::plan_terms::MAX_TERMS_BYTES;
-use shared::problem::Problem;
+use shared::rating::plan_terms::MAX_TERMS_BYTES;
 use shared::rating::{MAX_PARAMETERS_BYTES, PricingFailure, PricingReply, PricingRequest};
 use spin_sdk::wasip3::wit_bindgen::{backpressure_dec, backpressure_inc};
 

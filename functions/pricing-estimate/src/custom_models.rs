@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use shared::context::Context;
+use shared::http::context::Context;
 use shared::rating::{
     CustomPrices, Plan, PricedLine, PricingFailure, PricingReply, PricingRequest, RatingError,
     Usage,

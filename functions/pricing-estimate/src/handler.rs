@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::context::Context;
-use shared::fields::{self, Fields, Invalid};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::located_json;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::located_json;
-use shared::plan_terms::{self, MAX_PLAN_VERSIONS, MAX_TERMS_BYTES, PlanTerms};
-use shared::problem::Problem;
+use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, MAX_TERMS_BYTES, PlanTerms};
 use shared::rating::{CustomPrices, Item, Outcome, Phase, Plan, RatingError, Reason, Usage};
 
 use crate::answer::{Estimate, Rateable};

@@ -2,11 +2,11 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::context::Context;
-use shared::db;
-use shared::plan_terms::{self, PlanTerms};
-use shared::problem::Problem;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::rating::Plan;
+use shared::rating::plan_terms::{self, PlanTerms};
+use shared::store::db;
 use shared::token::TokenDigest;
 
 use crate::kept_plans::{self, Kept};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::fields::{self, Fields, Invalid};
-use shared::problem::Problem;
+use shared::http::fields::{self, Fields, Invalid};
+use shared::http::problem::Problem;
 
 /// Longest name of an alert: what a mail's subject has room for.
 const MAX_NAME_CHARS: usize = 100;

@@ -4,11 +4,11 @@
 //! another one made.
 
 use serde::{Deserialize, Serialize};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::pagination::{Cursor, Page};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::UsageAlertId;
-use shared::pagination::{Cursor, Page};
-use shared::problem::Problem;
 use shared::token::TokenDigest;
 
 use crate::definition::{self, Period};

@@ -4,12 +4,12 @@
 
 use chrono::{NaiveDateTime, Timelike as _};
 use serde_json::Value;
-use shared::context::Context;
 use shared::credits;
-use shared::fields::{Fields, Invalid};
+use shared::http::context::Context;
+use shared::http::fields::{Fields, Invalid};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::OrganizationId;
-use shared::problem::Problem;
 
 use crate::queries;
 

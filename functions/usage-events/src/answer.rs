@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use shared::problem::FieldError;
+use shared::http::problem::FieldError;
 
 /// Whether an event was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

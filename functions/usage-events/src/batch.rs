@@ -1,7 +1,7 @@
 //! Taking a body apart into the texts of its events, so that an event that is no
 //! JSON is refused by itself.
 
-use shared::problem::Problem;
+use shared::http::problem::Problem;
 
 /// Most events of a request.
 pub const MAX_EVENTS_PER_BATCH: usize = 1_000;

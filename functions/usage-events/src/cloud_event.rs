@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::fields::Invalid;
 use shared::http::Request;
-use shared::problem::Problem;
+use shared::http::fields::Invalid;
+use shared::http::problem::Problem;
 
 use crate::event::{self, Event, Form, Parts, Rejected, Text};
 
@@ -116,7 +116,7 @@ pub fn read_binary<'a>(
 }
 
 fn with_problems(
-    mut problems: Vec<shared::problem::FieldError>,
+    mut problems: Vec<shared::http::problem::FieldError>,
     parts: Parts<'_>,
     now_micros: i64,
 ) -> Result<Event<'_>, Rejected> {
@@ -139,12 +139,12 @@ fn with_problems(
     }
 }
 
-fn wrong_version() -> shared::problem::FieldError {
+fn wrong_version() -> shared::http::problem::FieldError {
     let invalid = Invalid::new("unsupported", "must be \"1.0\"");
     event::field_error("specversion", invalid)
 }
 
-fn empty_source() -> shared::problem::FieldError {
+fn empty_source() -> shared::http::problem::FieldError {
     let invalid = Invalid::new("wrong_length", "must not be empty");
     event::field_error("source", invalid)
 }

@@ -10,8 +10,8 @@ use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use shared::fields::Invalid;
-use shared::problem::FieldError;
+use shared::http::fields::Invalid;
+use shared::http::problem::FieldError;
 
 use crate::properties;
 

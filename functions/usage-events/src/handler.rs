@@ -4,12 +4,12 @@
 
 use std::borrow::Cow;
 
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::Invalid;
+use shared::http::context::Context;
+use shared::http::fields::Invalid;
+use shared::http::problem::{FieldError, Problem};
 use shared::http::{Reply, Request};
-use shared::problem::{FieldError, Problem};
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::answer::{Output, Status, Verdict};
 use crate::batch::{self, MAX_EVENTS_PER_BATCH};

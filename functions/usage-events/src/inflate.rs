@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
-use shared::problem::Problem;
+use shared::http::problem::Problem;
 
 /// The body that `compressed` is the gzip of (RFC 1952).
 ///

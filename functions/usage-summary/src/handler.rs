@@ -6,12 +6,12 @@
 //! every batch makes stale. A request is served only by both.
 
 use serde::{Deserialize, Serialize};
-use shared::cache::{self, Lookup};
-use shared::cache_key::{CacheKey, Namespace, Scope};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::OrganizationId;
-use shared::problem::Problem;
+use shared::store::cache::{self, Lookup};
+use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
 use crate::buckets::{self, Group};
 use crate::queries::Found;

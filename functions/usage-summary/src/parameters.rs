@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 use shared::http::Request;
+use shared::http::problem::Problem;
 use shared::organizations::MAX_TIME_ZONE_CHARS;
-use shared::problem::Problem;
 
 /// Longest name of a meter.
 const MAX_SLUG_CHARS: usize = 64;

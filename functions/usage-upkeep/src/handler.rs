@@ -2,9 +2,9 @@
 //! at once: one call does it, and the other says that it is being done.
 
 use serde::Serialize;
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
 
 use crate::queries::{self, Upkeep};
 

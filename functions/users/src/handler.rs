@@ -1,13 +1,13 @@
 //! A disabled user is out with the next request, whatever was cached of them.
 
 use serde::{Deserialize, Serialize};
-use shared::cache;
-use shared::cache_key::Scope;
-use shared::context::Context;
-use shared::fields::{self, Fields};
+use shared::http::context::Context;
+use shared::http::fields::{self, Fields};
+use shared::http::problem::Problem;
 use shared::http::{Method, Reply, Request};
 use shared::ids::UserId;
-use shared::problem::Problem;
+use shared::store::cache;
+use shared::store::cache_key::Scope;
 
 use crate::queries;
 

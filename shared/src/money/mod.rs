@@ -7,6 +7,7 @@
 
 mod amount;
 mod currency;
+pub mod decimal_text;
 mod proration;
 mod ratio;
 mod rounding;

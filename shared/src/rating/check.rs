@@ -12,8 +12,8 @@ use super::percentage::Percentage;
 use super::plan::Plan;
 use super::tiers::Tier;
 use super::time_of_use::{DAY_HOURS, Mask, TimeOfUse, Weekday, Window, YEAR_MONTHS};
+use crate::http::problem::FieldError;
 use crate::money::{Currency, Rounding, round_decimal};
-use crate::problem::FieldError;
 
 /// Most bytes of a code or of a metric's name.
 pub const MAX_CODE_BYTES: usize = 64;

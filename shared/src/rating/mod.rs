@@ -40,6 +40,7 @@ mod model;
 mod number;
 mod percentage;
 mod plan;
+pub mod plan_terms;
 mod price;
 mod step;
 mod tiers;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use shared::password::{self, Password};
+use shared::auth::password::{self, Password};
 use tokio_postgres::Client;
 use turnpike_host::postgres_cluster::Cluster;
 use uuid::Uuid;

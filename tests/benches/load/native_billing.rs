@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shared::http::problem::Problem;
 use shared::money::{Currency, Money, Rounding};
-use shared::plan_terms::PlanTerms;
-use shared::problem::Problem;
+use shared::rating::plan_terms::PlanTerms;
 use shared::rating::{ExactAmount, Item, Line, Number, Phase, Plan, Step, Usage};
 
 use super::native_baseline::{Call, Service, access_token, query_parameter};

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
+use shared::http::problem::Problem;
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
-use shared::problem::Problem;
 use shared::token::{self, TokenDigest, TokenKind};
 
 use super::fixtures::now_millis;

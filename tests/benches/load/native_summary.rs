@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDateTime};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::problem::Problem;
+use shared::http::problem::Problem;
 use shared::token::TokenDigest;
 
 use super::native_baseline::{Call, Service, access_token, json_bytes, query_parameter};

@@ -140,7 +140,7 @@ pub fn estimate() -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use shared::plan_terms::PlanTerms;
+    use shared::rating::plan_terms::PlanTerms;
     use shared::rating::{ExactAmount, Phase, Usage};
 
     use super::*;

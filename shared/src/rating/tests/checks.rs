@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::problem::FieldError;
+use crate::http::problem::FieldError;
 
 fn found(errors: &[FieldError]) -> Vec<String> {
     errors

@@ -1,10 +1,10 @@
 //! `POST /bare-hash/<parameters>`: verifies one fixed hash. What a login takes
 //! longer than this is what Turnpike adds to the hash.
 
-use shared::context::Context;
+use shared::auth::password::{self, Password};
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::password::{self, Password};
-use shared::problem::Problem;
 
 /// The hashes by the last part of the path. Salt and output are random, as in
 /// [`password::NOBODY`]: a verification that fails costs what one does that

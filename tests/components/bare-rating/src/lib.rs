@@ -3,9 +3,9 @@
 
 use rating_bench::{BenchError, Detail};
 use serde_json::json;
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
 
 /// Most lines of one request: a few seconds.
 const MAX_LINES: u32 = 1_000_000;

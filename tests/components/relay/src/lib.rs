@@ -6,9 +6,9 @@
 //! - `GET /ring` asks itself the same, and so never ends by itself.
 
 use serde_json::{Value, json};
-use shared::context::Context;
+use shared::http::context::Context;
+use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::problem::Problem;
 use spin_sdk::http::body::IncomingBodyExt as _;
 
 /// What the host adds to a request.

@@ -1,0 +1,90 @@
+//! The right to hash a password now.
+//!
+//! A hash occupies a thread of the host and 7 MiB for its whole length, and
+//! whoever may sign in may ask for one. So a host computes only so many at
+//! once, and tells the rest to come again instead of letting them wait. The
+//! component's instances share no memory; the leases are rows.
+
+use crate::auth::secrets;
+use crate::http::context::Context;
+use crate::http::problem::Problem;
+use crate::ids::HashLeaseId;
+use crate::store::db::{self, Parameter};
+
+/// A lease that was drawn and must be taken: by the statement that reads the
+/// hash, where there is one, or else by [`HashLease::take`].
+#[derive(Debug, Clone)]
+pub struct HashLease {
+    id: HashLeaseId,
+    host_id: String,
+    max: i32,
+}
+
+impl HashLease {
+    /// A fresh lease under the variables `host_id` and `max_hashes_in_flight`.
+    ///
+    /// # Errors
+    /// A 500 when a variable is missing or is no number above zero.
+    pub async fn draw(context: &Context) -> Result<Self, Problem> {
+        let host_id = secrets::read(context, "host_id").await?;
+        let text = secrets::read(context, "max_hashes_in_flight").await?;
+        let max = text.parse().ok().filter(|max| *max > 0).ok_or_else(|| {
+            context.log(
+                "error",
+                &format!("max_hashes_in_flight is {text:?} and not a number above zero"),
+            );
+            Problem::internal()
+        })?;
+        Ok(Self {
+            id: HashLeaseId::new(context.now_millis(), &context.random()?),
+            host_id,
+            max,
+        })
+    }
+
+    /// What `hash_lease_take` takes: the lease, the host and the bound.
+    pub fn parameters(&self) -> [Parameter; 3] {
+        [self.id(), self.host_id.clone().into(), self.max.into()]
+    }
+
+    /// What `hash_lease_release` takes.
+    pub fn id(&self) -> Parameter {
+        self.id.as_uuid().into()
+    }
+
+    /// Takes the lease in a statement of its own.
+    ///
+    /// # Errors
+    /// 503 `too_many_hashes` when the host has as many as it may, and those of
+    /// [`db::call`].
+    pub async fn take(&self, context: &Context) -> Result<(), Problem> {
+        let sql = "SELECT to_json(hash_lease_take($1, $2, $3))::text";
+        if db::call(context, sql, &self.parameters()).await? {
+            Ok(())
+        } else {
+            Err(too_many_hashes())
+        }
+    }
+
+    /// Gives the lease back where no statement of the request's own does.
+    ///
+    /// # Errors
+    /// Those of [`db::call_row`].
+    pub async fn release(&self, context: &Context) -> Result<(), Problem> {
+        let sql = "SELECT hash_lease_release($1)::text";
+        db::call_row(context, sql, &[self.id()]).await.map(drop)
+    }
+}
+
+/// 503: the host computes as many password hashes as it may.
+pub fn too_many_hashes() -> Problem {
+    Problem {
+        retry_after_secs: Some(1),
+        ..Problem::new(
+            503,
+            "too_many_hashes",
+            "Too many passwords are being checked",
+            "The server checks as many passwords as it can; try again in a second.",
+        )
+    }
+}

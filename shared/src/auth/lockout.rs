@@ -1,0 +1,49 @@
+//! When guessing is stopped: the limits that everything shares which checks a
+//! password or a one-time code.
+
+use crate::http::problem::Problem;
+
+/// Failures of one account in a row before it is locked out, for a second at
+/// first: a person who forgot a password types it that often.
+pub const ACCOUNT_FREE_FAILURES: i32 = 5;
+
+/// Failures from one address before it is locked out: an office behind one
+/// address has that many people who mistype within an hour.
+pub const ADDRESS_FREE_FAILURES: i32 = 300;
+
+/// 429: the account or the address is locked out for that long.
+pub fn locked(retry_after_secs: u32) -> Problem {
+    Problem {
+        retry_after_secs: Some(retry_after_secs),
+        ..Problem::new(
+            429,
+            "too_many_attempts",
+            "There were too many failed attempts",
+            format!("Try again in {retry_after_secs} seconds."),
+        )
+    }
+}
+
+/// Counts a wrong password or code against the account and the address, and gives
+/// back the lease under which it was checked, if it was checked under one.
+///
+/// # Errors
+/// Those of [`crate::store::db::call_row`].
+#[cfg(feature = "spin")]
+pub async fn record_failure(
+    context: &crate::http::context::Context,
+    email: &crate::text::email::EmailAddress,
+    address: &str,
+    lease: Option<&crate::auth::hash_lease::HashLease>,
+) -> Result<(), Problem> {
+    let parameters = [
+        email.as_str().to_owned().into(),
+        address.to_owned().into(),
+        ACCOUNT_FREE_FAILURES.into(),
+        ADDRESS_FREE_FAILURES.into(),
+        lease.map_or(crate::store::db::Parameter::DbNull, |lease| lease.id()),
+    ];
+    let sql = "SELECT auth_login_failed($1, $2, $3, $4, $5)::text";
+    crate::store::db::call_row(context, sql, &parameters).await?;
+    Ok(())
+}

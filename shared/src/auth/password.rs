@@ -1,0 +1,229 @@
+//! Password hashing: Argon2id (RFC 9106) with the parameters that OWASP lists.
+//!
+//! A password is a text, not bytes: the same keys pressed on two systems may
+//! send different code points. Both sides are therefore brought to Unicode's
+//! form NFKC first, as NIST SP 800-63B, section 5.1.1.2, asks.
+
+mod first_guesses;
+
+use std::fmt;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::http::fields::Invalid;
+use crate::text::email::EmailAddress;
+
+/// Memory in KiB: 7 MiB, which OWASP holds for as strong with five passes as 19 MiB
+/// with two, and which is a fifth faster in wasm (docs/decisions/0011).
+pub const MEMORY_KIB: u32 = 7 * 1024;
+/// Passes over the memory.
+pub const PASSES: u32 = 5;
+/// Lanes. A component has one thread, so more would only be slower.
+pub const LANES: u32 = 1;
+/// Bytes of salt (RFC 9106, section 3.1, recommends 16).
+pub const SALT_BYTES: usize = 16;
+/// Bytes of output: 256 bits, the library's default and twice what is needed.
+const OUTPUT_BYTES: usize = 32;
+
+/// Fewest characters in a password (NIST SP 800-63B, section 5.1.1.2), counted
+/// after normalization.
+pub const MIN_CHARS: usize = 8;
+/// Most characters in a password, counted after normalization: room for a
+/// passphrase, and a bound on the work that a single request can ask for.
+pub const MAX_CHARS: usize = 128;
+/// Most characters that a login need look at before normalization. The longest
+/// canonical decomposition has four, so this is 4 times [`MAX_CHARS`].
+pub const MAX_PRESENTED_CHARS: usize = 4 * MAX_CHARS;
+/// Most bytes of a normalized password: [`MAX_CHARS`] of at most four in UTF-8.
+const MAX_BYTES: usize = 4 * MAX_CHARS;
+
+/// A hash to verify against when there is no such user, so that a login with an
+/// unknown email costs what a known one does. It is the hash of nothing anyone
+/// knows: salt and output were drawn at random, not computed from a password.
+pub const NOBODY: &str = "$argon2id$v=19$m=7168,t=5,p=1$\
+     c3RhbmRzLWZvci1ub2JvZA$\
+     xKq0m0H2cJ8Yw3n5Tz7r1vBdEo9uLsGfPiQ4aXhN6Vk";
+
+/// Why a text may not become a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordError {
+    /// Fewer than [`MIN_CHARS`] or more than [`MAX_CHARS`].
+    WrongLength,
+    /// One of the passwords that are tried first.
+    TooCommon,
+    /// The email, or what stands before its `@`.
+    EqualsEmail,
+}
+
+impl PasswordError {
+    /// The stable code of a field error.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::WrongLength => "wrong_length",
+            Self::TooCommon => "too_common",
+            Self::EqualsEmail => "equals_email",
+        }
+    }
+}
+
+impl fmt::Display for PasswordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongLength => write!(f, "must have {MIN_CHARS} to {MAX_CHARS} characters"),
+            Self::TooCommon => f.write_str("is one of the most common passwords"),
+            Self::EqualsEmail => f.write_str("must not be the email or its first part"),
+        }
+    }
+}
+
+impl std::error::Error for PasswordError {}
+
+impl From<PasswordError> for Invalid {
+    fn from(error: PasswordError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// A password, normalized, on its way to be hashed or verified.
+#[derive(Clone)]
+pub struct Password(String);
+
+/// Says that there is a password, and not which.
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+impl Password {
+    /// A password that the owner of `email` chose, at sign-up or for a change.
+    ///
+    /// # Errors
+    /// What [`check`] refuses, or [`PasswordError::EqualsEmail`].
+    pub fn new_for(text: &str, email: &EmailAddress) -> Result<Self, PasswordError> {
+        let password = checked(text)?;
+        let lower = password.0.to_lowercase();
+        let email = normalize(email.as_str());
+        let local = email.split_once('@').map_or("", |(local, _)| local);
+        if lower == email || lower == local {
+            return Err(PasswordError::EqualsEmail);
+        }
+        Ok(password)
+    }
+
+    /// A password that somebody presents, whatever its length. What is longer
+    /// than a password can be is cut where it has become too long, and so
+    /// still matches nothing, at the cost of any other.
+    pub fn presented(text: &str) -> Self {
+        Self(normalize(text))
+    }
+}
+
+/// Checks what does not depend on whose password it is to be.
+///
+/// # Errors
+/// [`PasswordError::WrongLength`] or [`PasswordError::TooCommon`].
+pub fn check(text: &str) -> Result<(), PasswordError> {
+    checked(text).map(drop)
+}
+
+fn checked(text: &str) -> Result<Password, PasswordError> {
+    let password = normalize(text);
+    if !(MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
+        return Err(PasswordError::WrongLength);
+    }
+    if first_guesses::contains(&password.to_lowercase()) {
+        return Err(PasswordError::TooCommon);
+    }
+    Ok(Password(password))
+}
+
+/// NFKC (Unicode Standard Annex 15) of `text`, up to and including the first
+/// character that makes it longer than any password: one character can become
+/// eighteen.
+fn normalize(text: &str) -> String {
+    let mut normalized = String::with_capacity(text.len().min(MAX_BYTES));
+    for c in text.nfkc() {
+        normalized.push(c);
+        if normalized.len() > MAX_BYTES {
+            break;
+        }
+    }
+    normalized
+}
+
+/// Hashing failed, which valid parameters and a 16-byte salt rule out.
+#[derive(Debug)]
+pub struct HashingFailed;
+
+impl fmt::Display for HashingFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the password could not be hashed")
+    }
+}
+
+impl std::error::Error for HashingFailed {}
+
+/// The password's hash as a PHC string: `$argon2id$v=19$m=..,t=..,p=..$salt$hash`.
+/// `pepper` is a secret that the database does not hold (RFC 9106, section 3.1,
+/// calls it K); an empty one is none.
+///
+/// # Errors
+/// [`HashingFailed`] if the memory cannot be had.
+pub fn hash(
+    password: &Password,
+    salt: &[u8; SALT_BYTES],
+    pepper: &[u8],
+) -> Result<String, HashingFailed> {
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, Some(OUTPUT_BYTES)).map_err(|_| HashingFailed)?;
+    Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params)
+        .map_err(|_| HashingFailed)?
+        .hash_password_with_salt(password.0.as_bytes(), salt)
+        .map(|hash: PasswordHash| hash.to_string())
+        .map_err(|_| HashingFailed)
+}
+
+/// Whether `password` is the one that `phc` was made from, under the same
+/// pepper. The parameters are the stored hash's own. A stored hash that cannot
+/// be read matches nothing.
+pub fn verify(password: &Password, phc: &str, pepper: &[u8]) -> bool {
+    let Ok(stored) = PasswordHash::new(phc) else {
+        return false;
+    };
+    // The algorithm, version and parameters given here are not used.
+    Argon2::new_with_secret(
+        pepper,
+        Algorithm::Argon2id,
+        Version::V0x13,
+        Params::default(),
+    )
+    .is_ok_and(|argon2| {
+        argon2
+            .verify_password(password.0.as_bytes(), &stored)
+            .is_ok()
+    })
+}
+
+/// Whether `phc` was made with anything but today's algorithm and parameters, so
+/// that a login, the one moment at which the password is known, should store a
+/// new hash. Whether it was made with today's pepper cannot be told from it.
+pub fn needs_rehash(phc: &str) -> bool {
+    let Ok(stored) = PasswordHash::new(phc) else {
+        return true;
+    };
+    let is_todays = stored.algorithm == ARGON2ID_IDENT
+        && stored.version == Some(Version::V0x13.into())
+        && Params::try_from(&stored).is_ok_and(|params| {
+            params.m_cost() == MEMORY_KIB && params.t_cost() == PASSES && params.p_cost() == LANES
+        })
+        && stored.salt.is_some_and(|salt| salt.len() >= SALT_BYTES)
+        && stored.hash.is_some_and(|hash| hash.len() == OUTPUT_BYTES);
+    !is_todays
+}
+
+#[cfg(test)]
+mod tests;

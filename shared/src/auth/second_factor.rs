@@ -1,0 +1,241 @@
+//! The second factor as a request carries it: a one-time code, or a recovery code
+//! in its place.
+//!
+//! [`Code::check`] says what the code proves; that it proves it only once is for
+//! the statement to see to that takes the [`Proof`].
+
+use serde::Deserialize;
+use serde::de::Error as _;
+use uuid::Uuid;
+
+use crate::auth::totp::{self, ENROLMENT_BYTES, RecoveryCode};
+use crate::http::fields::{self, Fields, Invalid};
+use crate::ids::UserId;
+
+/// Most characters of a code that are looked at: a recovery code has 11, and
+/// people put spaces and hyphens between them.
+pub const MAX_CODE_CHARS: usize = 64;
+
+/// Random bytes that tell one enrolment of a user from the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enrolment(pub [u8; ENROLMENT_BYTES]);
+
+/// The database writes an enrolment as 32 hexadecimal digits.
+impl<'de> Deserialize<'de> for Enrolment {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        // A UUID is 16 bytes too, and its parser reads them without hyphens.
+        let bytes = Uuid::try_parse(&digits).map_err(D::Error::custom)?;
+        Ok(Self(bytes.into_bytes()))
+    }
+}
+
+/// A code that was presented.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Code {
+    /// What the authenticator shows now.
+    OneTime(String),
+    /// One of those that were handed out for the loss of it.
+    Recovery(String),
+}
+
+/// Says which kind of code it is, and not which code.
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.field())
+    }
+}
+
+/// What a right code proves, to be spent in the statement that relies on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// The enrolment that the code was checked against.
+    pub enrolment: Enrolment,
+    /// What is spent.
+    pub spent: Spent,
+}
+
+/// What a code stands for in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// The time step of a one-time code.
+    Step(i64),
+    /// The digest of a recovery code, whether or not it is one of the user's.
+    Recovery([u8; 32]),
+}
+
+impl Code {
+    /// Takes the optional fields `totp_code` and `recovery_code`, of which only
+    /// one may be given. `None` stands for a mistake.
+    pub fn read(fields: &mut Fields) -> Option<Option<Self>> {
+        let code = |value: &_| fields::text(value, 1..=MAX_CODE_CHARS);
+        let one_time = fields.optional("totp_code", code);
+        let is_given = !matches!(one_time, Some(None));
+        let recovery = fields.optional("recovery_code", |value| {
+            if is_given {
+                return Err(Invalid::new("conflict", "must not be given with totp_code"));
+            }
+            code(value)
+        });
+        Some(match (one_time?, recovery?) {
+            (Some(text), _) => Some(Self::OneTime(text)),
+            (None, recovery) => recovery.map(Self::Recovery),
+        })
+    }
+
+    /// The field that it was presented in.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::OneTime(_) => "totp_code",
+            Self::Recovery(_) => "recovery_code",
+        }
+    }
+
+    /// What the code proves at `unix_secs` for an enrolment of `user`; `None` if
+    /// it is wrong. `master` is the deployment's secret.
+    pub fn check(
+        &self,
+        master: &[u8],
+        user: UserId,
+        enrolment: Enrolment,
+        unix_secs: u64,
+    ) -> Option<Proof> {
+        let spent = match self {
+            Self::OneTime(code) => {
+                let secret = totp::derive_secret(master, user, &enrolment.0);
+                let step = totp::matching_step(&secret, code, unix_secs)?;
+                Spent::Step(i64::try_from(step).ok()?)
+            }
+            Self::Recovery(code) => Spent::Recovery(RecoveryCode::parse(code)?.digest(user)),
+        };
+        Some(Proof { enrolment, spent })
+    }
+}
+
+/// What `second_factor_spend` takes: the enrolment, the step and the digest.
+#[cfg(feature = "spin")]
+pub fn parameters(proof: Option<&Proof>) -> [crate::store::db::Parameter; 3] {
+    let step = proof.and_then(|proof| match proof.spent {
+        Spent::Step(step) => Some(step),
+        Spent::Recovery(_) => None,
+    });
+    let digest = proof.and_then(|proof| match proof.spent {
+        Spent::Step(_) => None,
+        Spent::Recovery(digest) => Some(digest.to_vec()),
+    });
+    let enrolment = proof.map(|proof| proof.enrolment.0.to_vec());
+    [enrolment.into(), step.into(), digest.into()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::totp::Digits;
+    use serde_json::json;
+
+    const ENROLMENT: Enrolment = Enrolment([0x5a; ENROLMENT_BYTES]);
+
+    fn user() -> UserId {
+        UserId::new(1_700_000_000_000, &[3; 10])
+    }
+
+    #[test]
+    fn fields_are_read_and_refused_by_name() {
+        let table = [
+            (json!({}), Ok(None)),
+            (json!({"totp_code": null}), Ok(None)),
+            (
+                json!({"totp_code": "123456"}),
+                Ok(Some(Code::OneTime("123456".into()))),
+            ),
+            (
+                json!({"recovery_code": "x"}),
+                Ok(Some(Code::Recovery("x".into()))),
+            ),
+            (
+                json!({"totp_code": "123456", "recovery_code": "x"}),
+                Err(vec![("recovery_code", "conflict")]),
+            ),
+            (
+                json!({"totp_code": 123_456, "recovery_code": ""}),
+                Err(vec![
+                    ("totp_code", "wrong_type"),
+                    ("recovery_code", "conflict"),
+                ]),
+            ),
+            (
+                json!({"recovery_code": "x".repeat(MAX_CODE_CHARS + 1)}),
+                Err(vec![("recovery_code", "wrong_length")]),
+            ),
+        ];
+        for (body, expected) in table {
+            let mut fields = Fields::new(body.clone()).expect("an object");
+            let code = Code::read(&mut fields);
+            let read = fields.finish(|| code).map_err(|problem| {
+                let named = problem.errors.into_iter();
+                named
+                    .map(|e| (e.field.into_owned(), e.code))
+                    .collect::<Vec<_>>()
+            });
+            let expected = expected.map_err(|errors| {
+                let named = errors.into_iter();
+                named
+                    .map(|(field, code)| (field.to_owned(), code))
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(read, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_one_time_code_proves_its_step_for_its_user_and_enrolment() {
+        let unix_secs = 1_700_000_010;
+        let secret = totp::derive_secret(b"master", user(), &ENROLMENT.0);
+        let code = Code::OneTime(totp::totp(&secret, unix_secs, Digits::Six));
+        let step = i64::try_from(totp::step_at(unix_secs)).expect("a step is small");
+        let expected = Proof {
+            enrolment: ENROLMENT,
+            spent: Spent::Step(step),
+        };
+        let other = UserId::new(1_700_000_000_001, &[3; 10]);
+        let table = [
+            (&b"master"[..], user(), ENROLMENT, unix_secs, Some(expected)),
+            (b"master", user(), ENROLMENT, unix_secs + 30, Some(expected)),
+            (b"master", user(), ENROLMENT, unix_secs + 90, None),
+            (b"other", user(), ENROLMENT, unix_secs, None),
+            (b"master", other, ENROLMENT, unix_secs, None),
+            (
+                b"master",
+                user(),
+                Enrolment([1; ENROLMENT_BYTES]),
+                unix_secs,
+                None,
+            ),
+        ];
+        for (master, user, enrolment, unix_secs, expected) in table {
+            let proof = code.check(master, user, enrolment, unix_secs);
+            assert_eq!(proof, expected, "{user} {enrolment:?} {unix_secs}");
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_is_told_apart_by_user() {
+        let check = |text: &str, user| {
+            Code::Recovery(text.to_owned())
+                .check(b"", user, ENROLMENT, 0)
+                .map(|proof| proof.spent)
+        };
+        let spent = check("ABCDE-12345", user());
+        assert!(matches!(spent, Some(Spent::Recovery(_))));
+        assert_eq!(spent, check("abcde 12345", user()));
+        assert_ne!(spent, check("ABCDE-12345", UserId::new(1, &[1; 10])));
+        assert_eq!(check("ABCDE-1234", user()), None);
+    }
+
+    #[test]
+    fn an_enrolment_is_read_from_hexadecimal_digits() {
+        let read = |text: &str| serde_json::from_value::<Enrolment>(json!(text)).ok();
+        assert_eq!(read(&"5a".repeat(16)), Some(ENROLMENT));
+        assert_eq!(read(&"5a".repeat(15)), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! The secrets and settings that components read from their variables.
+
+use std::cell::RefCell;
+
+use spin_sdk::pg::DbValue;
+use spin_sdk::variables;
+
+use crate::http::context::Context;
+use crate::http::problem::Problem;
+use crate::store::db;
+
+thread_local! {
+    /// The database's own secret, once it was asked for.
+    static DEPLOYMENT_SECRET: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// The password pepper: a secret that the database does not hold, so that a
+/// stolen database alone cannot be guessed against. Empty when none is set.
+///
+/// # Errors
+/// A 500 when the host does not give the variable, which spin.toml declares.
+pub async fn password_pepper(context: &Context) -> Result<Vec<u8>, Problem> {
+    read(context, "password_pepper")
+        .await
+        .map(String::into_bytes)
+}
+
+/// The secret from which signing keys and one-time code secrets are derived:
+/// the variable `master_secret`, or, when that is empty, one that the database
+/// drew for itself. The first request of an instance that finds the variable
+/// empty costs one more statement; the rest remember.
+///
+/// # Errors
+/// A 500 when the host does not give the variable, and those of [`db::call_row`].
+pub async fn master_secret(context: &Context) -> Result<Vec<u8>, Problem> {
+    let variable = read(context, "master_secret").await?;
+    if !variable.is_empty() {
+        return Ok(variable.into_bytes());
+    }
+    if let Some(secret) = DEPLOYMENT_SECRET.with_borrow(Clone::clone) {
+        return Ok(secret);
+    }
+    let offered = context.random::<32>()?.to_vec();
+    let row = db::call_row(context, "SELECT deployment_secret($1)", &[offered.into()]).await?;
+    match row.into_iter().next() {
+        Some(DbValue::Binary(secret)) => {
+            DEPLOYMENT_SECRET.set(Some(secret.clone()));
+            Ok(secret)
+        }
+        other => {
+            context.log("error", &format!("deployment_secret returned {other:?}"));
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// A variable of the component's stanza.
+///
+/// # Errors
+/// A 500 when the host does not give it, which spin.toml declares.
+pub async fn read(context: &Context, name: &'static str) -> Result<String, Problem> {
+    variables::get(name).await.map_err(|error| {
+        context.log(
+            "error",
+            &format!("the variable {name} cannot be read: {error}"),
+        );
+        Problem::internal()
+    })
+}

@@ -1,0 +1,5 @@
+//! Billing: what the routes under an organization's billing share, and the figures
+//! of the whole platform.
+
+pub mod analytics;
+pub mod org_billing;

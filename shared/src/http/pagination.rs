@@ -1,0 +1,140 @@
+//! Pages of a list: `?limit=&cursor=`, with an opaque cursor.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::http::problem::Problem;
+
+/// Items in a page when the client does not say.
+pub const DEFAULT_LIMIT: u32 = 50;
+
+/// Most items in a page. At about 300 bytes an item a full page is 30 KB, which
+/// one response still carries in a single write.
+pub const MAX_LIMIT: u32 = 100;
+
+/// Tells cursors of this layout from others: the first byte of the encoding.
+const CURSOR_VERSION: u8 = 1;
+
+/// Where a page starts: after the item whose position this is. Positions come
+/// from the database and increase with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub i64);
+
+impl Cursor {
+    /// The cursor as clients see it.
+    pub fn encode(self) -> String {
+        let mut bytes = [0u8; 9];
+        bytes[0] = CURSOR_VERSION;
+        bytes[1..].copy_from_slice(&self.0.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a cursor that [`Cursor::encode`] wrote; `None` for anything else.
+    pub fn decode(text: &str) -> Option<Self> {
+        let bytes: [u8; 9] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (&CURSOR_VERSION, position) = bytes.split_first()? else {
+            return None;
+        };
+        Some(Self(i64::from_be_bytes(position.try_into().ok()?)))
+    }
+}
+
+/// Which page a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Items wanted, 1 to [`MAX_LIMIT`].
+    pub limit: u32,
+    /// Start after this item; from the newest when absent.
+    pub after: Option<Cursor>,
+}
+
+impl Page {
+    /// Reads the two query parameters.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter: `limit` outside 1 to [`MAX_LIMIT`], or a
+    /// `cursor` that no response of ours gave.
+    pub fn from_parameters(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
+        let limit = read_limit(limit)?;
+        let after = match cursor {
+            None => None,
+            Some(text) => Some(Cursor::decode(text).ok_or_else(invalid_cursor)?),
+        };
+        Ok(Self { limit, after })
+    }
+}
+
+/// Reads the `limit` parameter.
+///
+/// # Errors
+/// A 400 when it is outside 1 to [`MAX_LIMIT`].
+pub fn read_limit(limit: Option<&str>) -> Result<u32, Problem> {
+    let Some(text) = limit else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit) && !text.starts_with('+'))
+        .ok_or_else(|| {
+            Problem::invalid_parameter(
+                "limit",
+                "out_of_range",
+                format!("must be a whole number from 1 to {MAX_LIMIT}"),
+            )
+        })
+}
+
+/// A 400 for a `cursor` that no response of ours gave.
+pub fn invalid_cursor() -> Problem {
+    Problem::invalid_parameter(
+        "cursor",
+        "invalid",
+        "must be a next_cursor from an earlier page of this list",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_round_trip() {
+        for position in [0, 1, -1, i64::MAX, i64::MIN] {
+            assert_eq!(
+                Cursor::decode(&Cursor(position).encode()),
+                Some(Cursor(position))
+            );
+        }
+    }
+
+    #[test]
+    fn parameters() {
+        let cursor = Cursor(7).encode();
+        let ok = |limit, after| Ok(Page { limit, after });
+        let bad = Err;
+        let table = [
+            (None, None, ok(DEFAULT_LIMIT, None)),
+            (Some("1"), None, ok(1, None)),
+            (Some("100"), Some(cursor.as_str()), ok(100, Some(Cursor(7)))),
+            (Some("0"), None, bad("limit")),
+            (Some("101"), None, bad("limit")),
+            (Some("-1"), None, bad("limit")),
+            (Some("+1"), None, bad("limit")),
+            (Some(""), None, bad("limit")),
+            (Some("ten"), None, bad("limit")),
+            (Some("4294967297"), None, bad("limit")),
+            (None, Some(""), bad("cursor")),
+            (None, Some("AQ"), bad("cursor")),
+            (None, Some("not base64!"), bad("cursor")),
+            (None, Some("AgAAAAAAAAAH"), bad("cursor")),
+        ];
+        for (limit, cursor, expected) in table {
+            let got = Page::from_parameters(limit, cursor)
+                .map_err(|problem| problem.errors[0].field.clone());
+            assert_eq!(
+                got,
+                expected.map_err(Into::into),
+                "limit={limit:?} cursor={cursor:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The mail that Turnpike sends: which messages there are, and their texts.
+//!
+//! A message is kept as its kind, its token and its detail, and rendered when it
+//! is sent, so that no text with a secret in it is ever stored. A link carries
+//! its token behind a `#`: a browser keeps that part to itself, so the token
+//! appears in no server's log and in no Referer.
+
+#[cfg(feature = "spin")]
+pub mod outbox;
+
+use serde_json::Value;
+
+use crate::http::problem::Problem;
+
+/// Most mails that one recipient is sent within an hour: a person who mistypes
+/// and tries again needs two or three.
+pub const MAX_PER_EMAIL_PER_HOUR: i32 = 5;
+
+/// Most mails that one client address causes in an hour. Behind a proxy, or a
+/// provider's shared address, all clients have one: about three a second, 3 x 3,600,
+/// is more than any crowd signs up with, and little for who would mail the world.
+pub const MAX_PER_ADDRESS_PER_HOUR: i32 = 10_000;
+
+/// How long the link that verifies or changes an email works: a day, because
+/// mail may wait in a queue or over a night.
+pub const EMAIL_TTL_SECS: i32 = 24 * 60 * 60;
+
+/// How long the link that resets a password works: an hour. Whoever reads the
+/// mail in that time can take the account over.
+pub const RESET_TTL_SECS: i32 = 60 * 60;
+
+/// Characters of a name that somebody else chose that are shown in a message.
+const MAX_SHOWN_CHARS: usize = 100;
+
+/// Which message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To a new user: the link that proves their email.
+    VerifyEmail,
+    /// To somebody with an account whose email was used to sign up again.
+    EmailTaken,
+    /// The link that replaces a forgotten password.
+    ResetPassword,
+    /// To a user's new email: the link that makes it theirs.
+    ChangeEmail,
+    /// To a user's old email, after the change.
+    EmailChanged,
+    /// To a user whose password was reset.
+    PasswordChanged,
+    /// To somebody who is asked into an organization.
+    Invitation,
+    /// To whom an alert names, when usage has reached a threshold.
+    UsageAlert,
+}
+
+/// A message as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::VerifyEmail,
+        Self::EmailTaken,
+        Self::ResetPassword,
+        Self::ChangeEmail,
+        Self::EmailChanged,
+        Self::PasswordChanged,
+        Self::Invitation,
+        Self::UsageAlert,
+    ];
+
+    /// The name under which a message of the kind is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::EmailTaken => "email_taken",
+            Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
+            Self::EmailChanged => "email_changed",
+            Self::PasswordChanged => "password_changed",
+            Self::Invitation => "invitation",
+            Self::UsageAlert => "usage_alert",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Where on the console its link leads, for a kind that has one.
+    const fn page(self) -> Option<&'static str> {
+        match self {
+            Self::VerifyEmail | Self::ChangeEmail => Some("verify-email"),
+            Self::ResetPassword => Some("reset-password"),
+            Self::Invitation => Some("accept-invitation"),
+            Self::EmailTaken | Self::EmailChanged | Self::PasswordChanged | Self::UsageAlert => {
+                None
+            }
+        }
+    }
+}
+
+/// The message of a kind. `token` is that of the link, for a kind with one;
+/// `detail` is what the kind tells beyond that.
+pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value) -> Message {
+    let base = public_url.trim_end_matches('/');
+    let link = kind.page().map_or_else(String::new, |page| {
+        format!("{base}/#/{page}?token={}", token.unwrap_or_default())
+    });
+    let (subject, text) = match kind {
+        Kind::VerifyEmail => (
+            "Confirm your email address".to_owned(),
+            format!(
+                "Welcome. Open this link to confirm that this email address is yours:\n\n{link}\n\n\
+                 The link works once, for 24 hours. If you did not sign up, ignore this message."
+            ),
+        ),
+        Kind::EmailTaken => (
+            "You already have an account".to_owned(),
+            format!(
+                "Somebody, perhaps you, signed up with this email address, which has an account already. \
+                 Nothing was changed.\n\nSign in at {base}/#/login, or reset your password at \
+                 {base}/#/forgot-password.\n\nIf this was not you, ignore this message."
+            ),
+        ),
+        Kind::ResetPassword => (
+            "Reset your password".to_owned(),
+            format!(
+                "Open this link to choose a new password:\n\n{link}\n\n\
+                 The link works once, for an hour. If you did not ask for it, ignore this message: \
+                 your password stays as it is."
+            ),
+        ),
+        Kind::ChangeEmail => (
+            "Confirm your new email address".to_owned(),
+            format!(
+                "Open this link to sign in with this email address from now on:\n\n{link}\n\n\
+                 The link works once, for 24 hours. If you did not ask for it, ignore this message."
+            ),
+        ),
+        Kind::EmailChanged => (
+            "Your email address was changed".to_owned(),
+            "Your account has another email address from now on, and this one does not sign in any more.\n\n\
+             If this was not you, tell whoever runs this service at once."
+                .to_owned(),
+        ),
+        Kind::PasswordChanged => (
+            "Your password was reset".to_owned(),
+            format!(
+                "The password of your account was replaced, and every session was ended.\n\n\
+                 If this was not you, reset it again at {base}/#/forgot-password, and tell whoever runs \
+                 this service."
+            ),
+        ),
+        Kind::Invitation => {
+            let organization = shown(detail, "organization_name");
+            (
+                format!("You are invited to join {organization}"),
+                format!(
+                    "{} invites you to join {organization} as {}. Open this link to accept:\n\n{link}\n\n\
+                     The link works once, for 7 days. If you did not expect it, ignore this message.",
+                    shown(detail, "inviter_email"),
+                    shown(detail, "role"),
+                ),
+            )
+        }
+        Kind::UsageAlert => usage_alert(detail),
+    };
+    Message { subject, text }
+}
+
+/// What an alert tells, with the figures of the moment at which it fired.
+fn usage_alert(detail: &Value) -> (String, String) {
+    let name = shown(detail, "alert_name");
+    let threshold = shown(detail, "threshold");
+    let subject = shown(detail, "subject");
+    let whose = if subject.is_empty() {
+        String::new()
+    } else {
+        format!(" of {subject}")
+    };
+    let text = format!(
+        "What the meter {} of {} counted{whose} has reached {threshold} in {} ({}). It was {} then.\n\n\
+         You are told once for each threshold and period, because the alert \"{name}\" names this address. \
+         Whoever manages the alerts of the organization can archive it.",
+        shown(detail, "meter"),
+        shown(detail, "organization_name"),
+        shown(detail, "period"),
+        shown(detail, "time_zone"),
+        shown(detail, "value"),
+    );
+    (format!("{name}: usage has reached {threshold}"), text)
+}
+
+/// A text that somebody else chose, on one line and not longer than a name is:
+/// a subject must not become two headers, nor a name a message of its own.
+fn shown(detail: &Value, member: &str) -> String {
+    let text = detail.get(member).and_then(Value::as_str);
+    text.unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_SHOWN_CHARS)
+        .collect()
+}
+
+/// 429: the client's address has caused as much mail as it may.
+pub fn too_many_mails(retry_after_secs: u32) -> Problem {
+    Problem {
+        retry_after_secs: Some(retry_after_secs),
+        ..Problem::new(
+            429,
+            "too_many_requests",
+            "Too much mail was asked for",
+            format!("Try again in {retry_after_secs} seconds."),
+        )
+    }
+}
+
+/// 422: a token from a mail that opens nothing. Why is nobody's business: it is
+/// unknown, expired, spent, or replaced by a later one.
+pub fn invalid_token() -> Problem {
+    Problem::invalid_field(
+        "token",
+        "invalid_or_expired",
+        "is unknown, used or expired; ask for another mail",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_read_back() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.name()), Some(kind));
+        }
+        assert_eq!(Kind::parse("newsletter"), None);
+    }
+
+    #[test]
+    fn messages() {
+        let table = [
+            (
+                Kind::VerifyEmail,
+                "Confirm your email address",
+                "Welcome. Open this link to confirm that this email address is yours:\n\n\
+                 https://pay.example/#/verify-email?token=tpe_x\n\n\
+                 The link works once, for 24 hours. If you did not sign up, ignore this message.",
+            ),
+            (
+                Kind::EmailTaken,
+                "You already have an account",
+                "Somebody, perhaps you, signed up with this email address, which has an account already. \
+                 Nothing was changed.\n\n\
+                 Sign in at https://pay.example/#/login, or reset your password at \
+                 https://pay.example/#/forgot-password.\n\n\
+                 If this was not you, ignore this message.",
+            ),
+            (
+                Kind::ResetPassword,
+                "Reset your password",
+                "Open this link to choose a new password:\n\n\
+                 https://pay.example/#/reset-password?token=tpe_x\n\n\
+                 The link works once, for an hour. If you did not ask for it, ignore this message: \
+                 your password stays as it is.",
+            ),
+            (
+                Kind::ChangeEmail,
+                "Confirm your new email address",
+                "Open this link to sign in with this email address from now on:\n\n\
+                 https://pay.example/#/verify-email?token=tpe_x\n\n\
+                 The link works once, for 24 hours. If you did not ask for it, ignore this message.",
+            ),
+            (
+                Kind::EmailChanged,
+                "Your email address was changed",
+                "Your account has another email address from now on, and this one does not sign in any more.\n\n\
+                 If this was not you, tell whoever runs this service at once.",
+            ),
+            (
+                Kind::PasswordChanged,
+                "Your password was reset",
+                "The password of your account was replaced, and every session was ended.\n\n\
+                 If this was not you, reset it again at https://pay.example/#/forgot-password, and tell \
+                 whoever runs this service.",
+            ),
+            (
+                Kind::Invitation,
+                "You are invited to join Ada & Co",
+                "ada@example.com invites you to join Ada & Co as admin. Open this link to accept:\n\n\
+                 https://pay.example/#/accept-invitation?token=tpe_x\n\n\
+                 The link works once, for 7 days. If you did not expect it, ignore this message.",
+            ),
+            (
+                Kind::UsageAlert,
+                "Budget: usage has reached 800000",
+                "What the meter tokens of Ada & Co counted of cus_42 has reached 800000 in 2026-11 \
+                 (Europe/Berlin). It was 800412.5 then.\n\n\
+                 You are told once for each threshold and period, because the alert \"Budget\" names this \
+                 address. Whoever manages the alerts of the organization can archive it.",
+            ),
+        ];
+        assert_eq!(table.len(), Kind::ALL.len(), "every kind has its row");
+        let detail = json!({
+            "organization_name": "Ada & Co", "inviter_email": "ada@example.com", "role": "admin",
+            "alert_name": "Budget", "meter": "tokens", "subject": "cus_42", "period": "2026-11",
+            "time_zone": "Europe/Berlin", "threshold": "800000", "value": "800412.5",
+        });
+        for (kind, subject, text) in table {
+            for url in ["https://pay.example", "https://pay.example/"] {
+                let message = render(kind, url, Some("tpe_x"), &detail);
+                assert_eq!(message.subject, subject, "{kind:?}");
+                assert_eq!(message.text, text, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        let detail =
+            json!({"organization_name": format!("A\r\nBcc: eve@example.com {}", "x".repeat(500))});
+        let message = render(Kind::Invitation, "", None, &detail);
+        assert!(!message.subject.contains(['\r', '\n']), "{message:?}");
+        assert!(message.subject.chars().count() <= 130, "{message:?}");
+    }
+
+    #[test]
+    fn an_alert_on_all_usage_names_no_subject() {
+        let detail = json!({"organization_name": "Ada & Co", "meter": "tokens", "subject": null,
+                            "alert_name": "A\nB", "threshold": "1", "value": "2"});
+        let message = render(Kind::UsageAlert, "", None, &detail);
+        assert!(
+            message
+                .text
+                .starts_with("What the meter tokens of Ada & Co counted has reached 1 in"),
+            "{message:?}"
+        );
+        assert_eq!(message.subject, "A B: usage has reached 1");
+    }
+}

@@ -1,0 +1,95 @@
+//! Messages on their way into the outbox.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::auth::secrets;
+use crate::http::context::Context;
+use crate::http::problem::Problem;
+use crate::ids::{OutboxMessageId, UserId};
+use crate::mail::{self, Kind};
+use crate::store::db::Parameter;
+use crate::token::{self, TokenKind};
+
+/// The id and the token of a message that a statement is about to write. Drawn
+/// by the component, so that the statement is safe to send twice.
+pub struct Draft {
+    message_id: OutboxMessageId,
+    token: String,
+}
+
+impl Draft {
+    /// A fresh message with a fresh token. Whose it will be is not known yet, and
+    /// for a forgotten password must not show: the owner inside is drawn at
+    /// random too, and names nobody.
+    ///
+    /// # Errors
+    /// Those of [`Context::random`].
+    pub fn draw(context: &Context) -> Result<Self, Problem> {
+        let nobody = UserId::new(context.now_millis(), &context.random()?);
+        Ok(Self {
+            message_id: OutboxMessageId::new(context.now_millis(), &context.random()?),
+            token: token::mint(TokenKind::Email, nobody, &context.random()?),
+        })
+    }
+
+    /// The message's id, the token, and what the token is stored as.
+    pub fn parameters(&self) -> [Parameter; 3] {
+        [
+            self.message_id.as_uuid().into(),
+            self.token.clone().into(),
+            token::digest(&self.token).0.to_vec().into(),
+        ]
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+/// A message that was written, as the database tells it.
+#[derive(Debug, Deserialize)]
+pub struct Written {
+    kind: String,
+    /// Empty for a message to nobody.
+    to: String,
+}
+
+/// Shows a message in the log of a developer's machine, where no mail is sent.
+/// Elsewhere the variable `development` is not "true", and nothing happens.
+///
+/// # Errors
+/// A 500 when a variable is missing, which spin.toml declares.
+pub async fn announce(
+    context: &Context,
+    written: Option<&Written>,
+    token: Option<&str>,
+) -> Result<(), Problem> {
+    let Some(written) = written.filter(|written| !written.to.is_empty()) else {
+        return Ok(());
+    };
+    if !is_development(context).await? {
+        return Ok(());
+    }
+    let public_url = secrets::read(context, "public_url").await?;
+    if let Some(kind) = Kind::parse(&written.kind) {
+        let message = mail::render(kind, &public_url, token, &Value::Null);
+        context.log(
+            "info",
+            &format!(
+                "mail to {}: {}\n{}",
+                written.to, message.subject, message.text
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Whether this is a developer's machine.
+///
+/// # Errors
+/// A 500 when the variable `development` is missing, which spin.toml declares.
+pub async fn is_development(context: &Context) -> Result<bool, Problem> {
+    Ok(secrets::read(context, "development").await? == "true")
+}

@@ -1,0 +1,358 @@
+//! Postgres through the host's connector: one connection kept open for the life
+//! of the instance, one statement per request, every wait bounded.
+//!
+//! Three facts about the host shape this module. A component never opens a
+//! transaction, because the pool would hand one left open to a stranger; a
+//! business transaction is one SQL function. The result of a statement is read
+//! to its end before anyone is told, because the end is what says that it was
+//! committed. And a statement whose connection was lost may or may not have
+//! taken effect, so every statement of ours is safe to send twice.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use serde::de::DeserializeOwned;
+use spin_sdk::pg::{Connection, DbValue, Error as SdkError, ParameterValue, PgError, QueryError};
+use spin_sdk::{time, variables};
+
+use crate::http::context::Context;
+use crate::http::problem::Problem;
+
+pub use spin_sdk::pg::ParameterValue as Parameter;
+
+/// How long a request waits for Postgres before it answers 503. Below two
+/// seconds with what the rest of a request needs.
+const ANSWER_DEADLINE: Duration = Duration::from_millis(1_800);
+
+/// How long Postgres works on one statement. Shorter than the deadline, so that
+/// a statement is not left running behind a client that was told 503.
+const STATEMENT_TIMEOUT_MILLIS: u32 = 1_500;
+
+/// How long a statement waits for a row that another holds: long enough for
+/// hundreds of spends to pass, each holding the row for about a millisecond.
+const LOCK_TIMEOUT_MILLIS: u32 = 1_000;
+
+/// Attempts at one statement, the first included. With the pauses below the
+/// last begins after about 20 + 40 + 80 + 160 + 320 = 620 milliseconds.
+const MAX_ATTEMPTS: u32 = 6;
+
+/// The pause before the second attempt; it doubles for each one after.
+const FIRST_PAUSE_MILLIS: u64 = 20;
+
+/// How often a request looks whether another one has opened the connection. To
+/// open one takes a few milliseconds.
+const OPENING_POLL: Duration = Duration::from_millis(1);
+
+/// The latest moment at which a statement can still commit, counted from when
+/// its request began: the deadline for sending it, plus the server's timeout.
+pub const COMMIT_WINDOW_MILLIS: u64 = 1_800 + 1_500;
+
+/// The primary key that tells a lost race for an idempotency key.
+const IDEMPOTENCY_CONSTRAINT: &str = "idempotency_keys_pkey";
+
+thread_local! {
+    static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
+    /// Set while a connection is being opened, so that the requests that an
+    /// instance begins with open one and not one each.
+    static IS_OPENING: Cell<bool> = const { Cell::new(false) };
+    static JITTER: Cell<u64> = const { Cell::new(0x9e37_79b9_7f4a_7c15) };
+}
+
+/// What a failed attempt means for the next one.
+enum Failure {
+    /// The connection is gone or was refused: another may do better.
+    Connection(String),
+    /// The database asks to try again: a deadlock, or a lost race for a key.
+    Conflict(String),
+    /// Waited too long for a row that another statement holds.
+    Locked,
+    /// The server gave up on the statement.
+    TimedOut,
+    /// The text cannot be stored.
+    InvalidText,
+    /// Anything else: a fault of ours.
+    Fault(String),
+}
+
+/// Calls an SQL function that answers with one JSON document, and decodes it.
+///
+/// # Errors
+/// - 503 if Postgres does not answer within two seconds, or refuses
+///   connections for as long. Whether the statement took effect is unknown.
+/// - 409 if a row or key that the statement needs stays locked.
+/// - 422 if a text has characters that Postgres cannot store.
+/// - 500 for anything unexpected; the log says what.
+pub async fn call<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<A, Problem> {
+    let row = call_row(context, sql, parameters).await?;
+    let Some(DbValue::Str(answer)) = row.first() else {
+        context.log(
+            "error",
+            &format!("{sql} returned {row:?} and not one JSON text"),
+        );
+        return Err(Problem::internal());
+    };
+    serde_json::from_str(answer).map_err(|error| {
+        context.log(
+            "error",
+            &format!("{sql} returned a document that is not understood: {error}"),
+        );
+        Problem::internal()
+    })
+}
+
+/// Runs a statement and returns its first row; an empty one if it has none.
+///
+/// # Errors
+/// As [`call`].
+pub async fn call_row(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<Vec<DbValue>, Problem> {
+    let attempts = std::pin::pin!(attempt_repeatedly(context, sql, parameters));
+    let deadline = std::pin::pin!(time::sleep(ANSWER_DEADLINE));
+    let failure = match select(attempts, deadline).await {
+        Either::Left((Ok(row), _)) => return Ok(row),
+        Either::Left((Err(failure), _)) => failure,
+        Either::Right(_) => {
+            forget_connection(None);
+            Failure::Connection("no answer before the deadline".to_owned())
+        }
+    };
+    Err(match failure {
+        Failure::Connection(reason) | Failure::Conflict(reason) => {
+            context.log("error", &format!("postgres is unavailable: {reason}"));
+            Problem::unavailable("Postgres")
+        }
+        Failure::TimedOut => {
+            context.log("error", &format!("{sql} exceeded the statement timeout"));
+            Problem::unavailable("Postgres")
+        }
+        Failure::Locked => Problem::in_flight(),
+        Failure::InvalidText => Problem::invalid_field(
+            "",
+            "invalid_character",
+            "a text contains characters that cannot be stored",
+        ),
+        Failure::Fault(reason) => {
+            context.log("error", &format!("{sql} failed: {reason}"));
+            Problem::internal()
+        }
+    })
+}
+
+async fn attempt_repeatedly(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<Vec<DbValue>, Failure> {
+    let mut pause_millis = FIRST_PAUSE_MILLIS;
+    let mut attempt_number = 1;
+    loop {
+        match attempt(context, sql, parameters).await {
+            Err(Failure::Connection(_) | Failure::Conflict(_)) if attempt_number < MAX_ATTEMPTS => {
+            }
+            done => return done,
+        }
+        attempt_number += 1;
+        time::sleep(Duration::from_millis(jittered(pause_millis))).await;
+        pause_millis *= 2;
+    }
+}
+
+async fn attempt(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<Vec<DbValue>, Failure> {
+    let connection = connection().await?;
+    context.count_db_query();
+    let outcome = async {
+        let mut result = connection.query(sql, parameters).await?;
+        let mut first = None;
+        // Reading on to the end is what makes a 2xx mean committed.
+        while let Some(row) = result.rows().next().await {
+            first.get_or_insert(row);
+        }
+        result.result().await?;
+        Ok::<_, SdkError>(first.unwrap_or_default())
+    }
+    .await;
+    outcome.map_err(|error| {
+        let failure = classify(error);
+        if matches!(failure, Failure::Connection(_)) {
+            forget_connection(Some(&connection));
+        }
+        failure
+    })
+}
+
+fn classify(error: SdkError) -> Failure {
+    let error = match error {
+        SdkError::PgError(error) => error,
+        other => return Failure::Fault(format!("{other:?}")),
+    };
+    match error {
+        PgError::ConnectionFailed(reason) => Failure::Connection(reason),
+        PgError::QueryFailed(QueryError::Text(text)) => {
+            // The driver's own words for a connection that ended.
+            if ["Closed", "closed", "Io", "UnexpectedMessage"]
+                .iter()
+                .any(|word| text.contains(word))
+            {
+                Failure::Connection(text)
+            } else {
+                Failure::Fault(text)
+            }
+        }
+        PgError::QueryFailed(QueryError::DbError(error)) => {
+            let reason = format!("{} {}", error.code, error.message);
+            let constraint = || {
+                error
+                    .extras
+                    .iter()
+                    .any(|(name, value)| name == "constraint" && value == IDEMPOTENCY_CONSTRAINT)
+            };
+            match error.code.as_str() {
+                // Shutting down, starting up, idle too long, or a primary no more.
+                "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Connection(reason),
+                // Connection exceptions, and out of connections, memory or disk.
+                code if code.starts_with("08") || code.starts_with("53") => {
+                    Failure::Connection(reason)
+                }
+                "40001" | "40P01" => Failure::Conflict(reason),
+                "23505" if constraint() => Failure::Conflict(reason),
+                "55P03" => Failure::Locked,
+                "57014" => Failure::TimedOut,
+                "22021" | "22P05" => Failure::InvalidText,
+                _ => Failure::Fault(reason),
+            }
+        }
+        other => Failure::Fault(format!("{other:?}")),
+    }
+}
+
+async fn connection() -> Result<Rc<Connection>, Failure> {
+    let kept = || CONNECTION.with_borrow(Clone::clone);
+    if let Some(connection) = kept() {
+        return Ok(connection);
+    }
+    // Requests of one instance are tasks of their own, and a task may not wake
+    // another: whoever waits here looks again, and does not take a lock.
+    while IS_OPENING.get() {
+        time::sleep(OPENING_POLL).await;
+        if let Some(connection) = kept() {
+            return Ok(connection);
+        }
+    }
+    let _opening = Opening::begin();
+    let url = variables::get("db_url")
+        .await
+        .map_err(|error| Failure::Fault(format!("the variable db_url cannot be read: {error}")))?;
+    let opened = Connection::open(with_session_settings(&url))
+        .await
+        .map(Rc::new)
+        .map_err(classify)?;
+    CONNECTION.set(Some(Rc::clone(&opened)));
+    Ok(opened)
+}
+
+/// Marks that a connection is being opened, until it is dropped.
+struct Opening;
+
+impl Opening {
+    fn begin() -> Self {
+        IS_OPENING.set(true);
+        Self
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        IS_OPENING.set(false);
+    }
+}
+
+/// Forgets the kept connection, or only this one if it is the kept one.
+fn forget_connection(only: Option<&Rc<Connection>>) {
+    CONNECTION.with_borrow_mut(|kept| {
+        let matches = |kept: &Rc<Connection>| only.is_none_or(|only| Rc::ptr_eq(kept, only));
+        if kept.as_ref().is_some_and(matches) {
+            *kept = None;
+        }
+    });
+}
+
+/// The address with our timeouts, unless it sets options of its own: a pooler
+/// in front of Postgres may refuse them.
+fn with_session_settings(url: &str) -> String {
+    if url.contains("options=")
+        || !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
+    {
+        return url.to_owned();
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!(
+        "{url}{separator}connect_timeout=1&options=\
+         -c%20statement_timeout%3D{STATEMENT_TIMEOUT_MILLIS}\
+         %20-c%20lock_timeout%3D{LOCK_TIMEOUT_MILLIS}\
+         %20-c%20idle_in_transaction_session_timeout%3D5000\
+         %20-c%20idle_session_timeout%3D300000"
+    )
+}
+
+/// `millis`, give or take half, so that callers refused together do not come
+/// back together. A generator of this quality (xorshift64) is enough for that.
+fn jittered(millis: u64) -> u64 {
+    JITTER.with(|state| {
+        let mut x = state.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        state.set(x);
+        millis / 2 + x % millis.max(1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_settings_are_added_once_and_only_where_they_fit() {
+        let table = [
+            (
+                "postgres://u:p@h/d",
+                "postgres://u:p@h/d?connect_timeout=1&options=",
+            ),
+            (
+                "postgresql://h/d?sslmode=require",
+                "postgresql://h/d?sslmode=require&connect_timeout=1&options=",
+            ),
+        ];
+        for (url, start) in table {
+            let got = with_session_settings(url);
+            assert!(got.starts_with(start), "{url} became {got}");
+        }
+        for url in ["postgres://h/d?options=-c%20x%3D1", "host=h dbname=d"] {
+            assert_eq!(with_session_settings(url), url);
+        }
+    }
+
+    #[test]
+    fn pauses_stay_within_half_of_what_was_asked() {
+        for _ in 0..1_000 {
+            let pause = jittered(100);
+            assert!(
+                (50..150).contains(&pause),
+                "{pause} is not 100 give or take half"
+            );
+        }
+    }
+}

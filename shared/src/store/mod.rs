@@ -1,0 +1,8 @@
+//! Where things are kept: Postgres, and the cache before it.
+
+#[cfg(feature = "spin")]
+pub mod cache;
+pub mod cache_entry;
+pub mod cache_key;
+#[cfg(feature = "spin")]
+pub mod db;

@@ -1,0 +1,3 @@
+//! Forms of text that several rooms read.
+
+pub mod email;
