@@ -21,3 +21,6 @@ pub mod rating;
 pub mod store;
 pub mod text;
 pub mod token;
+
+#[cfg(test)]
+mod rooms;

@@ -19,9 +19,6 @@ pub const MAX_DESCRIPTION_CHARS: usize = 500;
 /// Longest name of a service or a model in characters.
 pub const MAX_USAGE_NAME_CHARS: usize = 64;
 
-/// The currency of a request that names none.
-pub const DEFAULT_CURRENCY: &str = "USD";
-
 /// The kinds of transactions, as a list can be narrowed to one.
 pub const TRANSACTION_KINDS: [&str; 9] = [
     "grant", "activate", "consume", "expire", "void", "refund", "hold", "capture", "release",

@@ -12,7 +12,21 @@ pub mod context;
 #[cfg(feature = "spin")]
 pub mod pieces;
 #[cfg(feature = "spin")]
+mod reply;
+#[cfg(feature = "spin")]
+mod request;
+#[cfg(feature = "spin")]
 mod serve;
+#[cfg(feature = "spin")]
+mod wire;
 
 #[cfg(feature = "spin")]
-pub use serve::*;
+pub use reply::Reply;
+#[cfg(feature = "spin")]
+pub use request::{
+    ACCESS_COOKIE, Idempotency, MAX_BODY_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, REFRESH_COOKIE, Request,
+};
+#[cfg(feature = "spin")]
+pub use serve::handle;
+#[cfg(feature = "spin")]
+pub use wire::{ErrorCode, Guest, Method, WireRequest, WireResponse};

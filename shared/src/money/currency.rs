@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// The currency of a request that names none.
+pub const DEFAULT_CURRENCY: &str = "USD";
+
 /// Every active code of ISO 4217 list one, as amended to number 180 (the lev
 /// left on 1 January 2026), that has a minor unit, with the exponent of that
 /// unit. Metals, bond units, the testing code and the other codes for which the

@@ -28,7 +28,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use amount::{
     AmountError, MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, format_amount, parse_amount,
 };
-pub use currency::{Currency, CurrencyError};
+pub use currency::{Currency, CurrencyError, DEFAULT_CURRENCY};
 pub use proration::{
     FIXED_30_MAX_DAYS, Proration, ProrationError, fixed_30, prorate, prorate_segments,
 };

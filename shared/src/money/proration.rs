@@ -241,8 +241,8 @@ impl Error for ProrationError {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::Currency;
     use super::*;
+    use crate::money::Currency;
 
     fn date(text: &str) -> NaiveDate {
         text.parse()

@@ -93,8 +93,8 @@ pub fn round_decimal(value: Decimal, decimals: u32, rounding: Rounding) -> Decim
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Currency, Money};
     use super::*;
+    use crate::money::{Currency, Money};
 
     /// The policies in the order of [`Rounding::ALL`].
     #[test]

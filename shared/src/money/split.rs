@@ -201,8 +201,8 @@ impl Error for SplitError {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::Currency;
     use super::*;
+    use crate::money::Currency;
 
     fn decimals(texts: &[&str]) -> Vec<Decimal> {
         texts

@@ -1,0 +1,366 @@
+//! A request as a handler reads it.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use sha2::{Digest, Sha256};
+
+use crate::http::fields::Fields;
+use crate::http::pagination::Page;
+use crate::http::problem::Problem;
+use crate::http::wire::{Method, WireRequest, method_name, read_body};
+use crate::money::{Currency, DEFAULT_CURRENCY};
+use crate::token::{self, PresentedToken, TokenKind};
+
+/// Most bytes of a body that a route reads: ten times the largest one that these
+/// routes have a use for, 500 characters of description at 12 bytes each when
+/// every one is escaped as a surrogate pair.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest Idempotency-Key.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// Longest Authorization header that is looked at. Ours have 81 bytes.
+const MAX_AUTHORIZATION_BYTES: usize = 1024;
+
+/// The cookie that carries a browser's access token. The prefix makes the browser
+/// insist on Secure, on path `/` and on no domain (RFC 6265bis, section 4.1.3.2).
+pub const ACCESS_COOKIE: &str = "__Host-turnpike_access";
+
+/// The cookie that carries a browser's refresh token.
+pub const REFRESH_COOKIE: &str = "__Host-turnpike_refresh";
+
+/// A decoded request. The body stays with the host until it is asked for.
+pub struct Request {
+    method: Method,
+    path: String,
+    query: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
+    body: RefCell<Option<WireRequest>>,
+}
+
+/// An Idempotency-Key and the digest of the request that it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key, as sent.
+    pub key: String,
+    /// SHA-256 over method, path and body.
+    pub request_digest: [u8; 32],
+}
+
+impl Request {
+    pub(super) fn decode(wire: WireRequest) -> Self {
+        let target = wire.get_path_with_query().unwrap_or_default();
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+            None => (target, None),
+        };
+        Self {
+            method: wire.get_method(),
+            path,
+            query,
+            headers: wire.get_headers().copy_all(),
+            body: RefCell::new(Some(wire)),
+        }
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path, as sent. Path parameters are read from here and never from a
+    /// `spin-*` header, which a client can send too.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn header_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// Whether a header was sent at all.
+    pub fn header_is_present(&self, name: &str) -> bool {
+        self.header_values(name).next().is_some()
+    }
+
+    /// A header that may be sent once.
+    ///
+    /// # Errors
+    /// A 400 that names the header when it is repeated or not visible ASCII.
+    pub fn header(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let mut values = self.header_values(name);
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(Problem::invalid_parameter(
+                name,
+                "repeated",
+                "must be sent once",
+            ));
+        }
+        match std::str::from_utf8(value) {
+            Ok(text) if text.is_ascii() => Ok(Some(text.trim())),
+            _ => Err(Problem::invalid_parameter(
+                name,
+                "invalid_character",
+                "must be ASCII",
+            )),
+        }
+    }
+
+    /// A query parameter that may be given once.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter when it is repeated or has a NUL.
+    pub fn query_parameter(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, Problem> {
+        let Some(query) = &self.query else {
+            return Ok(None);
+        };
+        let mut values = form_urlencoded::parse(query.as_bytes())
+            .filter(|(candidate, _)| candidate == name)
+            .map(|(_, value)| value);
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(Problem::invalid_parameter(
+                name,
+                "repeated",
+                "must be given once",
+            ));
+        }
+        if value.as_ref().is_some_and(|value| value.contains('\0')) {
+            return Err(Problem::invalid_parameter(
+                name,
+                "invalid_character",
+                "must not contain NUL",
+            ));
+        }
+        Ok(value)
+    }
+
+    /// The `currency` query parameter, or the default one.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter.
+    pub fn currency(&self) -> Result<Currency, Problem> {
+        let text = self.query_parameter("currency")?;
+        let text = text.as_deref().unwrap_or(DEFAULT_CURRENCY);
+        Currency::parse(text)
+            .map_err(|error| Problem::invalid_parameter("currency", "invalid", error.to_string()))
+    }
+
+    /// The `limit` and `cursor` query parameters.
+    ///
+    /// # Errors
+    /// Those of [`Page::from_parameters`].
+    pub fn page(&self) -> Result<Page, Problem> {
+        let limit = self.query_parameter("limit")?;
+        let cursor = self.query_parameter("cursor")?;
+        Page::from_parameters(limit.as_deref(), cursor.as_deref())
+    }
+
+    /// The access token or API key of `Authorization: Bearer` (RFC 6750, section
+    /// 2.1), or else the browser's cookie.
+    ///
+    /// # Errors
+    /// 401 when there is none, or one that cannot be ours; 400 when the header
+    /// is repeated; 403 for a change that a browser was led to by another site.
+    pub fn access_token(&self) -> Result<PresentedToken, Problem> {
+        let Some(header) = self.header("authorization")? else {
+            return self.cookie_token(ACCESS_COOKIE, TokenKind::Access);
+        };
+        if header.len() > MAX_AUTHORIZATION_BYTES {
+            return Err(Problem::unauthenticated());
+        }
+        let token = match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+            _ => return Err(Problem::unauthenticated()),
+        };
+        token::parse(TokenKind::Access, token)
+            .or_else(|| token::parse(TokenKind::ApiKey, token))
+            .ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The token of kind `kind` in the cookie `name`.
+    ///
+    /// # Errors
+    /// As [`Request::access_token`].
+    pub fn cookie_token(&self, name: &str, kind: TokenKind) -> Result<PresentedToken, Problem> {
+        let value = self
+            .header_values("cookie")
+            .filter_map(|header| std::str::from_utf8(header).ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(candidate, value)| (candidate == name).then_some(value))
+            .ok_or_else(Problem::unauthenticated)?;
+        let token = token::parse(kind, value).ok_or_else(Problem::unauthenticated)?;
+        if !matches!(self.method, Method::Get) && !self.is_same_origin()? {
+            return Err(Problem::new(
+                403,
+                "cross_site_request",
+                "A cookie does not authorize a request from another site",
+                "Send the request from the same origin, or with an Authorization header.",
+            ));
+        }
+        Ok(token)
+    }
+
+    /// Whether a browser says that the page which sends this is our own. Every
+    /// current browser sends `Sec-Fetch-Site` (W3C Fetch Metadata), which no
+    /// page can forge; for an old one its `Origin` must name our host. A
+    /// request with neither did not come from a page, and has no business
+    /// with a cookie.
+    fn is_same_origin(&self) -> Result<bool, Problem> {
+        if let Some(site) = self.header("sec-fetch-site")? {
+            return Ok(site == "same-origin");
+        }
+        let origin = self.header("origin")?.unwrap_or_default();
+        let authority = self
+            .body
+            .borrow()
+            .as_ref()
+            .and_then(WireRequest::get_authority);
+        let host = authority.unwrap_or_default();
+        Ok(!host.is_empty() && origin.split_once("://").is_some_and(|(_, of)| of == host))
+    }
+
+    /// The address that the request came from, as the host saw it: the last
+    /// `spin-client-addr`, because a client can send one of its own before it.
+    pub fn client_address(&self) -> &str {
+        let last = self
+            .header_values("spin-client-addr")
+            .last()
+            .unwrap_or_default();
+        let address = std::str::from_utf8(last).unwrap_or_default();
+        address
+            .rsplit_once(':')
+            .map_or(address, |(address, _)| address)
+    }
+
+    /// A form body (`application/x-www-form-urlencoded`), as name and value.
+    ///
+    /// # Errors
+    /// 415 for another content type, and what [`Request::body`] refuses.
+    pub async fn form(&self) -> Result<Vec<(String, String)>, Problem> {
+        self.require_media_type("application/x-www-form-urlencoded")?;
+        let body = self.body().await?;
+        Ok(form_urlencoded::parse(&body).into_owned().collect())
+    }
+
+    fn require_media_type(&self, wanted: &'static str) -> Result<(), Problem> {
+        if self.media_type()?.eq_ignore_ascii_case(wanted) {
+            return Ok(());
+        }
+        Err(Problem::unsupported_media_type(wanted))
+    }
+
+    /// The content type without its parameters; empty when there is none.
+    ///
+    /// # Errors
+    /// Those of [`Request::header`].
+    pub fn media_type(&self) -> Result<&str, Problem> {
+        let content_type = self.header("content-type")?.unwrap_or_default();
+        Ok(content_type.split(';').next().unwrap_or_default().trim())
+    }
+
+    /// The length of the body, if its sender announced one; the server refuses a
+    /// body that differs from it.
+    fn content_length(&self) -> Option<usize> {
+        self.header("content-length").ok()??.parse().ok()
+    }
+
+    /// The body, up to [`MAX_BODY_BYTES`].
+    ///
+    /// # Errors
+    /// Those of [`Request::body_within`].
+    pub async fn body(&self) -> Result<Vec<u8>, Problem> {
+        self.body_within(MAX_BODY_BYTES).await
+    }
+
+    /// The body, up to `max_bytes`, for a route that has a use for larger ones.
+    ///
+    /// # Errors
+    /// 413 when it is larger, 408 when it does not arrive in time, 400 when it
+    /// breaks off.
+    pub async fn body_within(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+        let Some(wire) = self.body.take() else {
+            return Ok(Vec::new());
+        };
+        let read = std::pin::pin!(read_body(wire, self.content_length(), max_bytes));
+        let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));
+        match select(read, timeout).await {
+            Either::Left((body, _)) => body,
+            Either::Right(_) => Err(Problem::new(
+                408,
+                "body_timeout",
+                "The request body did not arrive in time",
+                format!(
+                    "A body must arrive within {} seconds.",
+                    BODY_TIMEOUT.as_secs()
+                ),
+            )),
+        }
+    }
+
+    /// The fields of a JSON body, and the body's bytes.
+    ///
+    /// # Errors
+    /// 415 for another content type, 400 for malformed JSON, 422 for JSON that
+    /// is not an object, and what [`Request::body`] refuses.
+    pub async fn json_fields(&self) -> Result<(Fields, Vec<u8>), Problem> {
+        self.json_fields_within(MAX_BODY_BYTES).await
+    }
+
+    /// As [`Request::json_fields`], for a route that has a use for larger bodies.
+    ///
+    /// # Errors
+    /// Those of [`Request::json_fields`].
+    pub async fn json_fields_within(&self, max_bytes: usize) -> Result<(Fields, Vec<u8>), Problem> {
+        self.require_media_type("application/json")?;
+        let body = self.body_within(max_bytes).await?;
+        Ok((Fields::parse(&body)?, body))
+    }
+
+    /// The Idempotency-Key that every request for money must carry.
+    ///
+    /// # Errors
+    /// A 400 that names the header when it is missing, repeated, too long or
+    /// has characters other than visible ASCII.
+    pub fn idempotency(&self, body: &[u8]) -> Result<Idempotency, Problem> {
+        const NAME: &str = "idempotency-key";
+        let key = self.header(NAME)?.unwrap_or_default();
+        if key.is_empty() {
+            return Err(Problem::invalid_parameter(
+                NAME,
+                "required",
+                "is required: send a fresh unique value, and the same one when you retry",
+            ));
+        }
+        if key.len() > MAX_IDEMPOTENCY_KEY_BYTES || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Problem::invalid_parameter(
+                NAME,
+                "invalid",
+                format!("must have 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters"),
+            ));
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(method_name(&self.method).as_bytes());
+        hasher.update([0]);
+        hasher.update(self.path.as_bytes());
+        hasher.update([0]);
+        hasher.update(body);
+        Ok(Idempotency {
+            key: key.to_owned(),
+            request_digest: hasher.finalize().into(),
+        })
+    }
+}
