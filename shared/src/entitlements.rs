@@ -1,13 +1,13 @@
-//! What the components of entitlements share: how a feature and a subject are named.
+//! How features and subjects are named in entitlements.
 
 /// Longest name of a feature.
 pub const MAX_FEATURE_CHARS: usize = 64;
 
-/// Longest subject, as that of a usage event.
+/// Longest subject: the same as in a usage event.
 pub const MAX_SUBJECT_CHARS: usize = 128;
 
-/// Whether a text can be the name of a feature: like the name of a meter, so that the
-/// two can be the same.
+/// Whether a text can name a feature. The rules are those of a meter's name, so that
+/// both can have the same name.
 pub fn is_feature(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     text.len() <= MAX_FEATURE_CHARS

@@ -9,11 +9,11 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// Random bytes in a version 7 UUID: 128 bits less 48 of time, 4 of version
-/// and 2 of variant leave 74, which fit in ten bytes.
+/// A version 7 UUID has 74 random bits: 128 less 48 of time, 4 of version and 2 of
+/// variant. They fit in ten bytes.
 pub const RANDOM_BYTES: usize = 10;
 
-/// Why a text is not an id of the wanted kind.
+/// The text is not an id of the wanted kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId {
     /// The prefix that the wanted kind carries, with its underscore.
@@ -52,8 +52,8 @@ macro_rules! id {
             /// What every id of this kind starts with.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id from the wall clock in milliseconds since 1970 and
-            /// ten bytes of randomness, both the caller's to supply.
+            /// A new id from the wall clock in milliseconds since 1970 and ten random
+            /// bytes. The caller supplies both.
             pub fn new(unix_millis: u64, random: &[u8; RANDOM_BYTES]) -> Self {
                 Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, random).into_uuid())
             }
@@ -124,12 +124,12 @@ id!(
     "ivt_"
 );
 id!(
-    /// A message that is waiting to be sent, or was.
+    /// A message in the outbox, sent or not.
     OutboxMessageId,
     "msg_"
 );
 id!(
-    /// The right to hash one password now.
+    /// The right to hash one password.
     HashLeaseId,
     "hsl_"
 );
@@ -144,22 +144,23 @@ id!(
     "ctx_"
 );
 id!(
-    /// Credits that were given at once, and are spent, expire or are voided together.
+    /// A grant: credits that are given together, and are spent, expire or are voided
+    /// together.
     CreditGrantId,
     "cgr_"
 );
 id!(
-    /// What of an organization's usage counts, and how.
+    /// A meter: what counts as usage of an organization, and how.
     MeterId,
     "mtr_"
 );
 id!(
-    /// Whom to tell when how much of something was used.
+    /// A usage alert: whom to tell, and at which usage.
     UsageAlertId,
     "ual_"
 );
 id!(
-    /// A feature that a subject, or an organization, may use.
+    /// An entitlement: a feature that a subject or an organization may use.
     EntitlementId,
     "ent_"
 );
@@ -174,7 +175,7 @@ id!(
     "plv_"
 );
 id!(
-    /// Credits that are reserved for an operation under way.
+    /// Credits that are reserved for an operation that is under way.
     CreditHoldId,
     "hld_"
 );

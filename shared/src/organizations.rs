@@ -1,5 +1,5 @@
-//! What the routes under an organization have in common: their paths, how an
-//! organization and a role are named, and what is refused alike.
+//! What the routes under an organization share: their paths, the names of organizations
+//! and roles, and common refusals.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub const COLLECTION: &str = "/api/v1/organizations";
 /// Longest name of an organization in characters.
 pub const MAX_NAME_CHARS: usize = 200;
 
-/// Longest name of a time zone in characters: the longest that there is has 32.
+/// Longest name of a time zone in characters. The longest that exists has 32.
 pub const MAX_TIME_ZONE_CHARS: usize = 64;
 
 /// Longest name of a role in characters: one letter and 31 more characters.
@@ -31,7 +31,7 @@ pub struct Organization {
 }
 
 /// The segments of a path after [`COLLECTION`]: none for the collection itself,
-/// then the organization's id, and what the route has below it.
+/// otherwise the organization's id and the segments below it.
 pub fn segments(path: &str) -> Vec<&str> {
     let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
     match rest.strip_prefix('/') {
@@ -49,11 +49,11 @@ pub fn named(path: &str) -> Result<OrganizationId, Problem> {
     id.ok_or_else(not_found)
 }
 
-/// A name that a person gives: visible text, because it is repeated in mail.
+/// Reads a name that a person gives. It must be visible text, because mails repeat it.
 ///
 /// # Errors
-/// Those of [`fields::text`], `invalid_character` for control characters, and
-/// `wrong_length` when there is nothing but white space.
+/// Those of [`fields::text`]; `invalid_character` for control characters;
+/// `wrong_length` for nothing but white space.
 pub fn name(value: &Value) -> Result<String, Invalid> {
     let text = fields::text(value, 1..=MAX_NAME_CHARS)?;
     if text.chars().any(char::is_control) {
@@ -69,7 +69,7 @@ pub fn name(value: &Value) -> Result<String, Invalid> {
     Ok(trimmed.to_owned())
 }
 
-/// The name of a time zone in a body. Whether there is one, the database says.
+/// Reads the name of a time zone from a body. The database knows whether it exists.
 ///
 /// # Errors
 /// Those of [`fields::text`].
@@ -77,7 +77,7 @@ pub fn time_zone(value: &Value) -> Result<String, Invalid> {
     fields::text(value, 1..=MAX_TIME_ZONE_CHARS)
 }
 
-/// The name of a role in a body. Whether there is one, the database says.
+/// Reads the name of a role from a body. The database knows whether it exists.
 ///
 /// # Errors
 /// Those of [`fields::text`].
@@ -85,7 +85,7 @@ pub fn role(value: &Value) -> Result<String, Invalid> {
     fields::text(value, 1..=MAX_ROLE_CHARS)
 }
 
-/// 404: another organization than the credential's, or nothing of the id in it.
+/// 404: the credential's organization has nothing with this id.
 pub fn not_found() -> Problem {
     Problem::not_found("Your credential's organization has nothing with this id.")
 }
@@ -104,7 +104,8 @@ pub fn time_zone_unknown() -> Problem {
     )
 }
 
-/// 403: the role, or the one that the other has, holds more than the caller.
+/// 403: the caller lacks a permission of the role, or of the role that the other person
+/// has.
 pub fn role_exceeds_own() -> Problem {
     Problem::new(
         403,
@@ -114,7 +115,7 @@ pub fn role_exceeds_own() -> Problem {
     )
 }
 
-/// 409: the role belongs to Turnpike.
+/// 409: the role is built in and cannot be changed.
 pub fn role_is_built_in() -> Problem {
     Problem::new(
         409,

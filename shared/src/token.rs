@@ -4,13 +4,13 @@
 //! owner's UUID (16 bytes), a secret of 256 random bits (32 bytes) and a CRC-32
 //! of what precedes it (4 bytes). Three properties follow.
 //!
-//! - The checksum lets a component refuse a mistyped or invented token without
-//!   asking anything of anyone, and lets secret scanners recognise a leaked one.
-//! - The owner inside names the cache generation that guards everything cached
-//!   about them before the first lookup. It grants nothing: the digest that is
-//!   looked up covers the whole token, so a changed owner is an unknown token.
-//! - Only a SHA-256 of the token is stored. The secret is uniformly random, so
-//!   a fast hash is enough: there is nothing to guess.
+//! - The checksum lets a component refuse a mistyped or invented token without a
+//!   lookup, and lets secret scanners recognise a leaked one.
+//! - The owner inside names the cache generation of everything cached about them,
+//!   before the first lookup. The owner grants nothing: the digest covers the whole
+//!   token, so a token with a changed owner is unknown.
+//! - Only a SHA-256 of the token is stored. The secret is uniformly random, so nobody
+//!   can guess it, and a fast hash is enough.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -28,16 +28,16 @@ const BODY_BYTES: usize = OWNER_BYTES + SECRET_BYTES + CHECKSUM_BYTES;
 /// Characters after the prefix: 52 bytes at 6 bits a character, rounded up.
 pub const BODY_CHARS: usize = (BODY_BYTES * 8).div_ceil(6);
 
-/// What a token may be used for, told by its prefix.
+/// What a token may be used for. Its prefix says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// Presented as `Authorization: Bearer` with every request of a session.
     Access,
-    /// Presented once, for a new pair.
+    /// Exchanged once for a new pair.
     Refresh,
     /// Presented as `Authorization: Bearer` by a program.
     ApiKey,
-    /// Sent by email, and presented once to prove that it arrived.
+    /// Sent by email, and used once to prove that the mail arrived.
     Email,
 }
 
@@ -53,7 +53,7 @@ impl TokenKind {
     }
 }
 
-/// The SHA-256 of a whole token: what the database and the cache know it by.
+/// The SHA-256 of a whole token. The database and the cache know the token by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
@@ -64,18 +64,18 @@ impl TokenDigest {
     }
 }
 
-/// A well-formed token that was presented. Whether it is known, and still
-/// valid, is for the database to say.
+/// A well-formed token that somebody presented. Only the database knows whether it
+/// exists and is still valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PresentedToken {
-    /// Whose token it claims to be. Never a reason to grant anything.
+    /// The owner that the token claims. Never a reason to grant anything.
     pub owner: UserId,
-    /// What to look it up by.
+    /// The digest to look it up by.
     pub digest: TokenDigest,
 }
 
-/// A new token of `kind` for `owner`. The secret must come from a
-/// cryptographic source.
+/// Makes a new token of `kind` for `owner`. The secret must come from a cryptographic
+/// source.
 pub fn mint(kind: TokenKind, owner: UserId, secret: &[u8; SECRET_BYTES]) -> String {
     let mut body = [0u8; BODY_BYTES];
     body[..OWNER_BYTES].copy_from_slice(owner.as_uuid().as_bytes());
@@ -88,7 +88,7 @@ pub fn mint(kind: TokenKind, owner: UserId, secret: &[u8; SECRET_BYTES]) -> Stri
     token
 }
 
-/// Reads a presented token; `None` when it is not one of `kind`.
+/// Reads a presented token. `None` if it is not of kind `kind`.
 pub fn parse(kind: TokenKind, text: &str) -> Option<PresentedToken> {
     let encoded = text.strip_prefix(kind.prefix())?;
     if encoded.len() != BODY_CHARS {
@@ -115,8 +115,8 @@ pub fn digest(token: &str) -> TokenDigest {
     TokenDigest(Sha256::digest(token.as_bytes()).into())
 }
 
-/// The kind is part of the checksum, so that a token with another kind's
-/// prefix pasted on is refused before any lookup.
+/// The checksum covers the kind, so that a token with the prefix of another kind is
+/// refused before any lookup.
 fn checksum(kind: TokenKind, signed: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(kind.prefix().as_bytes());

@@ -1,4 +1,4 @@
-//! Email addresses, as far as a sign-in name needs them.
+//! Email addresses, as far as signing in needs them.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ pub const MAX_BYTES: usize = 254;
 /// Longest part before the `@` in bytes (RFC 5321, section 4.5.3.1.1).
 pub const MAX_LOCAL_BYTES: usize = 64;
 
-/// An address in the form it is stored and compared in: lower case, without
-/// surrounding white space. Whether it receives mail, only mail can tell.
+/// An address in lower case and without surrounding white space, as it is stored and
+/// compared. Only a mail can show whether it receives mail.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
