@@ -1,5 +1,4 @@
-//! What the figures of the platform have in common: the totals of credits and of
-//! subscriptions.
+//! What the figures of the platform share: the totals of credits and of subscriptions.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -8,12 +7,11 @@ use crate::http::problem::Problem;
 use crate::money::decimal_text::DecimalText;
 use crate::money::{Currency, Money};
 
-/// Most days of a period: ten years with their leap days. At 64 rows a day and
-/// half a microsecond a row they are added up in 0.12 of the 1.5 seconds that a
-/// statement has.
+/// Most days of a period: ten years with their leap days. Adding them up takes a tenth
+/// of the time that a statement has.
 pub const MAX_PERIOD_DAYS: i64 = 3_653;
 
-/// 503: more has lapsed at once than one request can account for.
+/// 503: more credits have lapsed at once than one request can account for.
 pub fn settlement_pending() -> Problem {
     Problem {
         retry_after_secs: Some(1),
@@ -26,26 +24,26 @@ pub fn settlement_pending() -> Problem {
     }
 }
 
-/// What came to pass with credits.
+/// What happened to credits in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CreditTotals {
-    /// Granted for money.
+    /// Granted for payment.
     pub sold: Money,
-    /// Granted for none.
+    /// Granted without payment.
     pub promotional: Money,
-    /// Spent; what was refunded later is not taken off.
+    /// Spent. Later refunds are not subtracted.
     pub consumed: Money,
-    /// Given back after it was spent.
+    /// Refunded after they were spent.
     pub refunded: Money,
-    /// Lapsed.
+    /// Expired.
     pub expired: Money,
-    /// Taken back before it was spent.
+    /// Voided before they were spent.
     pub voided: Money,
-    /// How many transactions `consumed` is of.
+    /// The number of transactions in `consumed`.
     pub spends: u64,
 }
 
-/// The same as the database writes it.
+/// The same totals as the database writes them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CreditTotalsRow {
     sold: DecimalText,
@@ -74,7 +72,7 @@ impl CreditTotalsRow {
 }
 
 impl CreditTotals {
-    /// The totals of a time in which nothing was.
+    /// The totals of a time in which nothing happened.
     pub const fn zero(currency: Currency) -> Self {
         let zero = Money::zero(currency);
         Self {
@@ -89,25 +87,25 @@ impl CreditTotals {
     }
 }
 
-/// What subscriptions came to, and how they changed. MRR is the monthly
-/// recurring revenue.
+/// What subscriptions are worth, and how that changed. MRR is the monthly recurring
+/// revenue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SubscriptionTotals {
-    /// At the end.
+    /// The MRR at the end.
     pub mrr: Money,
-    /// How many are paid for, at the end.
+    /// The number of paid subscriptions at the end.
     pub active: i64,
-    /// Of those who paid for the first time.
+    /// The MRR of those who paid for the first time.
     pub new_mrr: Money,
-    /// What those who paid already pay more.
+    /// The additional MRR of those who already paid.
     pub expansion_mrr: Money,
-    /// What those who go on paying pay less.
+    /// The lost MRR of those who still pay, but less.
     pub contraction_mrr: Money,
-    /// Of those who pay no more.
+    /// The MRR of those who stopped paying.
     pub churned_mrr: Money,
-    /// Of those who had stopped and pay again.
+    /// The MRR of those who had stopped and pay again.
     pub reactivation_mrr: Money,
-    /// What all that changed, together.
+    /// The sum of these changes.
     pub net_new_mrr: Money,
 }
 
@@ -131,7 +129,7 @@ impl MovementsRow {
         reactivation_mrr: DecimalText(Decimal::ZERO),
     };
 
-    /// What they changed together.
+    /// The sum of the changes.
     ///
     /// # Errors
     /// A 500 if a sum needs more digits than a decimal has.
@@ -147,8 +145,8 @@ impl MovementsRow {
             .ok_or_else(Problem::internal)
     }
 
-    /// The totals of a time with these changes, at the end of which the MRR is
-    /// `mrr`, of `active` subscriptions.
+    /// The totals of a time with these changes. At its end the MRR is `mrr`, from
+    /// `active` subscriptions.
     ///
     /// # Errors
     /// As [`MovementsRow::net`].

@@ -1,5 +1,5 @@
-//! What the routes under an organization's billing have in common: their paths,
-//! what a member may take of the pool, and what is refused alike.
+//! What the routes under an organization's billing share: their paths, what a member
+//! may take of the pool, and common refusals.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use crate::money::decimal_text::DecimalText;
 use crate::money::{Currency, Money};
 use crate::organizations;
 
-/// What the paths begin with, before the organization's id.
+/// The start of each path, before the organization's id.
 pub const COLLECTION: &str = "/api/v1/org-billing/organizations";
 
-/// The segments of a path after [`COLLECTION`]: the organization's id, and what
-/// the route has below it.
+/// The segments of a path after [`COLLECTION`]: the organization's id and the segments
+/// below it.
 pub fn segments(path: &str) -> Vec<&str> {
     let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
     match rest.strip_prefix('/') {
@@ -31,31 +31,31 @@ pub fn named(path: &str) -> Result<OrganizationId, Problem> {
     id.ok_or_else(organizations::not_found)
 }
 
-/// That a token may see something of an organization's billing. Cached only for
-/// tokens that may, beside what they see, which is the organization's and the
-/// same for all.
+/// Shows that a token may read an organization's billing. It is cached only for tokens
+/// that may. What they read is cached beside it, because it belongs to the organization
+/// and is the same for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reader {
     /// The organization whose billing it is.
     pub organization_id: OrganizationId,
 }
 
-/// What a member may take of the pool in a period, and what they have.
+/// How much a member may take of the pool in a period, and how much they have taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Allocation {
     /// The member.
     pub user_id: UserId,
-    /// The most that can be taken in a period.
+    /// The most that the member can take in a period.
     pub limit: Money,
-    /// What was taken in this one.
+    /// What the member took in this period.
     pub used: Money,
-    /// What can still be taken: zero where the limit was lowered below `used`.
+    /// What the member can still take: zero if the limit was lowered below `used`.
     pub remaining: Money,
     /// `never`, `day`, `week` or `month`.
     pub reset: String,
     /// When the period began, RFC 3339 in UTC.
     pub period_started_at: String,
-    /// When it ends, exclusive; absent for one that does not.
+    /// When it ends, exclusive. Absent if it has no end.
     pub period_ends_at: Option<String>,
 }
 
