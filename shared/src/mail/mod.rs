@@ -1,9 +1,9 @@
 //! The mail that Turnpike sends: which messages there are, and their texts.
 //!
-//! A message is kept as its kind, its token and its detail, and rendered when it
-//! is sent, so that no text with a secret in it is ever stored. A link carries
-//! its token behind a `#`: a browser keeps that part to itself, so the token
-//! appears in no server's log and in no Referer.
+//! A message is stored as its kind, its token and its detail. Its text is rendered when
+//! it is sent, so that no text with a secret in it is ever stored. A link carries its
+//! token after a `#`. A browser does not send that part, so the token appears in no
+//! server's log and in no Referer.
 
 #[cfg(feature = "spin")]
 pub mod outbox;
@@ -12,44 +12,44 @@ use serde_json::Value;
 
 use crate::http::problem::Problem;
 
-/// Most mails that one recipient is sent within an hour: a person who mistypes
-/// and tries again needs two or three.
+/// Most mails to one recipient in an hour. A person who mistypes and tries again needs
+/// two or three.
 pub const MAX_PER_EMAIL_PER_HOUR: i32 = 5;
 
-/// Most mails that one client address causes in an hour. Behind a proxy, or a
-/// provider's shared address, all clients have one: about three a second, 3 x 3,600,
-/// is more than any crowd signs up with, and little for who would mail the world.
+/// Most mails that one client address causes in an hour: about three a second. Behind a
+/// proxy all clients have one address, so a crowd that signs up must fit. Mass mail
+/// must not.
 pub const MAX_PER_ADDRESS_PER_HOUR: i32 = 10_000;
 
-/// How long the link that verifies or changes an email works: a day, because
-/// mail may wait in a queue or over a night.
+/// How long the link that verifies or changes an email works: a day, because mail may
+/// wait in a queue or overnight.
 pub const EMAIL_TTL_SECS: i32 = 24 * 60 * 60;
 
-/// How long the link that resets a password works: an hour. Whoever reads the
-/// mail in that time can take the account over.
+/// How long the link that resets a password works: an hour. Until then, anybody who
+/// reads the mail can take over the account.
 pub const RESET_TTL_SECS: i32 = 60 * 60;
 
-/// Characters of a name that somebody else chose that are shown in a message.
+/// Most characters that a message shows of a name. Somebody else chose that name.
 const MAX_SHOWN_CHARS: usize = 100;
 
-/// Which message it is.
+/// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// To a new user: the link that proves their email.
     VerifyEmail,
-    /// To somebody with an account whose email was used to sign up again.
+    /// To the owner of an account whose email was used to sign up again.
     EmailTaken,
     /// The link that replaces a forgotten password.
     ResetPassword,
-    /// To a user's new email: the link that makes it theirs.
+    /// To a user's new email: the link that confirms it.
     ChangeEmail,
     /// To a user's old email, after the change.
     EmailChanged,
     /// To a user whose password was reset.
     PasswordChanged,
-    /// To somebody who is asked into an organization.
+    /// To somebody who is invited to an organization.
     Invitation,
-    /// To whom an alert names, when usage has reached a threshold.
+    /// To the address that an alert names, when usage has reached a threshold.
     UsageAlert,
 }
 
@@ -89,12 +89,12 @@ impl Kind {
         }
     }
 
-    /// The kind of that name.
+    /// The kind with that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Where on the console its link leads, for a kind that has one.
+    /// The page of the console that the link leads to, for a kind with a link.
     const fn page(self) -> Option<&'static str> {
         match self {
             Self::VerifyEmail | Self::ChangeEmail => Some("verify-email"),
@@ -107,8 +107,8 @@ impl Kind {
     }
 }
 
-/// The message of a kind. `token` is that of the link, for a kind with one;
-/// `detail` is what the kind tells beyond that.
+/// Renders the message of a kind. `token` is the token of its link, for a kind with a
+/// link. `detail` is what else the kind tells.
 pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value) -> Message {
     let base = public_url.trim_end_matches('/');
     let link = kind.page().map_or_else(String::new, |page| {
@@ -176,7 +176,7 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
     Message { subject, text }
 }
 
-/// What an alert tells, with the figures of the moment at which it fired.
+/// What an alert tells: the figures at the moment when it fired.
 fn usage_alert(detail: &Value) -> (String, String) {
     let name = shown(detail, "alert_name");
     let threshold = shown(detail, "threshold");
@@ -199,8 +199,9 @@ fn usage_alert(detail: &Value) -> (String, String) {
     (format!("{name}: usage has reached {threshold}"), text)
 }
 
-/// A text that somebody else chose, on one line and not longer than a name is:
-/// a subject must not become two headers, nor a name a message of its own.
+/// Puts a text that somebody else chose on one line, and cuts it to the length of a
+/// name. Otherwise it could add a header after a subject, or a message of its own to a
+/// text.
 fn shown(detail: &Value, member: &str) -> String {
     let text = detail.get(member).and_then(Value::as_str);
     text.unwrap_or_default()
@@ -210,7 +211,7 @@ fn shown(detail: &Value, member: &str) -> String {
         .collect()
 }
 
-/// 429: the client's address has caused as much mail as it may.
+/// 429: the client's address has caused as many mails as it may.
 pub fn too_many_mails(retry_after_secs: u32) -> Problem {
     Problem {
         retry_after_secs: Some(retry_after_secs),
@@ -223,8 +224,8 @@ pub fn too_many_mails(retry_after_secs: u32) -> Problem {
     }
 }
 
-/// 422: a token from a mail that opens nothing. Why is nobody's business: it is
-/// unknown, expired, spent, or replaced by a later one.
+/// 422: a token from a mail does not work. The answer does not say whether it is
+/// unknown, expired, used, or replaced by a later one.
 pub fn invalid_token() -> Problem {
     Problem::invalid_field(
         "token",

@@ -1,4 +1,4 @@
-//! Messages on their way into the outbox.
+//! Messages that are about to enter the outbox.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,17 +11,17 @@ use crate::mail::{self, Kind};
 use crate::store::db::Parameter;
 use crate::token::{self, TokenKind};
 
-/// The id and the token of a message that a statement is about to write. Drawn
-/// by the component, so that the statement is safe to send twice.
+/// The id and the token of a message that a statement is about to write. The component
+/// draws them, so that the statement is safe to send twice.
 pub struct Draft {
     message_id: OutboxMessageId,
     token: String,
 }
 
 impl Draft {
-    /// A fresh message with a fresh token. Whose it will be is not known yet, and
-    /// for a forgotten password must not show: the owner inside is drawn at
-    /// random too, and names nobody.
+    /// Draws a new message with a new token. The owner is not known yet, and a request
+    /// for a forgotten password must not reveal whether there is one. So the owner
+    /// inside the token is random too, and names nobody.
     ///
     /// # Errors
     /// Those of [`Context::random`].
@@ -33,7 +33,7 @@ impl Draft {
         })
     }
 
-    /// The message's id, the token, and what the token is stored as.
+    /// The message's id, the token, and the digest under which the token is stored.
     pub fn parameters(&self) -> [Parameter; 3] {
         [
             self.message_id.as_uuid().into(),
@@ -48,16 +48,16 @@ impl Draft {
     }
 }
 
-/// A message that was written, as the database tells it.
+/// A message that was written, as the database reports it.
 #[derive(Debug, Deserialize)]
 pub struct Written {
     kind: String,
-    /// Empty for a message to nobody.
+    /// Empty if the message has no recipient.
     to: String,
 }
 
-/// Shows a message in the log of a developer's machine, where no mail is sent.
-/// Elsewhere the variable `development` is not "true", and nothing happens.
+/// Logs a message on a developer's machine, where no mail is sent. Elsewhere the
+/// variable `development` is not "true", and this does nothing.
 ///
 /// # Errors
 /// A 500 when a variable is missing, which spin.toml declares.
