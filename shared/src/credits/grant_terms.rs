@@ -1,4 +1,4 @@
-//! The terms on which credits are given, to a user or to a pool.
+//! The terms on which credits are granted to a user or to a pool.
 
 use chrono::NaiveDateTime;
 use serde_json::Value;
@@ -8,35 +8,35 @@ use crate::http::fields::{self, Fields, Invalid};
 use crate::http::problem::Problem;
 use crate::money::Money;
 
-/// Where the priorities end: they begin at 0, which is spent first.
+/// The largest priority. The smallest is 0, which is spent first.
 const MAX_PRIORITY: i32 = 100;
 
-/// The priority of a grant that names none: in the middle, so that others can go
-/// before it and after it.
+/// The priority of a grant that names none. It is in the middle, so that other grants
+/// can go before and after it.
 const DEFAULT_PRIORITY: i32 = 50;
 
 /// The kind of a grant that names none.
 const DEFAULT_KIND: &str = "paid";
 
-/// A grant, as asked for.
+/// A grant as the caller asks for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct GrantTerms {
-    /// What is given.
+    /// The amount.
     pub money: Money,
-    /// The granter's words.
+    /// The description that the granter gave.
     pub description: String,
     /// `paid` or `promotional`.
     pub kind: String,
     /// 0 to 100; lower is spent first.
     pub priority: i32,
-    /// From when on it can be spent, in UTC; now if absent or past.
+    /// When it becomes spendable, in UTC. Now if absent or past.
     pub effective_at: Option<NaiveDateTime>,
-    /// Until when, exclusive; absent for one that does not expire.
+    /// When it expires, exclusive, in UTC. Absent if it does not expire.
     pub expires_at: Option<NaiveDateTime>,
 }
 
 impl GrantTerms {
-    /// Takes the fields of a request that gives credits.
+    /// Takes the fields of a request that grants credits.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         let money = fields::positive_money(fields);
         let description = fields.optional("description", credits::description);
@@ -68,18 +68,18 @@ fn kind(value: &Value) -> Result<String, Invalid> {
 
 fn priority(value: &Value) -> Result<i32, Invalid> {
     let priority = fields::whole_number(value, 0..=i64::from(MAX_PRIORITY))?;
-    // It is no more than MAX_PRIORITY, so it fits.
+    // The value is at most MAX_PRIORITY, so it fits.
     Ok(i32::try_from(priority).unwrap_or(MAX_PRIORITY))
 }
 
-/// Why an account does not take a grant, whoever it belongs to.
+/// Why an account, of a user or a pool, does not take a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantRefusal {
-    /// It would end before it begins, or has ended.
+    /// The grant would end before it begins, or has ended already.
     ExpiresTooEarly,
-    /// The account has as many as it can have.
+    /// The account has as many grants as it can have.
     TooManyOpenGrants,
-    /// The account would be above the largest balance.
+    /// The balance would exceed the largest one.
     BalanceLimit,
 }
 

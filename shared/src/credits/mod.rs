@@ -13,13 +13,13 @@ use crate::ids::{CreditGrantId, CreditHoldId, CreditTransactionId};
 use crate::money::decimal_text::DecimalText;
 use crate::money::{Currency, Money};
 
-/// Longest description in characters: a sentence or two on a statement.
+/// Longest description in characters: one or two sentences.
 pub const MAX_DESCRIPTION_CHARS: usize = 500;
 
 /// Longest name of a service or a model in characters.
 pub const MAX_USAGE_NAME_CHARS: usize = 64;
 
-/// The kinds of transactions, as a list can be narrowed to one.
+/// The kinds of transactions. A list can be narrowed to one of them.
 pub const TRANSACTION_KINDS: [&str; 9] = [
     "grant", "activate", "consume", "expire", "void", "refund", "hold", "capture", "release",
 ];
@@ -31,23 +31,24 @@ pub struct Transaction {
     pub id: CreditTransactionId,
     /// One of [`TRANSACTION_KINDS`].
     pub kind: String,
-    /// What it changed: positive for credits that came, negative for those that went.
+    /// The change: positive for credits that came in, negative for credits that went
+    /// out.
     pub amount: Money,
-    /// What was available after it.
+    /// The available balance after it.
     pub available_after: Money,
-    /// Where the credits were before it.
+    /// Where the credits came from.
     pub debited: String,
-    /// Where they were after it.
+    /// Where the credits went.
     pub credited: String,
-    /// The caller's words.
+    /// The description that the caller gave.
     pub description: String,
     /// The service that was paid for, if the spender named one.
     pub service: Option<String>,
     /// The model that was paid for, if the spender named one.
     pub model: Option<String>,
-    /// When it came to pass, RFC 3339 in UTC: for what fell due, when it did.
+    /// When it happened, RFC 3339 in UTC. If it fell due, this is when it fell due.
     pub occurred_at: String,
-    /// When it was written.
+    /// When it was recorded.
     pub created_at: String,
 }
 
@@ -62,7 +63,7 @@ pub struct TransactionRow {
     credited: String,
     currency: Currency,
     description: String,
-    // Answers that were kept before spends had names lack them.
+    // Answers that were stored before spends had names lack these two.
     service: Option<String>,
     model: Option<String>,
     occurred_at: String,
@@ -87,32 +88,32 @@ impl From<TransactionRow> for Transaction {
     }
 }
 
-/// Credits that were given at once.
+/// Credits that were granted at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// The grant's id.
     pub id: CreditGrantId,
     /// `paid` or `promotional`.
     pub kind: String,
-    /// 0 to 100; of two grants the one with the lower priority is spent first.
+    /// 0 to 100. Of two grants, the one with the lower priority is spent first.
     pub priority: i32,
     /// `pending` before it is effective, `open` while something is left, else `closed`.
     pub state: String,
-    /// What was given.
+    /// The amount that was granted.
     pub amount: Money,
-    /// What is left of it, and not held.
+    /// The part of it that is left and not held.
     pub remaining: Money,
-    /// What is held of it.
+    /// The part of it that is held.
     pub held: Money,
-    /// The granter's words.
+    /// The description that the granter gave.
     pub description: String,
-    /// From when on it can be spent, RFC 3339 in UTC.
+    /// When it becomes spendable, RFC 3339 in UTC.
     pub effective_at: String,
-    /// Until when, exclusive; absent for one that does not expire.
+    /// When it expires, exclusive. Absent if it does not expire.
     pub expires_at: Option<String>,
-    /// When what was left was taken back.
+    /// When the rest of it was taken back.
     pub voided_at: Option<String>,
-    /// When it was given.
+    /// When it was granted.
     pub created_at: String,
 }
 
@@ -160,19 +161,19 @@ pub struct Hold {
     pub id: CreditHoldId,
     /// `open`, `captured`, `released` or `expired`.
     pub state: String,
-    /// What was reserved.
+    /// The amount that was reserved.
     pub amount: Money,
-    /// What was spent in the end: of the hold, and beyond it.
+    /// The amount that was spent in the end, from the hold and beyond it.
     pub captured: Money,
-    /// The caller's words.
+    /// The description that the caller gave.
     pub description: String,
-    /// The service that is to be paid for, if the caller named one.
+    /// The service to be paid for, if the caller named one.
     pub service: Option<String>,
-    /// The model that is to be paid for, if the caller named one.
+    /// The model to be paid for, if the caller named one.
     pub model: Option<String>,
-    /// When it is released by itself, RFC 3339 in UTC.
+    /// When it is released automatically, RFC 3339 in UTC.
     pub expires_at: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: String,
     /// When it was captured, released or expired.
     pub settled_at: Option<String>,
@@ -219,7 +220,7 @@ pub fn description(value: &Value) -> Result<String, Invalid> {
     fields::text(value, 0..=MAX_DESCRIPTION_CHARS)
 }
 
-/// What was paid for, as the spender calls it.
+/// What was paid for, as the spender names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageNames {
     /// The service.
@@ -230,7 +231,7 @@ pub struct UsageNames {
 
 impl UsageNames {
     /// Takes the optional fields `service` and `model` of a request that spends or
-    /// holds.
+    /// holds credits.
     pub fn read(fields: &mut Fields) -> Option<Self> {
         let service = fields.optional("service", usage_name);
         let model = fields.optional("model", usage_name);
@@ -241,8 +242,8 @@ impl UsageNames {
     }
 }
 
-/// A name that usage is added up by: it is shown in lists and files, so it has
-/// neither control characters nor spaces around it.
+/// Reads a name that usage is grouped by. Lists and files show it, so it has no control
+/// characters and no spaces around it.
 fn usage_name(value: &Value) -> Result<String, Invalid> {
     let name = fields::text(value, 1..=MAX_USAGE_NAME_CHARS)?;
     if name.chars().any(char::is_control) || name.trim() != name {
@@ -254,7 +255,8 @@ fn usage_name(value: &Value) -> Result<String, Invalid> {
     Ok(name)
 }
 
-/// 409: a spend with names that are new today, when today has all it can have.
+/// 409: the names of the spend are new today, and today has as many names as it can
+/// have.
 pub fn too_many_usage_names() -> Problem {
     Problem::new(
         409,
@@ -264,14 +266,14 @@ pub fn too_many_usage_names() -> Problem {
     )
 }
 
-/// Which transactions are wanted.
+/// Which transactions a list shows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TransactionFilter {
     /// Only of this kind, one of [`TRANSACTION_KINDS`].
     pub kind: Option<String>,
-    /// Only what came to pass then or later, in UTC.
+    /// Only those that happened at this time or later, in UTC.
     pub since: Option<NaiveDateTime>,
-    /// Only what came to pass before, in UTC.
+    /// Only those that happened before this time, in UTC.
     pub until: Option<NaiveDateTime>,
 }
 
@@ -311,8 +313,8 @@ fn time_parameter(
     .transpose()
 }
 
-/// Reads a time of RFC 3339, which has an offset, as one in UTC. A leap second
-/// is the one that follows it, because Postgres knows none.
+/// Reads an RFC 3339 time, which has an offset, and converts it to UTC. A leap second
+/// becomes the second after it, because Postgres has no leap seconds.
 pub fn parse_time(text: &str) -> Option<NaiveDateTime> {
     let time = DateTime::parse_from_rfc3339(text).ok()?;
     DateTime::from_timestamp_micros(time.timestamp_micros()).map(|time| time.naive_utc())
@@ -334,7 +336,7 @@ pub fn time(value: &Value) -> Result<NaiveDateTime, Invalid> {
     })
 }
 
-/// 402: less is available than was to be spent or held.
+/// 402: less is available than the request spends or holds.
 pub fn insufficient(available: Money) -> Problem {
     Problem::new(
         402,
@@ -348,7 +350,7 @@ pub fn insufficient(available: Money) -> Problem {
     )
 }
 
-/// 422: the amount is in another currency than what it is taken from.
+/// 422: the amount is in another currency than the credits that it is taken from.
 pub fn currency_mismatch(currency: Currency) -> Problem {
     Problem::invalid_field("currency", "mismatch", format!("must be {currency}"))
 }

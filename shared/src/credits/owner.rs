@@ -1,11 +1,11 @@
-//! Whose credits an account holds: a user's, or those of an organization's pool.
+//! Who owns the credits of an account: a user, or an organization with its pool.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrganizationId, UserId};
 use crate::store::cache_key::Scope;
 
-/// The owner of an account, of which one of the two is there.
+/// The owner of an account. Exactly one of the two fields is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditOwner {
     /// The user whose credits they are.
@@ -17,7 +17,7 @@ pub struct CreditOwner {
 }
 
 impl CreditOwner {
-    /// What a change of the account can make stale.
+    /// The scopes that a change of the account makes stale.
     pub fn scopes(&self) -> Vec<Scope> {
         let of_user = self.user_id.map(Scope::Credits);
         let of_pool = self.organization_id.map(Scope::Pool);
@@ -45,7 +45,7 @@ mod tests {
                 json!({"organization_id": organization}),
                 vec![Scope::Pool(organization)],
             ),
-            // An answer that was kept before there were pools.
+            // An answer that was stored before there were pools.
             (
                 json!({"user_id": user}),
                 json!({"user_id": user}),
