@@ -6,9 +6,9 @@ use sha2::Sha256;
 
 /// HMAC-SHA256 (RFC 2104) of `purpose` and then `parts`, keyed with `master`.
 ///
-/// `purpose` keeps keys of different uses apart: no purpose may begin with
-/// another. Of `parts`, all but the last must have a fixed length, because
-/// nothing is put between them.
+/// `purpose` keeps keys for different uses apart: no purpose may begin with another
+/// one. All `parts` but the last must have a fixed length, because nothing separates
+/// them.
 pub(crate) fn derive(master: &[u8], purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(master)
         .expect("HMAC takes a key of any length (RFC 2104, section 2)");

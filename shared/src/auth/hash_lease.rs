@@ -1,9 +1,9 @@
 //! The right to hash a password now.
 //!
-//! A hash occupies a thread of the host and 7 MiB for its whole length, and
-//! whoever may sign in may ask for one. So a host computes only so many at
-//! once, and tells the rest to come again instead of letting them wait. The
-//! component's instances share no memory; the leases are rows.
+//! A hash occupies a thread of the host and 7 MiB of memory while it is computed, and
+//! anybody who may sign in can ask for one. So a host computes a limited number at
+//! once, and tells the others to come again instead of letting them wait. The instances
+//! of a component share no memory, so the leases are rows.
 
 use crate::auth::secrets;
 use crate::http::context::Context;
@@ -11,8 +11,8 @@ use crate::http::problem::Problem;
 use crate::ids::HashLeaseId;
 use crate::store::db::{self, Parameter};
 
-/// A lease that was drawn and must be taken: by the statement that reads the
-/// hash, where there is one, or else by [`HashLease::take`].
+/// A new lease that is not taken yet. The statement that reads the hash takes it. Where
+/// there is no such statement, [`HashLease::take`] does.
 #[derive(Debug, Clone)]
 pub struct HashLease {
     id: HashLeaseId,
@@ -21,10 +21,10 @@ pub struct HashLease {
 }
 
 impl HashLease {
-    /// A fresh lease under the variables `host_id` and `max_hashes_in_flight`.
+    /// Draws a new lease with the variables `host_id` and `max_hashes_in_flight`.
     ///
     /// # Errors
-    /// A 500 when a variable is missing or is no number above zero.
+    /// A 500 when a variable is missing or is not a number above zero.
     pub async fn draw(context: &Context) -> Result<Self, Problem> {
         let host_id = secrets::read(context, "host_id").await?;
         let text = secrets::read(context, "max_hashes_in_flight").await?;
@@ -42,12 +42,12 @@ impl HashLease {
         })
     }
 
-    /// What `hash_lease_take` takes: the lease, the host and the bound.
+    /// The parameters of `hash_lease_take`: the lease, the host and the limit.
     pub fn parameters(&self) -> [Parameter; 3] {
         [self.id(), self.host_id.clone().into(), self.max.into()]
     }
 
-    /// What `hash_lease_release` takes.
+    /// The parameter of `hash_lease_release`.
     pub fn id(&self) -> Parameter {
         self.id.as_uuid().into()
     }
@@ -55,8 +55,8 @@ impl HashLease {
     /// Takes the lease in a statement of its own.
     ///
     /// # Errors
-    /// 503 `too_many_hashes` when the host has as many as it may, and those of
-    /// [`db::call`].
+    /// 503 `too_many_hashes` when the host computes as many hashes as it may, and those
+    /// of [`db::call`].
     pub async fn take(&self, context: &Context) -> Result<(), Problem> {
         let sql = "SELECT to_json(hash_lease_take($1, $2, $3))::text";
         if db::call(context, sql, &self.parameters()).await? {
@@ -66,7 +66,7 @@ impl HashLease {
         }
     }
 
-    /// Gives the lease back where no statement of the request's own does.
+    /// Gives the lease back, for a request whose other statements do not.
     ///
     /// # Errors
     /// Those of [`db::call_row`].

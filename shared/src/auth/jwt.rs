@@ -1,11 +1,12 @@
-//! Signed access tokens (JWT, RFC 7519; profile RFC 9068) for those who validate
-//! without asking Turnpike, signed with Ed25519 (RFC 8037) and nothing else.
+//! Signed access tokens (JWT, RFC 7519; profile RFC 9068) for services that validate
+//! them without asking Turnpike. They are signed with Ed25519 (RFC 8037) and nothing
+//! else.
 //!
-//! Such a token cannot be revoked: it is good until it expires. Turnpike's own
-//! routes therefore take opaque tokens, and these live for minutes.
+//! Such a token cannot be revoked: it is valid until it expires. So Turnpike's own
+//! routes take opaque tokens, and signed tokens live for minutes.
 //!
-//! A header names no algorithm and no key that it could choose: the algorithm is
-//! fixed, and the key is one of those that the verifier already holds.
+//! A token's header cannot choose an algorithm or a key: the algorithm is fixed, and
+//! the key is one that the verifier already holds.
 
 mod jwk;
 mod strict_object;
@@ -23,18 +24,18 @@ use crate::ids::{OrganizationId, SessionId};
 pub use jwk::{InvalidJwk, PublicJwk, thumbprint};
 use strict_object::StrictObject;
 
-/// Longest compact token in bytes: half of the 8 KiB that proxies commonly allow
-/// all headers together. Ours have about 600.
+/// Longest compact token in bytes: half of the 8 KiB that proxies commonly allow for
+/// all headers together. Turnpike's own tokens have about 600.
 pub const MAX_TOKEN_BYTES: usize = 4096;
 /// Longest key id in bytes; the thumbprint of a key has 43.
 pub const MAX_KEY_ID_BYTES: usize = 64;
 /// The only algorithm (RFC 8037, section 3.1).
 pub const ALGORITHM: &str = "EdDSA";
-/// The type that keeps access tokens apart from other JWTs of the same issuer
-/// (RFC 9068, section 2.1).
+/// The type that tells access tokens from other JWTs of the same issuer (RFC 9068,
+/// section 2.1).
 pub const TYPE: &str = "at+jwt";
 
-/// What every token must carry, beside what is optional.
+/// The claims that every token must carry.
 const REQUIRED_CLAIMS: [&str; 7] = ["iss", "sub", "aud", "exp", "iat", "jti", "org"];
 
 /// Whom a token is for (RFC 7519, section 4.1.3).
@@ -57,7 +58,7 @@ impl Audience {
     }
 }
 
-/// What a token says. Times are whole seconds since 1970.
+/// The claims of a token. Times are whole seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued it.
@@ -66,11 +67,11 @@ pub struct Claims {
     pub sub: String,
     /// Whom it is for.
     pub aud: Audience,
-    /// From when on it is no longer good.
+    /// When it expires.
     pub exp: u64,
     /// When it was issued.
     pub iat: u64,
-    /// Before when it is not yet good.
+    /// When it becomes valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
     /// The token's own id.
@@ -78,10 +79,10 @@ pub struct Claims {
     /// The client that it was issued to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// What it permits: names with spaces between them (RFC 6749, section 3.3).
+    /// The scopes, separated by spaces (RFC 6749, section 3.3).
     #[serde(default)]
     pub scope: String,
-    /// The organization that it is good in.
+    /// The organization that it is valid in.
     pub org: OrganizationId,
     /// The session that it was issued in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,13 +90,13 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Whether `scope` is among what the token permits.
+    /// Whether the token permits `scope`.
     pub fn permits(&self, scope: &str) -> bool {
         !scope.is_empty() && self.scope.split(' ').any(|one| one == scope)
     }
 }
 
-/// The text is no key id: 1 to 64 letters, digits, `-` or `_`.
+/// The text is not a key id: 1 to 64 letters, digits, `-` or `_`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidKeyId;
 
@@ -110,14 +111,14 @@ impl fmt::Display for InvalidKeyId {
 
 impl std::error::Error for InvalidKeyId {}
 
-/// The alphabet holds nothing that means anything in a path, in SQL or in JSON.
+/// No character of the alphabet has a meaning in a path, in SQL or in JSON.
 fn is_key_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     (1..=MAX_KEY_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// A new key id of 128 random bits, which must come from a cryptographic source:
-/// 22 characters of URL-safe base64.
+/// Makes a new key id: 22 characters of URL-safe base64 for 128 random bits, which must
+/// come from a cryptographic source.
 pub fn key_id(random: &[u8; 16]) -> String {
     URL_SAFE_NO_PAD.encode(random)
 }
@@ -141,7 +142,7 @@ pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
 }
 
-/// Says which key it is, and not what it is.
+/// Shows which key it is and not the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({:?}, ..)", self.kid)
@@ -149,8 +150,8 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// The key that `kid` names under `master`. It is computed whenever it is
-    /// needed and stored nowhere; a new `kid` is a new key.
+    /// The key that `kid` names under `master`. It is computed when it is needed and
+    /// stored nowhere. A new `kid` is a new key.
     ///
     /// # Errors
     /// [`InvalidKeyId`].
@@ -175,8 +176,8 @@ impl SigningKey {
         PublicJwk::new(self.kid.clone(), self.key.verifying_key())
     }
 
-    /// A compact JWS (RFC 7515, section 3.1) of `claims`, which [`Claims`] are
-    /// or a type that holds more.
+    /// Signs `claims` as a compact JWS (RFC 7515, section 3.1). They are [`Claims`] or
+    /// a type with more members.
     ///
     /// # Errors
     /// [`SigningFailed`].
@@ -203,7 +204,7 @@ impl SigningKey {
     }
 }
 
-/// What is signed (RFC 7515, section 5.1).
+/// The bytes that are signed (RFC 7515, section 5.1).
 fn signing_input(header: &[u8], payload: &[u8]) -> String {
     let mut input = URL_SAFE_NO_PAD.encode(header);
     input.push('.');
@@ -211,54 +212,53 @@ fn signing_input(header: &[u8], payload: &[u8]) -> String {
     input
 }
 
-/// Who must have issued a token, and for whom.
+/// The issuer and the audience that a verifier insists on.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// The only issuer that is accepted, compared byte for byte.
+    /// The only accepted issuer, compared byte for byte.
     pub issuer: &'a str,
-    /// Who is asking: must be among the token's audience.
+    /// The verifier. It must be among the token's audience.
     pub audience: &'a str,
 }
 
-/// Why a token is not accepted. For logs and tests: a client is told no more
-/// than `invalid_token`.
+/// Why a token is refused. For logs and tests: a client learns only `invalid_token`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// More than [`MAX_TOKEN_BYTES`].
     TooLong,
     /// Not three segments with two dots between them.
     Segments,
-    /// A segment is not URL-safe base64 in its one unpadded form.
+    /// A segment is not URL-safe base64 in its only unpadded form.
     Encoding,
     /// The header is not a JSON object with unique names.
     Header,
-    /// The header holds something besides `alg`, `typ` and `kid`: a key or the
-    /// address of one, or an extension that must be understood.
+    /// The header has a member besides `alg`, `typ` and `kid`: a key, the address of a
+    /// key, or an extension that a reader must understand.
     ForbiddenHeader,
-    /// The algorithm is not `EdDSA`, in this very spelling.
+    /// The algorithm is not spelled exactly `EdDSA`.
     Algorithm,
-    /// The type is not `at+jwt`: some other token of the same issuer.
+    /// The type is not `at+jwt`: it is another token of the same issuer.
     Type,
-    /// The key id is absent or not one that we could have given.
+    /// The key id is absent, or Turnpike cannot have given it.
     KeyId,
     /// No key with this id.
     UnknownKey,
-    /// The signature is not this key's over these bytes.
+    /// The signature is not from this key over these bytes.
     Signature,
     /// The payload is not a JSON object with unique names, or a claim has the
     /// wrong type.
     Payload,
     /// A claim that every token carries is absent.
     MissingClaim(&'static str),
-    /// Another issuer.
+    /// It is from another issuer.
     Issuer,
-    /// For others.
+    /// It is for another audience.
     Audience,
-    /// Expired.
+    /// It has expired.
     Expired,
-    /// `nbf` is still to come.
+    /// `nbf` is in the future.
     NotYetValid,
-    /// `iat` is still to come.
+    /// `iat` is in the future.
     IssuedInFuture,
 }
 
@@ -288,13 +288,13 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The claims of a compact token, if one of `keys` signed it and it is good at
-/// `now_secs` (since 1970) for the one who asks. Clocks may differ by
-/// `leeway_secs`, either way.
+/// The claims of a compact token, if one of `keys` signed it and it is valid at
+/// `now_secs` (since 1970) for the expected audience. Clocks may differ by
+/// `leeway_secs` in either direction.
 ///
 /// # Errors
-/// The first [`Refusal`]; nothing that the token says has any effect before its
-/// signature was found right, except the choice among `keys`.
+/// The first [`Refusal`]. Before the signature is verified, the token only chooses
+/// among `keys`.
 pub fn verify(
     compact: &str,
     keys: &[PublicJwk],
@@ -313,8 +313,8 @@ pub fn verify(
         .find(|key| key.kid() == kid)
         .ok_or(Refusal::UnknownKey)?;
     let signature = Signature::from_slice(&signature).map_err(|_| Refusal::Signature)?;
-    // Strict: no key or point of small order, so that a signature is good for
-    // one key and one message only.
+    // Strict: no key and no point of small order is accepted, so that a signature is
+    // valid for one key and one message only.
     key.verifying_key()
         .verify_strict(segments.signed.as_bytes(), &signature)
         .map_err(|_| Refusal::Signature)?;
@@ -324,9 +324,9 @@ pub fn verify(
     Ok(claims)
 }
 
-/// The key id and the claims that a compact token names, whoever wrote it: to look
-/// up which keys and which session [`verify`] and its caller must have. Nothing of
-/// it is a reason to grant anything.
+/// The key id and the claims that a compact token names, whoever wrote it. They say
+/// which keys and which session [`verify`] and its caller need. Nothing in them is a
+/// reason to grant anything.
 ///
 /// # Errors
 /// The [`Refusal`] of a token that [`verify`] would refuse with any key.
@@ -365,8 +365,8 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// The engine refuses padding, the other alphabet, and bits beyond the last
-/// byte, so that every token has one spelling.
+/// The engine refuses padding, the other alphabet, and bits beyond the last byte. So
+/// every token has one spelling.
 fn decode(segment: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD
         .decode(segment)
@@ -390,7 +390,7 @@ fn read_header(json: &[u8]) -> Result<String, Refusal> {
     if algorithm.as_ref().and_then(Value::as_str) != Some(ALGORITHM) {
         return Err(Refusal::Algorithm);
     }
-    // The prefix may be left out, and mostly is (RFC 7515, section 4.1.9).
+    // The prefix may be omitted, and usually is (RFC 7515, section 4.1.9).
     let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
     if kind.strip_prefix("application/").unwrap_or(kind) != TYPE {
         return Err(Refusal::Type);
@@ -424,7 +424,7 @@ fn check_claims(
     if !claims.aud.contains(expected.audience) {
         return Err(Refusal::Audience);
     }
-    // On the second itself it has expired (RFC 7519, section 4.1.4).
+    // A token has expired from the very second of `exp` on (RFC 7519, section 4.1.4).
     if now_secs >= claims.exp.saturating_add(leeway_secs) {
         return Err(Refusal::Expired);
     }

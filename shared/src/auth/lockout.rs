@@ -1,17 +1,17 @@
-//! When guessing is stopped: the limits that everything shares which checks a
-//! password or a one-time code.
+//! The limits on guessing. Everything that checks a password or a one-time code shares
+//! them.
 
 use crate::http::problem::Problem;
 
-/// Failures of one account in a row before it is locked out, for a second at
-/// first: a person who forgot a password types it that often.
+/// Failures of one account in a row before it is locked, at first for one second. A
+/// person who forgot a password types it that often.
 pub const ACCOUNT_FREE_FAILURES: i32 = 5;
 
-/// Failures from one address before it is locked out: an office behind one
-/// address has that many people who mistype within an hour.
+/// Failures from one address before it is locked. In an office behind one address, that
+/// many people may mistype within an hour.
 pub const ADDRESS_FREE_FAILURES: i32 = 300;
 
-/// 429: the account or the address is locked out for that long.
+/// 429: the account or the address is locked for that long.
 pub fn locked(retry_after_secs: u32) -> Problem {
     Problem {
         retry_after_secs: Some(retry_after_secs),
@@ -24,8 +24,8 @@ pub fn locked(retry_after_secs: u32) -> Problem {
     }
 }
 
-/// Counts a wrong password or code against the account and the address, and gives
-/// back the lease under which it was checked, if it was checked under one.
+/// Counts a wrong password or code against the account and the address. Gives back the
+/// lease under which it was checked, if there was one.
 ///
 /// # Errors
 /// Those of [`crate::store::db::call_row`].

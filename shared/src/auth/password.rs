@@ -1,8 +1,8 @@
 //! Password hashing: Argon2id (RFC 9106) with the parameters that OWASP lists.
 //!
-//! A password is a text, not bytes: the same keys pressed on two systems may
-//! send different code points. Both sides are therefore brought to Unicode's
-//! form NFKC first, as NIST SP 800-63B, section 5.1.1.2, asks.
+//! A password is text, not bytes: two systems may send different code points for the
+//! same keys. So both sides are converted to Unicode's form NFKC first (NIST SP
+//! 800-63B, section 5.1.1.2).
 
 mod first_guesses;
 
@@ -16,8 +16,8 @@ use unicode_normalization::UnicodeNormalization;
 use crate::http::fields::Invalid;
 use crate::text::email::EmailAddress;
 
-/// Memory in KiB: 7 MiB, which OWASP holds for as strong with five passes as 19 MiB
-/// with two, and which is a fifth faster in wasm (docs/decisions/0011).
+/// Memory in KiB: 7 MiB. OWASP considers it with five passes as strong as 19 MiB with
+/// two. In wasm it is a fifth faster (docs/decisions/0011).
 pub const MEMORY_KIB: u32 = 7 * 1024;
 /// Passes over the memory.
 pub const PASSES: u32 = 5;
@@ -31,18 +31,18 @@ const OUTPUT_BYTES: usize = 32;
 /// Fewest characters in a password (NIST SP 800-63B, section 5.1.1.2), counted
 /// after normalization.
 pub const MIN_CHARS: usize = 8;
-/// Most characters in a password, counted after normalization: room for a
-/// passphrase, and a bound on the work that a single request can ask for.
+/// Most characters in a password, counted after normalization. A passphrase fits, and
+/// the work for one request is bounded.
 pub const MAX_CHARS: usize = 128;
-/// Most characters that a login need look at before normalization. The longest
-/// canonical decomposition has four, so this is 4 times [`MAX_CHARS`].
+/// Most characters of a presented password that are read before normalization. The
+/// longest canonical decomposition has four, so this is 4 times [`MAX_CHARS`].
 pub const MAX_PRESENTED_CHARS: usize = 4 * MAX_CHARS;
 /// Most bytes of a normalized password: [`MAX_CHARS`] of at most four in UTF-8.
 const MAX_BYTES: usize = 4 * MAX_CHARS;
 
-/// A hash to verify against when there is no such user, so that a login with an
-/// unknown email costs what a known one does. It is the hash of nothing anyone
-/// knows: salt and output were drawn at random, not computed from a password.
+/// A hash to verify against when the user does not exist, so that a login with an
+/// unknown email costs as much as one with a known email. Its salt and output were
+/// drawn at random, not computed from a password.
 pub const NOBODY: &str = "$argon2id$v=19$m=7168,t=5,p=1$\
      c3RhbmRzLWZvci1ub2JvZA$\
      xKq0m0H2cJ8Yw3n5Tz7r1vBdEo9uLsGfPiQ4aXhN6Vk";
@@ -52,9 +52,9 @@ pub const NOBODY: &str = "$argon2id$v=19$m=7168,t=5,p=1$\
 pub enum PasswordError {
     /// Fewer than [`MIN_CHARS`] or more than [`MAX_CHARS`].
     WrongLength,
-    /// One of the passwords that are tried first.
+    /// It is one of the passwords that are tried first.
     TooCommon,
-    /// The email, or what stands before its `@`.
+    /// It is the email, or the part before the `@`.
     EqualsEmail,
 }
 
@@ -87,11 +87,11 @@ impl From<PasswordError> for Invalid {
     }
 }
 
-/// A password, normalized, on its way to be hashed or verified.
+/// A normalized password that is about to be hashed or verified.
 #[derive(Clone)]
 pub struct Password(String);
 
-/// Says that there is a password, and not which.
+/// Shows that there is a password and not which.
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(..)")
@@ -114,15 +114,15 @@ impl Password {
         Ok(password)
     }
 
-    /// A password that somebody presents, whatever its length. What is longer
-    /// than a password can be is cut where it has become too long, and so
-    /// still matches nothing, at the cost of any other.
+    /// A password that somebody presents, of any length. If it is longer than a
+    /// password can be, it is cut where it has become too long. It still matches
+    /// nothing, and it costs no more than any other.
     pub fn presented(text: &str) -> Self {
         Self(normalize(text))
     }
 }
 
-/// Checks what does not depend on whose password it is to be.
+/// Checks the rules that do not depend on the owner of the password.
 ///
 /// # Errors
 /// [`PasswordError::WrongLength`] or [`PasswordError::TooCommon`].
@@ -141,9 +141,8 @@ fn checked(text: &str) -> Result<Password, PasswordError> {
     Ok(Password(password))
 }
 
-/// NFKC (Unicode Standard Annex 15) of `text`, up to and including the first
-/// character that makes it longer than any password: one character can become
-/// eighteen.
+/// The NFKC form (Unicode Standard Annex 15) of `text`, up to and including the first
+/// character that makes it too long for a password. One character can become eighteen.
 fn normalize(text: &str) -> String {
     let mut normalized = String::with_capacity(text.len().min(MAX_BYTES));
     for c in text.nfkc() {
@@ -155,7 +154,7 @@ fn normalize(text: &str) -> String {
     normalized
 }
 
-/// Hashing failed, which valid parameters and a 16-byte salt rule out.
+/// Hashing failed. Valid parameters and a 16-byte salt rule that out.
 #[derive(Debug)]
 pub struct HashingFailed;
 
@@ -168,11 +167,11 @@ impl fmt::Display for HashingFailed {
 impl std::error::Error for HashingFailed {}
 
 /// The password's hash as a PHC string: `$argon2id$v=19$m=..,t=..,p=..$salt$hash`.
-/// `pepper` is a secret that the database does not hold (RFC 9106, section 3.1,
-/// calls it K); an empty one is none.
+/// `pepper` is a secret that the database does not hold (RFC 9106, section 3.1, calls
+/// it K). An empty pepper means none.
 ///
 /// # Errors
-/// [`HashingFailed`] if the memory cannot be had.
+/// [`HashingFailed`] if there is not enough memory.
 pub fn hash(
     password: &Password,
     salt: &[u8; SALT_BYTES],
@@ -187,9 +186,8 @@ pub fn hash(
         .map_err(|_| HashingFailed)
 }
 
-/// Whether `password` is the one that `phc` was made from, under the same
-/// pepper. The parameters are the stored hash's own. A stored hash that cannot
-/// be read matches nothing.
+/// Whether `phc` is a hash of `password` with the same pepper. The parameters come from
+/// the stored hash. A stored hash that cannot be read matches nothing.
 pub fn verify(password: &Password, phc: &str, pepper: &[u8]) -> bool {
     let Ok(stored) = PasswordHash::new(phc) else {
         return false;
@@ -208,9 +206,9 @@ pub fn verify(password: &Password, phc: &str, pepper: &[u8]) -> bool {
     })
 }
 
-/// Whether `phc` was made with anything but today's algorithm and parameters, so
-/// that a login, the one moment at which the password is known, should store a
-/// new hash. Whether it was made with today's pepper cannot be told from it.
+/// Whether `phc` was made with other than today's algorithm and parameters. If so, a
+/// login should store a new hash, because the password is known only then. The hash
+/// does not show which pepper was used.
 pub fn needs_rehash(phc: &str) -> bool {
     let Ok(stored) = PasswordHash::new(phc) else {
         return true;

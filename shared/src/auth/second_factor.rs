@@ -1,8 +1,7 @@
-//! The second factor as a request carries it: a one-time code, or a recovery code
-//! in its place.
+//! The second factor of a request: a one-time code, or a recovery code in its place.
 //!
-//! [`Code::check`] says what the code proves; that it proves it only once is for
-//! the statement to see to that takes the [`Proof`].
+//! [`Code::check`] says what a code proves. The statement that takes the [`Proof`]
+//! makes sure that the code proves it only once.
 
 use serde::Deserialize;
 use serde::de::Error as _;
@@ -12,11 +11,11 @@ use crate::auth::totp::{self, ENROLMENT_BYTES, RecoveryCode};
 use crate::http::fields::{self, Fields, Invalid};
 use crate::ids::UserId;
 
-/// Most characters of a code that are looked at: a recovery code has 11, and
-/// people put spaces and hyphens between them.
+/// Most characters of a code that are read. A recovery code has 11, and people add
+/// spaces and hyphens.
 pub const MAX_CODE_CHARS: usize = 64;
 
-/// Random bytes that tell one enrolment of a user from the next.
+/// Random bytes that make each enrolment of a user different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enrolment(pub [u8; ENROLMENT_BYTES]);
 
@@ -24,7 +23,7 @@ pub struct Enrolment(pub [u8; ENROLMENT_BYTES]);
 impl<'de> Deserialize<'de> for Enrolment {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let digits = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        // A UUID is 16 bytes too, and its parser reads them without hyphens.
+        // A UUID also has 16 bytes, and its parser reads them without hyphens.
         let bytes = Uuid::try_parse(&digits).map_err(D::Error::custom)?;
         Ok(Self(bytes.into_bytes()))
     }
@@ -33,40 +32,40 @@ impl<'de> Deserialize<'de> for Enrolment {
 /// A code that was presented.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Code {
-    /// What the authenticator shows now.
+    /// A one-time code from the authenticator.
     OneTime(String),
-    /// One of those that were handed out for the loss of it.
+    /// A recovery code, which replaces a lost authenticator.
     Recovery(String),
 }
 
-/// Says which kind of code it is, and not which code.
+/// Shows the kind of the code and not the code.
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.field())
     }
 }
 
-/// What a right code proves, to be spent in the statement that relies on it.
+/// What a correct code proves. The statement that relies on it spends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     /// The enrolment that the code was checked against.
     pub enrolment: Enrolment,
-    /// What is spent.
+    /// The step or the recovery code that is spent.
     pub spent: Spent,
 }
 
-/// What a code stands for in the database.
+/// How the database identifies a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spent {
     /// The time step of a one-time code.
     Step(i64),
-    /// The digest of a recovery code, whether or not it is one of the user's.
+    /// The digest of a recovery code. It may be none of the user's codes.
     Recovery([u8; 32]),
 }
 
 impl Code {
-    /// Takes the optional fields `totp_code` and `recovery_code`, of which only
-    /// one may be given. `None` stands for a mistake.
+    /// Takes the optional fields `totp_code` and `recovery_code`. Only one of them may
+    /// be given. `None` stands for a mistake.
     pub fn read(fields: &mut Fields) -> Option<Option<Self>> {
         let code = |value: &_| fields::text(value, 1..=MAX_CODE_CHARS);
         let one_time = fields.optional("totp_code", code);
@@ -83,7 +82,7 @@ impl Code {
         })
     }
 
-    /// The field that it was presented in.
+    /// The field that carried the code.
     pub const fn field(&self) -> &'static str {
         match self {
             Self::OneTime(_) => "totp_code",
@@ -91,8 +90,8 @@ impl Code {
         }
     }
 
-    /// What the code proves at `unix_secs` for an enrolment of `user`; `None` if
-    /// it is wrong. `master` is the deployment's secret.
+    /// What the code proves at `unix_secs` for an enrolment of `user`. `None` if it is
+    /// wrong. `master` is the deployment's secret.
     pub fn check(
         &self,
         master: &[u8],
@@ -112,7 +111,7 @@ impl Code {
     }
 }
 
-/// What `second_factor_spend` takes: the enrolment, the step and the digest.
+/// The parameters of `second_factor_spend`: the enrolment, the step and the digest.
 #[cfg(feature = "spin")]
 pub fn parameters(proof: Option<&Proof>) -> [crate::store::db::Parameter; 3] {
     let step = proof.and_then(|proof| match proof.spent {

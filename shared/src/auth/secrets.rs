@@ -10,28 +10,28 @@ use crate::http::problem::Problem;
 use crate::store::db;
 
 thread_local! {
-    /// The database's own secret, once it was asked for.
+    /// The database's own secret, after it was read once.
     static DEPLOYMENT_SECRET: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// The password pepper: a secret that the database does not hold, so that a
-/// stolen database alone cannot be guessed against. Empty when none is set.
+/// The password pepper. The database does not hold it, so nobody can guess passwords
+/// with a stolen database alone. Empty when none is set.
 ///
 /// # Errors
-/// A 500 when the host does not give the variable, which spin.toml declares.
+/// A 500 when the host does not supply the variable, which spin.toml declares.
 pub async fn password_pepper(context: &Context) -> Result<Vec<u8>, Problem> {
     read(context, "password_pepper")
         .await
         .map(String::into_bytes)
 }
 
-/// The secret from which signing keys and one-time code secrets are derived:
-/// the variable `master_secret`, or, when that is empty, one that the database
-/// drew for itself. The first request of an instance that finds the variable
-/// empty costs one more statement; the rest remember.
+/// The secret from which signing keys and one-time code secrets are derived. It is the
+/// variable `master_secret` or, when that is empty, a secret that the database drew for
+/// itself. In the second case the first request of an instance costs one more
+/// statement. Later requests use the remembered secret.
 ///
 /// # Errors
-/// A 500 when the host does not give the variable, and those of [`db::call_row`].
+/// A 500 when the host does not supply the variable, and those of [`db::call_row`].
 pub async fn master_secret(context: &Context) -> Result<Vec<u8>, Problem> {
     let variable = read(context, "master_secret").await?;
     if !variable.is_empty() {
@@ -54,10 +54,10 @@ pub async fn master_secret(context: &Context) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// A variable of the component's stanza.
+/// Reads a variable of the component's stanza.
 ///
 /// # Errors
-/// A 500 when the host does not give it, which spin.toml declares.
+/// A 500 when the host does not supply it, which spin.toml declares.
 pub async fn read(context: &Context, name: &'static str) -> Result<String, Problem> {
     variables::get(name).await.map_err(|error| {
         context.log(

@@ -1,5 +1,5 @@
-//! What a sign-in gives a client: an access token, a refresh token, and how
-//! long they last. Login and refresh answer alike.
+//! What a client gets when it signs in: an access token, a refresh token, and how long
+//! they last. Login and refresh give the same answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use crate::http::{ACCESS_COOKIE, REFRESH_COOKIE, Reply};
 use crate::ids::{OrganizationId, SessionId, UserId};
 use crate::token::{self, SECRET_BYTES, TokenDigest, TokenKind};
 
-/// How long an access token lives: a quarter of an hour. Revocation does not
-/// wait for it; it bounds what a token that leaked unnoticed is worth.
+/// How long an access token lives: a quarter of an hour. Revocation takes effect at
+/// once. This limits what a token is worth that leaked unnoticed.
 pub const ACCESS_TTL_SECS: i32 = 15 * 60;
 
-/// How long a session lives without being refreshed: thirty days.
+/// How long a session lives if it is not refreshed: thirty days.
 pub const REFRESH_TTL_SECS: i32 = 30 * 24 * 60 * 60;
 
 /// A new access token and the refresh token that replaces it.
@@ -21,7 +21,7 @@ pub struct TokenPair {
     refresh: String,
 }
 
-/// The session that a pair belongs to, as the database answers it.
+/// The session that a pair belongs to, as the database returns it.
 #[derive(Debug, Deserialize)]
 pub struct Session {
     session_id: SessionId,
@@ -44,7 +44,7 @@ struct Output<'a> {
     session_id: SessionId,
 }
 
-/// How the client wants to carry its tokens.
+/// How the client carries its tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
     /// In the answer's body, for `Authorization: Bearer`.
@@ -54,7 +54,7 @@ pub enum Carrier {
 }
 
 impl TokenPair {
-    /// A pair for `owner`; both secrets must come from a cryptographic source.
+    /// Makes a pair for `owner`. Both secrets must come from a cryptographic source.
     pub fn mint(owner: UserId, access: &[u8; SECRET_BYTES], refresh: &[u8; SECRET_BYTES]) -> Self {
         Self {
             access: token::mint(TokenKind::Access, owner, access),
@@ -62,17 +62,17 @@ impl TokenPair {
         }
     }
 
-    /// What the access token is stored as.
+    /// The digest under which the access token is stored.
     pub fn access_digest(&self) -> TokenDigest {
         token::digest(&self.access)
     }
 
-    /// What the refresh token is stored as.
+    /// The digest under which the refresh token is stored.
     pub fn refresh_digest(&self) -> TokenDigest {
         token::digest(&self.refresh)
     }
 
-    /// The answer that hands the pair over.
+    /// The reply that gives the pair to the client.
     ///
     /// # Errors
     /// Those of [`Reply::json`].

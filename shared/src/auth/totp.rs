@@ -5,10 +5,10 @@
 //! six digits. SHA-1's collisions do not matter here, because HMAC does not
 //! rest on collision resistance.
 //!
-//! Nothing here is single use by itself. The caller stores the step that
-//! [`matching_step`] returns, and the digests of the recovery codes, and accepts
-//! each only once: a step must be greater than the last one used, in the same
-//! statement that records it.
+//! Nothing here enforces single use. The caller stores the step that [`matching_step`]
+//! returns and the digests of the recovery codes, and accepts each only once. A step
+//! must be greater than the last one used; the statement that checks this also records
+//! the step.
 
 use std::fmt;
 
@@ -22,20 +22,20 @@ use crate::ids::UserId;
 
 /// Bytes of a secret: 160 bits, the length of a SHA-1 (RFC 4226, section 4, R6).
 pub const SECRET_BYTES: usize = 20;
-/// Bytes of randomness that tell one enrolment of a user from the next.
+/// Random bytes that make each enrolment of a user different.
 pub const ENROLMENT_BYTES: usize = 16;
 /// How long a code is shown (RFC 6238, section 5.2).
 pub const STEP_SECS: u64 = 30;
-/// How many steps a clock may be off, either way. Three codes of a million are
-/// then right at any time, so guesses must be limited by the caller.
+/// How many steps a clock may be off in either direction. Three codes of a million are
+/// then correct at any time, so the caller must limit guesses.
 pub const WINDOW_STEPS: u64 = 1;
 
 /// How many digits a code has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Digits {
-    /// What authenticator apps show.
+    /// As authenticator apps show.
     Six = 6,
-    /// What the test vectors of RFC 6238 have.
+    /// As in the test vectors of RFC 6238.
     Eight = 8,
 }
 
@@ -45,9 +45,9 @@ impl Digits {
     }
 }
 
-/// The secret of one enrolment, which is computed whenever it is needed and
-/// stored nowhere: HMAC-SHA256 of user and enrolment under `master`, cut to 20
-/// bytes. A new `enrolment` is a new secret; it need not be kept secret itself.
+/// The secret of one enrolment: HMAC-SHA256 of user and enrolment under `master`, cut
+/// to 20 bytes. It is computed when it is needed and stored nowhere. A new `enrolment`
+/// gives a new secret. The enrolment itself need not be secret.
 pub fn derive_secret(
     master: &[u8],
     user: UserId,
@@ -70,7 +70,7 @@ pub fn hotp(secret: &[u8], counter: u64, digits: Digits) -> String {
     format!("{value:0width$}", width = digits.count())
 }
 
-/// The 31 bits that RFC 4226, section 5.3, takes out of the HMAC.
+/// The 31 bits that RFC 4226, section 5.3, takes from the HMAC.
 fn truncated_mac(secret: &[u8], counter: u64) -> u32 {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret)
         .expect("HMAC takes a key of any length (RFC 2104, section 2)");
@@ -82,7 +82,7 @@ fn truncated_mac(secret: &[u8], counter: u64) -> u32 {
     u32::from_be_bytes(word) & 0x7fff_ffff
 }
 
-/// The step that a second since 1970 lies in (RFC 6238, section 4.2).
+/// The step that contains a second since 1970 (RFC 6238, section 4.2).
 pub const fn step_at(unix_secs: u64) -> u64 {
     unix_secs / STEP_SECS
 }
@@ -92,10 +92,9 @@ pub fn totp(secret: &[u8], unix_secs: u64, digits: Digits) -> String {
     hotp(secret, step_at(unix_secs), digits)
 }
 
-/// The step whose six-digit code was presented, if it is now or at most
-/// [`WINDOW_STEPS`] off. In the rare case that two steps share the code it is
-/// the later one, so that a caller who wants ever greater steps accepts the
-/// code once and not twice.
+/// The step of a six-digit code, if it is the current one or at most [`WINDOW_STEPS`]
+/// off. In the rare case that two steps have the same code, it is the later one. A
+/// caller that demands ever greater steps then accepts the code once and not twice.
 ///
 /// Takes the same time whichever step matches, and if none does.
 pub fn matching_step(secret: &[u8], code: &str, unix_secs: u64) -> Option<u64> {
@@ -116,14 +115,14 @@ pub fn matching_step(secret: &[u8], code: &str, unix_secs: u64) -> Option<u64> {
     bool::from(found).then_some(matched)
 }
 
-/// `secret` in base32 (RFC 4648, section 6) without padding: what a user types
-/// into an authenticator that has no camera.
+/// `secret` in base32 (RFC 4648, section 6) without padding, for users who type it into
+/// an authenticator without a camera.
 pub fn secret_text(secret: &[u8; SECRET_BYTES]) -> String {
     base32(secret)
 }
 
-/// The URI that an authenticator reads from a QR code. `issuer` and `account`
-/// may hold any characters.
+/// The URI that an authenticator reads from a QR code. `issuer` and `account` may have
+/// any characters.
 pub fn enrolment_uri(issuer: &str, account: &str, secret: &[u8; SECRET_BYTES]) -> String {
     let issuer = percent_encode(issuer);
     let account = percent_encode(account);
@@ -167,20 +166,20 @@ fn percent_encode(text: &str) -> String {
 pub const RECOVERY_CODES: usize = 10;
 /// Characters in a recovery code, without the hyphen: 10 times 5 bits, 50 bits.
 pub const RECOVERY_CODE_CHARS: usize = 10;
-/// Random bytes for a set of codes: one for each of 10 times 10 characters,
-/// of which five bits are used, so that every character is equally likely.
+/// Random bytes for a set of codes: one for each of 10 times 10 characters. Five bits
+/// of each are used, so that every character is equally likely.
 pub const RECOVERY_RANDOM_BYTES: usize = RECOVERY_CODES * RECOVERY_CODE_CHARS;
 
-/// Crockford's base32: no I, L, O, U, which are misread or spell things.
+/// Crockford's base32. It has no I, L, O and U, which are misread or spell words.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A code that replaces a one-time code once. Shown once, as `XXXXX-XXXXX`, and
+/// A code that replaces a one-time code once. It is shown once, as `XXXXX-XXXXX`, and
 /// stored as a digest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecoveryCode([u8; RECOVERY_CODE_CHARS]);
 
 impl RecoveryCode {
-    /// A set of codes. The bytes must come from a cryptographic source.
+    /// Makes a set of codes. The bytes must come from a cryptographic source.
     pub fn mint(random: &[u8; RECOVERY_RANDOM_BYTES]) -> [Self; RECOVERY_CODES] {
         std::array::from_fn(|code| {
             Self(std::array::from_fn(|at| {
@@ -190,9 +189,8 @@ impl RecoveryCode {
         })
     }
 
-    /// Reads a code as people type it: in either case, with O for 0 and I or L
-    /// for 1, with hyphens and spaces anywhere or nowhere. `None` for anything
-    /// else.
+    /// Reads a code as people type it: in either case, with O for 0 and I or L for 1,
+    /// with hyphens and spaces anywhere or nowhere. `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut code = [0u8; RECOVERY_CODE_CHARS];
         let mut length = 0;
@@ -211,8 +209,8 @@ impl RecoveryCode {
         (length == RECOVERY_CODE_CHARS).then_some(Self(code))
     }
 
-    /// The SHA-256 under which the code of `user` is stored. The user is part of
-    /// it, so that no one search finds the codes of all users.
+    /// The SHA-256 under which the code of `user` is stored. It covers the user, so
+    /// that one search cannot find the codes of all users.
     pub fn digest(&self, user: UserId) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(b"turnpike recovery code v1");
@@ -234,7 +232,7 @@ impl fmt::Display for RecoveryCode {
     }
 }
 
-/// Says that there is a code, and not which.
+/// Shows that there is a code and not which.
 impl fmt::Debug for RecoveryCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecoveryCode(..)")

@@ -1,5 +1,5 @@
-//! Tokens that must be refused, each for its own reason, and their few neighbours
-//! that must not.
+//! Tokens that must be refused, each for one reason, and a few similar tokens that must
+//! be accepted.
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
@@ -42,8 +42,8 @@ fn body() -> Value {
     serde_json::to_value(claims()).expect("claims serialize")
 }
 
-/// A token with any header and payload, signed with the right key, so that
-/// nothing but what the case changes is wrong.
+/// A token with any header and payload, signed with the right key. So only what the
+/// case changes is wrong.
 fn signed(header: &str, payload: &str) -> String {
     key().sign_bytes(header.as_bytes(), payload.as_bytes())
 }
@@ -395,7 +395,7 @@ fn signatures_of_other_bytes_and_keys_are_refused() {
 
     let zeros = format!("{good_input}.{}", URL_SAFE_NO_PAD.encode([0u8; 64]));
     check("zeros", &zeros, Err(Refusal::Signature));
-    // R the neutral element and S zero: good for any message of a weak key.
+    // R is the neutral element and S is zero: valid for any message of a weak key.
     let mut neutral = [0u8; 64];
     neutral[0] = 1;
     let neutral = format!("{good_input}.{}", URL_SAFE_NO_PAD.encode(neutral));
@@ -413,8 +413,8 @@ fn signatures_of_other_bytes_and_keys_are_refused() {
     );
 }
 
-/// The same signature with the group's order added to S, which an
-/// implementation that does not insist on the smallest S accepts.
+/// The same signature with the group's order added to S. An implementation that does
+/// not insist on the smallest S accepts it.
 fn with_order_added(compact: &str) -> String {
     // L = 2^252 + 27742317777372353535851937790883648493, little-endian.
     let order: [u8; 32] = [

@@ -54,7 +54,7 @@ impl PublicJwk {
 }
 
 /// The SHA-256 thumbprint (RFC 7638, section 3) of a key's required members, in
-/// URL-safe base64. Which they are depends on the key's type.
+/// URL-safe base64. The key's type decides which members are required.
 pub fn thumbprint(required: &BTreeMap<&str, &str>) -> String {
     let members: Map<String, Value> = required
         .iter()
@@ -115,7 +115,7 @@ impl TryFrom<Document> for PublicJwk {
         let x = URL_SAFE_NO_PAD.decode(document.x).ok();
         x.and_then(|x| x.try_into().ok())
             .and_then(|x| VerifyingKey::from_bytes(&x).ok())
-            // A key of small order verifies signatures that nobody made.
+            // A key of small order accepts signatures that nobody made.
             .filter(|key| !key.is_weak())
             .map(|key| Self::new(document.kid, key))
             .ok_or(InvalidJwk)

@@ -1,4 +1,4 @@
-//! The examples of RFC 7515, 7638 and 8037, to the byte.
+//! The examples of RFC 7515, 7638 and 8037, byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -158,7 +158,7 @@ fn only_public_ed25519_signature_keys_are_read() {
         ("crv", json!("ed25519")),
         ("x", json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUR")),
         ("x", json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo=")),
-        // A y of 2 belongs to no point of the curve.
+        // No point of the curve has a y of 2.
         ("x", json!("AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
         // The neutral element, for which everybody can sign.
         ("x", json!("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),

@@ -1,5 +1,6 @@
-//! JSON objects whose names are unique. With a name given twice, one reader takes
-//! the first and another the last, and what was checked is not what is used.
+//! JSON objects whose names are unique. When a name is given twice, one reader takes
+//! the first value and another takes the last. Then the value that was checked may not
+//! be the value that is used.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The passwords that are tried first, one a line in `first_guesses.txt`: lower case, of
-//! at least eight characters, in the order of their bytes.
+//! The passwords that are tried first. `first_guesses.txt` has one per line: in lower
+//! case, with at least eight characters, sorted by their bytes.
 
 const LINES: &str = include_str!("first_guesses.txt");
 
@@ -8,8 +8,8 @@ pub(super) fn contains(password: &str) -> bool {
     contains_line(LINES, password)
 }
 
-/// Halves the text instead of splitting it into lines first: each component
-/// instance would otherwise build the list for its first sign-up.
+/// Searches the text by halving it. Splitting it into lines first would build the whole
+/// list in each component instance for its first sign-up.
 fn contains_line(sorted: &str, wanted: &str) -> bool {
     let mut rest = sorted.as_bytes();
     while !rest.is_empty() {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
     use crate::auth::password::{MIN_CHARS, normalize};
 
-    /// The list is part of every component that sets a password.
+    /// Every component that sets a password contains the list.
     const MAX_LIST_BYTES: usize = 12_000;
 
     #[test]

@@ -39,7 +39,7 @@ fn a_password_verifies_against_its_own_hash_only() {
     assert!(phc.starts_with("$argon2id$v=19$m=7168,t=5,p=1$"), "{phc}");
     let table = [
         ("correct horse", true),
-        // Full-width letters and a no-break space are the same in NFKC.
+        // NFKC replaces full-width letters and a no-break space.
         ("ｃｏｒｒｅｃｔ\u{a0}horse", true),
         ("correct horse ", false),
         ("Correct horse", false),
