@@ -112,7 +112,7 @@ pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
     } else {
         magnitude
     };
-    // 21 digits always fit; the mapping only spares a panic in that proof.
+    // 21 digits always fit. The mapping only avoids a panic.
     u32::try_from(fraction.len())
         .ok()
         .and_then(|scale| Decimal::try_from_i128_with_scale(mantissa, scale).ok())

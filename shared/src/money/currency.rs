@@ -9,12 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The currency of a request that names none.
 pub const DEFAULT_CURRENCY: &str = "USD";
 
-/// Every active code of ISO 4217 list one, as amended to number 180 (the lev
-/// left on 1 January 2026), that has a minor unit, with the exponent of that
-/// unit. Metals, bond units, the testing code and the other codes for which the
-/// list says "N.A." are absent: an amount of them cannot be rounded.
+/// Every active code of ISO 4217 list one that has a minor unit, with the exponent of
+/// that unit. The list is as amended to number 180 (the lev left on 1 January 2026).
+/// Metals, bond units, the testing code and other codes that the list marks "N.A." are
+/// absent, because an amount of them cannot be rounded.
 ///
-/// In ascending order, because codes are looked up by bisection.
+/// In ascending order, because lookups use binary search.
 #[rustfmt::skip]
 const CURRENCIES: [(&str, u8); 165] = [
     ("AED", 2), ("AFN", 2), ("ALL", 2), ("AMD", 2), ("AOA", 2), ("ARS", 2), ("AUD", 2), ("AWG", 2),
@@ -44,8 +44,8 @@ const CURRENCIES: [(&str, u8); 165] = [
 ///
 /// Ordered by code. In JSON it is the code as a string.
 //
-// The code's place in the table rather than its letters: a value cannot exist
-// without its exponent, and finding that costs one indexed load.
+// Holds the place in the table instead of the letters. So a value always has an
+// exponent, and finding it costs one indexed load.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency(u8);
 
@@ -96,7 +96,7 @@ impl Currency {
         (0_u8..).take(CURRENCIES.len()).map(Self)
     }
 
-    /// Looks up a code for a constant: a mistyped one fails the build.
+    /// Looks up a code for a constant. A mistyped code fails the build.
     const fn known(code: &str) -> Self {
         let code = code.as_bytes();
         let mut place = 0;
@@ -212,8 +212,8 @@ mod tests {
         assert_eq!(Currency::all().count(), CURRENCIES.len());
     }
 
-    /// The exponents that are not 2, complete: an amendment that changes one
-    /// changes this row too.
+    /// All exponents other than 2. An amendment that changes one must change this row
+    /// too.
     #[test]
     fn exponents_are_those_of_the_standard() {
         let unusual: [(u32, &[&str]); 3] = [

@@ -1,12 +1,12 @@
-//! Decimals inside the JSON that the database answers with. They travel as
-//! strings, because a JSON parser on the way would make floats of numbers.
+//! Decimals inside the JSON that the database returns. They travel as strings, because
+//! a JSON parser on the way would turn numbers into floats.
 
 use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// A NUMERIC that was written as text: every digit is kept, none is rounded.
+/// A NUMERIC that was written as text. Every digit is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecimalText(pub Decimal);
 

@@ -246,8 +246,8 @@ impl Error for MoneyError {}
 
 /// The sum of two decimals, or nothing when it cannot be held exactly.
 ///
-/// `Decimal::checked_add` drops low digits when the two scales do not fit
-/// together, which for money is a silent loss, so the sum is taken on integers.
+/// `Decimal::checked_add` drops low digits when the two scales do not fit together. For
+/// money that is a silent loss, so integers are added instead.
 fn exact_sum(left: Decimal, right: Decimal) -> Option<Decimal> {
     fn sum(left: Decimal, right: Decimal) -> Option<Decimal> {
         let scale = left.scale().max(right.scale());
@@ -259,8 +259,8 @@ fn exact_sum(left: Decimal, right: Decimal) -> Option<Decimal> {
             .checked_mul(10_i128.checked_pow(scale - right.scale())?)?;
         exact_decimal(left.checked_add(right)?, scale)
     }
-    // Trailing zeros cost a division each to strip, so they go only when the
-    // sum does not fit with them.
+    // Stripping each trailing zero costs a division, so zeros are stripped only when
+    // the sum does not fit with them.
     sum(left, right).or_else(|| sum(left.normalize(), right.normalize()))
 }
 
@@ -332,7 +332,7 @@ mod tests {
             ("1 USD", "1 EUR", mismatch),
             ("0 USD", "0 EUR", mismatch),
             (largest, "1 USD", overflow),
-            // One more digit than fits: refused, not rounded away.
+            // One digit too many is refused, not rounded away.
             (largest, "0.1 USD", overflow),
             (largest, "0.0000000000000000000000000000 USD", Ok(largest)),
             (

@@ -1,4 +1,4 @@
-//! What holds for every amount: checked on random ones.
+//! What holds for every amount, checked on random ones.
 
 use std::ops::Range;
 

@@ -16,8 +16,8 @@ const FIXED_MONTH_DAYS: u64 = 30;
 /// The most days [`fixed_30`] takes: those of the longest month.
 pub const FIXED_30_MAX_DAYS: u32 = 31;
 
-/// How the days used of a period become a share of its price. In JSON `actual`
-/// or `fixed_30`.
+/// How the used days of a period become a share of its price. In JSON `actual` or
+/// `fixed_30`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Proration {
     /// Calendar days used over calendar days in the period. The default.
@@ -27,18 +27,18 @@ pub enum Proration {
     /// Calendar days used over 30 for each month of the period, so that a day
     /// costs the same in every month.
     ///
-    /// The share never exceeds the whole: the 31st day of a month is free. A
-    /// period that is used entirely costs the whole, February too.
+    /// The share never exceeds the whole: the 31st day of a month is free. A period
+    /// that is used entirely costs the whole price, in February too.
     #[serde(rename = "fixed_30")]
     Fixed30,
 }
 
 /// The part of `amount`, the price of `period`, that falls on `used`.
 ///
-/// Both ranges are of dates, their ends exclusive. The exact share is rounded
-/// once, to the currency's exponent; that holds for a wholly used period too. A
-/// negative amount gives a negative part. Parts of several ranges rounded one by
-/// one need not sum to the whole: see [`prorate_segments`].
+/// Both ranges are of dates, their ends exclusive. The exact share is rounded once, to
+/// the currency's exponent, also for a wholly used period. A negative amount gives a
+/// negative part. Rounded parts of several ranges need not sum to the whole: see
+/// [`prorate_segments`].
 ///
 /// # Errors
 ///
@@ -129,8 +129,8 @@ pub fn prorate_segments(
         .split_by_integers(&weights, Leftover::LargestRemainder)
         .map_err(|error| match error {
             SplitError::TooManyParts => ProrationError::TooManySegments,
-            // The period has days and the segments cover it, so that neither
-            // the number of parts nor a weight can be at fault.
+            // The period has days and the segments cover it, so neither the number of
+            // parts nor a weight can be wrong.
             SplitError::NoParts
             | SplitError::NegativeWeight
             | SplitError::NoPositiveWeight

@@ -3,8 +3,8 @@
 /// `value * numerator / denominator` as the whole quotient and the remainder,
 /// without losing a digit in between.
 ///
-/// Nothing when the quotient exceeds a `u128` or when the denominator is zero
-/// or is 2^127 or more.
+/// Nothing when the quotient exceeds a `u128`, or when the denominator is zero or at
+/// least 2^127.
 pub(super) fn mul_div(value: u128, numerator: u128, denominator: u128) -> Option<(u128, u128)> {
     if denominator == 0 || denominator >> 127 != 0 {
         return None;

@@ -52,7 +52,7 @@ impl Rounding {
         if remainder == 0 {
             return Some(quotient);
         }
-        // Compared with its complement, since doubling it could overflow.
+        // Compares with the complement, because doubling could overflow.
         let half = remainder.cmp(&(divisor - remainder));
         let away_from_zero = match self {
             Self::HalfEven => half.is_gt() || (half.is_eq() && quotient % 2 == 1),
@@ -86,8 +86,8 @@ pub fn round_decimal(value: Decimal, decimals: u32, rounding: Rounding) -> Decim
             divisor,
         )
         .and_then(|units| signed_decimal(mantissa < 0, units, decimals))
-        // The result has at least one digit fewer than the value and always
-        // fits; the fallback only spares a panic in that proof.
+        // The result has at least one digit fewer than the value, so it always fits.
+        // The fallback only avoids a panic.
         .unwrap_or(value)
 }
 

@@ -13,19 +13,18 @@ use super::{Money, signed_decimal};
 /// while the split is worked out, so that 10,000 take 1 MB.
 pub const MAX_SPLIT_PARTS: usize = 10_000;
 
-/// Who receives the units that are left when every part has been rounded toward
-/// zero.
+/// Who receives the units that are left after every part was rounded toward zero.
 ///
 /// There are always fewer such units than parts with a fractional share. Under
 /// either policy a part whose weight is zero receives nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Leftover {
-    /// One unit each to the parts that lost the most by rounding; of equals, to
+    /// One unit each to the parts that lost the most by rounding, and among equals to
     /// the earliest. Every part is within one unit of its exact share.
     #[default]
     LargestRemainder,
     /// One unit each to the earliest parts, whatever they lost. A part that lost
-    /// nothing can end a whole unit above its exact share. For agreeing with
+    /// nothing can end a whole unit above its exact share. It serves to agree with
     /// systems that split this way.
     EarliestFirst,
 }
@@ -33,11 +32,11 @@ pub enum Leftover {
 impl Money {
     /// Splits the amount in proportion to `weights`, by the largest remainder.
     ///
-    /// The parts come in the order of the weights, are whole units of the
-    /// currency's exponent (or of the amount's own last digit, when it is
-    /// finer), sum exactly to the amount, and each differs from its exact share
-    /// by less than one unit. Equal remainders go to the earliest. A negative
-    /// amount splits as the positive one does, with every sign turned.
+    /// The parts come in the order of the weights and sum exactly to the amount. They
+    /// are whole units of the currency's exponent, or of the amount's own last digit if
+    /// that is finer. Each differs from its exact share by less than one unit. Equal
+    /// remainders go to the earliest part. A negative amount splits like the positive
+    /// one, with every sign reversed.
     ///
     /// Weights need not sum to one; only their proportions count.
     ///
@@ -108,8 +107,8 @@ impl Money {
             remainders.push(remainder);
         }
 
-        // What is left is the sum of the remainders over the total weight, each
-        // of them below one, so it runs out before the candidates do.
+        // The units that are left are the sum of the remainders over the total weight.
+        // Each remainder is below one, so the units run out before the candidates do.
         let mut candidates: Vec<usize> = (0..weights.len()).filter(|i| weights[*i] > 0).collect();
         if leftover == Leftover::LargestRemainder {
             candidates.sort_by_key(|i| Reverse(remainders[*i]));
@@ -239,9 +238,9 @@ mod tests {
                 );
             };
         for (amount, code, weights, leftover, expected) in [
-            // Exact shares of 12, 1.2 and 1.8. A published answer for this split
-            // is 13, 1, 1, which gives what is left to the earliest part; by the
-            // largest remainder it belongs to the third.
+            // Exact shares of 12, 1.2 and 1.8. A published answer for this split is 13,
+            // 1, 1, which gives the rest to the earliest part. By the largest remainder
+            // it belongs to the third.
             (
                 "15",
                 "JPY",
