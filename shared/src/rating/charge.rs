@@ -32,9 +32,9 @@ pub enum Billing {
 pub struct Charge {
     /// Names the charge within its plan.
     pub code: String,
-    /// What the line is called on an invoice.
+    /// The charge's words on an invoice.
     pub name: String,
-    /// The metric whose usage is priced; only a flat charge has none.
+    /// The metric whose usage is priced. Only a flat charge has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// How the usage is priced.
@@ -45,24 +45,24 @@ pub struct Charge {
     /// How the line is rounded.
     #[serde(default)]
     pub rounding: Rounding,
-    /// Units that cost nothing, for models of one quantity.
+    /// Units that cost nothing, for models with one quantity.
     #[serde(default, skip_serializing_if = "Number::is_zero")]
     pub included_units: Number,
-    /// The least that the line comes to.
+    /// The least that the line costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Number>,
-    /// The most that the line comes to.
+    /// The most that the line costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<Number>,
 }
 
 impl Charge {
-    /// The line for a period's usage, without steps: the fast way.
+    /// The line for a period's usage, without steps. This is the fast way.
     ///
     /// # Errors
     ///
-    /// The [`RatingError`] that names this charge. A charge that
-    /// [`Charge::check`] passes is refused for its usage alone.
+    /// The [`RatingError`] that names this charge. If [`Charge::check`] passes, only
+    /// the usage can be the reason.
     pub fn rate(&self, currency: Currency, usage: &Usage) -> Result<Line, RatingError> {
         self.line(currency, usage, Number::ZERO, &mut Untraced)
     }
@@ -76,12 +76,12 @@ impl Charge {
         self.explained_line(currency, usage, Number::ZERO)
     }
 
-    /// What the charge's custom model is asked for a usage; nothing for a charge
-    /// with another model.
+    /// What the charge's custom model is asked about a usage. Nothing for a charge with
+    /// another model.
     ///
     /// # Errors
     ///
-    /// The [`RatingError`] that names this charge, for hours that are none and for
+    /// The [`RatingError`] that names this charge, for hours that do not exist and for
     /// more parts than a usage may have.
     pub fn pricing_request<'a>(
         &'a self,
@@ -103,7 +103,7 @@ impl Charge {
         }))
     }
 
-    /// The charge's line for what its custom model made, rounded.
+    /// The charge's line from what its custom model made, rounded.
     pub(super) fn custom_line(
         &self,
         currency: Currency,
@@ -133,7 +133,8 @@ impl Charge {
         }
     }
 
-    /// As [`Charge::explain`], with so many units from the plan's besides the charge's own.
+    /// As [`Charge::explain`], with `plan_units` included besides the charge's own
+    /// units.
     pub(super) fn explained_line(
         &self,
         currency: Currency,
@@ -146,7 +147,7 @@ impl Charge {
         Ok(line)
     }
 
-    /// As [`Charge::rate`], with so many units from the plan's besides the charge's own.
+    /// As [`Charge::rate`], with `plan_units` included besides the charge's own units.
     pub(super) fn line(
         &self,
         currency: Currency,

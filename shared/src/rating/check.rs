@@ -1,4 +1,4 @@
-//! What a charge and a plan must be, held against what a client wrote.
+//! The rules for a charge and a plan, checked against what a client wrote.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,24 +18,24 @@ use crate::money::{Currency, Rounding, round_decimal};
 /// Most bytes of a code or of a metric's name.
 pub const MAX_CODE_BYTES: usize = 64;
 
-/// Most characters of a name, which is what an invoice has room for in a line.
+/// Most characters of a name. An invoice has room for that in one line.
 pub const MAX_NAME_CHARS: usize = 200;
 
-/// Most tiers of a charge: far more than a price list has that people read.
+/// Most tiers of a charge: far more than a readable price list has.
 pub const MAX_TIERS: usize = 100;
 
 /// Most dimensions of a matrix.
 pub const MAX_DIMENSIONS: usize = 4;
 
-/// Most cells of a matrix: 1,000 of four values of 20 bytes are some 130 kB of
+/// Most cells of a matrix. 1,000 cells with four values of 20 bytes are some 130 kB of
 /// JSON.
 pub const MAX_CELLS: usize = 1_000;
 
 /// Most characters of a dimension's name and of its value in a cell.
 pub const MAX_CELL_VALUE_CHARS: usize = 128;
 
-/// Most windows of a time of use. Two are compared by three bit operations, so
-/// all 4,950 pairs in microseconds.
+/// Most windows of a time of use. Each is compared with each other one, which takes
+/// microseconds.
 pub const MAX_WINDOWS: usize = 100;
 
 /// Most charges of a plan.
@@ -47,12 +47,12 @@ pub const MAX_INCLUDED_METRICS: usize = 100;
 /// Longest trial: two years.
 pub const MAX_TRIAL_DAYS: u32 = 730;
 
-/// Most violations that are listed at once: more say nothing new.
+/// Most violations that are listed at once.
 pub const MAX_VIOLATIONS: usize = 100;
 
 impl Charge {
-    /// Everything that is wrong with the charge, by the path of the field as
-    /// the client wrote it: `model.tiers[3].up_to`. Empty when it can be rated.
+    /// Everything that is wrong with the charge, by the path of the field as the client
+    /// wrote it: `model.tiers[3].up_to`. Empty when the charge can be rated.
     pub fn check(&self) -> Vec<FieldError> {
         let mut violations = Violations::default();
         check_charge(self, &Path::root(), &mut violations);
@@ -61,8 +61,8 @@ impl Charge {
 }
 
 impl Plan {
-    /// Everything that is wrong with the plan and its charges, as
-    /// [`Charge::check`] has it.
+    /// Everything that is wrong with the plan and its charges, as for
+    /// [`Charge::check`].
     pub fn check(&self) -> Vec<FieldError> {
         let mut violations = Violations::default();
         check_plan(self, &mut violations);
@@ -70,7 +70,7 @@ impl Plan {
     }
 }
 
-/// Where a field is. It becomes text only for a violation.
+/// The place of a field. It becomes text only for a violation.
 #[derive(Clone, Copy)]
 enum Path<'a> {
     Root,
@@ -117,7 +117,7 @@ impl Violations {
         }
     }
 
-    /// Whether a list may be looked at: one that is too long is not.
+    /// Whether a list may be examined. A list that is too long is not.
     fn check_len(&mut self, path: Path<'_>, len: usize, least: usize, most: usize) -> bool {
         if len < least {
             self.add(path, "too_few", format!("must have at least {least}"));
@@ -248,7 +248,7 @@ fn check_included(plan: &Plan, violations: &mut Violations) {
     }
 }
 
-/// A bound that the total is brought to must be an amount that a total can be.
+/// A bound for the total must be an amount that a total can have.
 fn check_minor_units(
     path: Path<'_>,
     bound: Option<Number>,
@@ -303,7 +303,7 @@ fn check_charge(charge: &Charge, path: &Path<'_>, violations: &mut Violations) {
         );
     }
     if matches!(charge.model, Model::Custom { .. }) {
-        // It may make several lines, so a bound of one line means nothing.
+        // A custom model may make several lines, so a bound for one line means nothing.
         for (name, bound) in [("minimum", charge.minimum), ("maximum", charge.maximum)] {
             if bound.is_some() {
                 violations.add(

@@ -1,5 +1,5 @@
-//! Custom models: a component of the operator's own makes the lines, and the
-//! engine rounds them and counts them in.
+//! Custom models: a component of the operator's own makes the lines. The engine rounds
+//! them and includes them in the plan.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,34 +19,34 @@ use crate::money::{Currency, Rounding};
 /// Most bytes of a custom model's parameters, as JSON: a table of 100 rows of 80 bytes.
 pub const MAX_PARAMETERS_BYTES: usize = 8 * 1024;
 
-/// How deep such parameters nest, the object itself included. Whoever reads them within
-/// something else has a few more levels then, and a JSON parser ends at 127.
+/// How deep such parameters nest, the object itself included. A JSON parser stops at
+/// 127 levels, and a reader may have the parameters inside something else.
 pub const MAX_PARAMETERS_DEPTH: usize = 16;
 
-/// Most charges of a plan that have a custom model. Each is a call of up to 1.5
-/// seconds, so ten bound what an estimate asks for.
+/// Most charges of a plan with a custom model. Each is a call of up to 1.5 seconds, so
+/// ten limit what an estimate asks for.
 pub const MAX_CUSTOM_CHARGES: usize = 10;
 
-/// Most lines of a charge that has a custom model: a plan has 200 of them at most.
+/// Most lines of a charge with a custom model. A plan has at most 200 of them.
 pub const MAX_CUSTOM_LINES: usize = 20;
 
-/// Most steps of such a line, as of one with tiers.
+/// Most steps of such a line, as of a line with tiers.
 pub const MAX_CUSTOM_STEPS: usize = 100;
 
 /// Most characters of a step: 20 lines of 100 steps are 4 MB at most, 4 bytes each.
 pub const MAX_STEP_TEXT_CHARS: usize = 500;
 
-/// Most characters of what a model says about its failure.
+/// Most characters of a model's message about its failure.
 pub const MAX_FAILURE_CHARS: usize = 500;
 
-/// The parameters of a custom model: a JSON object whose numbers are whole, so
-/// that no amount passes through a float. Decimals are strings.
+/// The parameters of a custom model: a JSON object with whole numbers only, so that no
+/// amount passes through a float. Decimals are strings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Parameters(Map<String, Value>);
 
 impl Parameters {
-    /// The object as JSON, which is how a model reads it.
+    /// The object as JSON, as a model reads it.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Parameters {
     }
 }
 
-/// A value without fractions, and without NUL, which Postgres does not store.
+/// A value without fractions and without NUL, which Postgres does not store.
 struct Plain(Value);
 
 impl<'de> Deserialize<'de> for Plain {
@@ -145,52 +145,52 @@ fn without_nul<E: Error>(text: String) -> Result<String, E> {
     Ok(text)
 }
 
-/// What a custom model is asked.
+/// The question to a custom model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PricingRequest<'a> {
     /// The code of the charge.
     pub charge: Cow<'a, str>,
-    /// What it is called.
+    /// The name of the charge.
     pub name: Cow<'a, str>,
     /// The currency of the amounts.
     pub currency: Currency,
-    /// What the plan says about the price.
+    /// The parameters in the plan.
     pub parameters: Cow<'a, Parameters>,
     /// What was used.
     pub usage: Cow<'a, Usage>,
 }
 
-/// What became of such a request. In JSON `{"lines":[…]}` or `{"error":{…}}`.
+/// The answer to such a question. In JSON `{"lines":[…]}` or `{"error":{…}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PricingReply {
-    /// The lines, which [`check_priced_lines`] passes.
+    /// The lines. [`check_priced_lines`] accepts them.
     Lines(Vec<PricedLine>),
-    /// Why there are none.
+    /// Why there are no lines.
     Error(PricingFailure),
 }
 
-/// A line as a custom model made it, before it is rounded.
+/// A line of a custom model, before it is rounded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PricedLine {
-    /// Its words on the invoice.
+    /// The line's words on the invoice.
     pub description: String,
-    /// How much there was, where one number says it.
+    /// The quantity, if one number says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Number>,
-    /// The price of a unit, where all had the same.
+    /// The price of a unit, if all units had the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Number>,
-    /// What is due: zero or above.
+    /// The amount due: zero or above.
     pub exact_amount: ExactAmount,
-    /// How it came about.
+    /// The steps that lead to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<PricedStep>,
 }
 
-/// A step toward such a line.
+/// A step that leads to such a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PricedStep {
@@ -200,35 +200,35 @@ pub struct PricedStep {
     pub subtotal: ExactAmount,
 }
 
-/// That a custom model made no lines.
+/// The failure of a custom model, which made no lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PricingFailure {
-    /// What happened, for programs.
+    /// The kind of failure, for programs.
     pub code: PricingFailureCode,
-    /// What happened, in words.
+    /// The failure in words.
     pub message: String,
 }
 
 /// How a custom model can fail. In JSON `model_refused` and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PricingFailureCode {
-    /// It said that it cannot price this.
+    /// The model said that it cannot price this.
     #[serde(rename = "model_refused")]
     Refused,
-    /// It returned lines that are none.
+    /// The model returned lines that are not valid.
     #[serde(rename = "model_invalid")]
     Invalid,
-    /// It broke.
+    /// The model broke.
     #[serde(rename = "model_failed")]
     Failed,
-    /// It did not answer in time.
+    /// The model did not answer in time.
     #[serde(rename = "model_timed_out")]
     TimedOut,
 }
 
 impl PricingFailure {
-    /// What a model said itself, on one line and no longer than is passed on.
+    /// The model's own message, on one line and cut to the length that is passed on.
     pub fn refused(message: &str) -> Self {
         Self::of(PricingFailureCode::Refused, message)
     }
@@ -269,7 +269,7 @@ impl PricingFailure {
     }
 }
 
-/// What the custom models of a plan made, by the codes of their charges.
+/// The answers of a plan's custom models, by the codes of their charges.
 pub type CustomPrices = BTreeMap<String, Result<Vec<PricedLine>, PricingFailure>>;
 
 /// A charge without lines, because its custom model failed.
@@ -277,27 +277,27 @@ pub type CustomPrices = BTreeMap<String, Result<Vec<PricedLine>, PricingFailure>
 pub struct UnpricedCharge {
     /// The charge.
     pub item: Item,
-    /// What its line would be called.
+    /// The name that its line would have.
     pub description: String,
     /// Why it has none.
     pub failure: PricingFailure,
 }
 
-/// What a plan comes to, as far as its custom models made prices.
+/// The price of a plan, as far as its custom models made prices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Every charge has its lines.
     Rated(super::Rated),
-    /// Some charges have none. So nothing that depends on all of them is known:
-    /// no commitment, no spend limit, no trial and no total.
+    /// Some charges have no lines. So everything that depends on all charges is
+    /// unknown: commitment, spend limit, trial and total.
     Unpriced(Vec<Result<Line, UnpricedCharge>>),
 }
 
-/// Whether these can be the lines of a charge in `currency`.
+/// Checks that these can be the lines of a charge in `currency`.
 ///
 /// # Errors
 ///
-/// What is wrong, by its place: `lines[0].steps[2].text`.
+/// What is wrong, with its place: `lines[0].steps[2].text`.
 pub fn check_priced_lines(lines: &[PricedLine], currency: Currency) -> Result<(), String> {
     if !(1..=MAX_CUSTOM_LINES).contains(&lines.len()) {
         return Err(format!(
@@ -317,14 +317,14 @@ pub fn check_priced_lines(lines: &[PricedLine], currency: Currency) -> Result<()
     Ok(())
 }
 
-/// The most that the line can be rounded to.
+/// Checks a line, and returns the largest amount that it can be rounded to.
 fn check_line(line: &PricedLine, currency: Currency) -> Result<ExactAmount, String> {
     check_text(&line.description, MAX_NAME_CHARS)
         .map_err(|fault| format!("description {fault}"))?;
     if line.exact_amount < ExactAmount::ZERO {
         return Err("amount must not be below zero".to_owned());
     }
-    // By whichever policy it is rounded later.
+    // Any policy may round it later.
     let rounded = line
         .exact_amount
         .round(currency, Rounding::Up)

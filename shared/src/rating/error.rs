@@ -6,21 +6,21 @@ use std::fmt;
 use super::line::Item;
 use super::usage::MAX_USAGE_ROWS;
 
-/// That a line cannot be made, and of what.
+/// A line cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RatingError {
-    /// The charge, or the adjustment of the plan.
+    /// The charge, or the adjustment of the plan, that cannot be rated.
     pub item: Item,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
 /// Why a line cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// An amount is 10^12 or more, or one on the way to it 1.7 * 10^20.
+    /// An amount is 10^12 or more, or an intermediate result is 1.7 * 10^20 or more.
     AmountTooLarge,
-    /// The parts of the usage sum to 10^12 or more, or the packages do.
+    /// The parts of the usage sum to 10^12 or more, or there are that many packages.
     QuantityTooLarge,
     /// The usage has more than [`MAX_USAGE_ROWS`] parts.
     TooMuchUsage,
@@ -28,13 +28,13 @@ pub enum Reason {
     UsageOfAnotherKind,
     /// The matrix has no such cell and no default.
     NoSuchCell,
-    /// The hour, or the month, is none.
+    /// The hour or the month does not exist.
     NoSuchHour,
     /// The plan has no such charge.
     NoSuchCharge,
-    /// Two lines are not of one charge, currency and policy of rounding.
+    /// Two lines differ in charge, currency or rounding policy.
     LinesDiffer,
-    /// The charge is not one that its `check` passes.
+    /// The charge does not pass its `check`.
     UncheckedCharge,
     /// The charge has a custom model, and its lines were not given.
     NotPriced,

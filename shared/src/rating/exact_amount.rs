@@ -8,36 +8,35 @@ use super::error::Reason;
 use super::number::{NUMBER_DECIMALS, Number, deserialize_text, write_scaled};
 use crate::money::{Currency, MAX_INTEGER_DIGITS, Money, Rounding, signed_decimal};
 
-/// Digits after the point of an [`ExactAmount`]: those of a quantity and those
-/// of a price, so that their product loses none.
+/// Digits after the point of an [`ExactAmount`]: those of a quantity plus those of a
+/// price, so that their product loses none.
 pub const EXACT_DECIMALS: u32 = 2 * NUMBER_DECIMALS;
 
 /// One, in the unit of [`ExactAmount`].
 const ONE: u128 = 10_u128.pow(EXACT_DECIMALS);
 
-/// An amount with every digit of the products and sums it was made of.
+/// An amount with every digit of the products and sums that made it.
 ///
-/// It is held in units of 10^-18. An `i128` has room for 1.7 * 10^20 of a
-/// currency's major units, while a line may have 10^12: a hundred million times
-/// the largest line can arise on the way before [`Reason::AmountTooLarge`] is
-/// the answer. Nothing is rounded before [`ExactAmount::round`]. In JSON it is a
-/// string.
+/// It is held in units of 10^-18. An `i128` has room for 1.7 * 10^20 of a currency's
+/// major units, and a line may have 10^12. So intermediate results can be a hundred
+/// million times the largest line before they are [`Reason::AmountTooLarge`]. Nothing
+/// is rounded before [`ExactAmount::round`]. In JSON it is a string.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExactAmount(i128);
 
 impl ExactAmount {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// What so many units cost at so much each.
+    /// The price of so many units at so much each.
     ///
     /// # Errors
     ///
     /// [`Reason::AmountTooLarge`].
     pub fn product(quantity: Number, unit_price: Number) -> Result<Self, Reason> {
         let (quantity, unit_price) = (quantity.billionths(), unit_price.billionths());
-        // Below 18 billion, which is nearly always, one wide multiplication
-        // does; wasm has none of 128 bits.
+        // Below 18 billion, which is the usual case, one wide multiplication is enough.
+        // Wasm has no multiplication of 128 bits.
         let product = match (u64::try_from(quantity), u64::try_from(unit_price)) {
             (Ok(quantity), Ok(unit_price)) => Some(u128::from(quantity) * u128::from(unit_price)),
             _ => quantity.checked_mul(unit_price),
@@ -76,8 +75,8 @@ impl ExactAmount {
     ///
     /// # Errors
     ///
-    /// [`Reason::AmountTooLarge`] when more than 12 digits are left before the
-    /// point, which is what any amount may have.
+    /// [`Reason::AmountTooLarge`] when more than 12 digits are left before the point,
+    /// the most that an amount may have.
     pub fn round(self, currency: Currency, rounding: Rounding) -> Result<Money, Reason> {
         let exponent = currency.exponent();
         let negative = self.0 < 0;
@@ -93,11 +92,11 @@ impl ExactAmount {
             .ok_or(Reason::AmountTooLarge)
     }
 
-    /// The amount that `money` is.
+    /// Converts `money` exactly.
     ///
     /// # Errors
     ///
-    /// [`Reason::AmountTooLarge`], also for one of more than 18 decimals.
+    /// [`Reason::AmountTooLarge`], also for more than 18 decimals.
     pub fn from_money(money: Money) -> Result<Self, Reason> {
         let amount = money.amount().normalize();
         EXACT_DECIMALS
@@ -112,7 +111,7 @@ impl ExactAmount {
     ///
     /// # Errors
     ///
-    /// What the text lacks, in words.
+    /// What is wrong with the text, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const MALFORMED: &str = "an exact amount has up to 18 digits after the point";
         let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -148,14 +147,14 @@ impl ExactAmount {
 }
 
 impl From<Number> for ExactAmount {
-    /// The amount that a price or a fee is, once: 10^21 * 10^9 < 2^100.
+    /// Converts a price or a fee. It always fits: 10^21 * 10^9 < 2^100.
     fn from(number: Number) -> Self {
         let units = number.billionths() * 10_u128.pow(EXACT_DECIMALS - NUMBER_DECIMALS);
         Self(i128::try_from(units).unwrap_or(i128::MAX))
     }
 }
 
-/// Without trailing zeros: exact amounts are in no currency's minor unit.
+/// Without trailing zeros, because an exact amount is in no currency's minor unit.
 impl fmt::Display for ExactAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 < 0 {

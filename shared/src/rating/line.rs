@@ -10,7 +10,7 @@ use super::number::Number;
 use super::step::Step;
 use crate::money::{Currency, Money, Rounding};
 
-/// What a line is for. In JSON its `kind`, and the `charge` if it is one.
+/// The item of a line. In JSON its `kind`, and the `charge` if it is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Item {
@@ -19,39 +19,38 @@ pub enum Item {
         /// Its code.
         charge: String,
     },
-    /// What a trial takes off.
+    /// The credit of a trial.
     Trial,
-    /// What was missing to the minimum commitment.
+    /// The amount missing to the minimum commitment.
     MinimumCommitment,
-    /// What exceeded the maximum spend.
+    /// The amount above the maximum spend.
     MaximumSpend,
 }
 
 /// One line of an invoice.
 ///
-/// What is not an engine's, such as a plug-in's line, can be held to
-/// [`Line::adds_up`].
+/// [`Line::adds_up`] checks a line that the engine did not make, such as a plug-in's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// What it is for.
+    /// The item of the line.
     #[serde(flatten)]
     pub item: Item,
-    /// Its words on the invoice.
+    /// The line's words on the invoice.
     pub description: String,
-    /// How much there was, free units included, where one number says it: units,
-    /// of percentages the sum of the amounts, of dynamic prices the events.
+    /// The quantity, free units included, if one number says it: the units, the sum of
+    /// the amounts for percentages, or the number of events for dynamic prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Number>,
-    /// The price of a unit, where all had the same.
+    /// The price of a unit, if all units had the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Number>,
-    /// Before rounding.
+    /// The amount before rounding.
     pub exact_amount: ExactAmount,
-    /// How it is rounded.
+    /// The rounding policy.
     pub rounding: Rounding,
-    /// What is due: the exact amount, rounded once to the currency's minor unit.
+    /// The amount due: the exact amount, rounded once to the currency's minor unit.
     pub amount: Money,
-    /// How it came about, if that was asked for.
+    /// The steps that lead to it, if they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
 }
@@ -67,7 +66,7 @@ pub struct Rated {
 }
 
 impl Line {
-    /// A line of `exact_amount`, with neither quantity nor steps.
+    /// A line of `exact_amount`, without quantity and steps.
     pub(super) fn of(
         item: Item,
         description: String,
@@ -87,7 +86,7 @@ impl Line {
         })
     }
 
-    /// Whether the amount is the exact one, rounded, and the steps, if there are
+    /// Whether the amount is the exact amount, rounded, and the steps, if there are
     /// any, sum to it.
     pub fn adds_up(&self) -> bool {
         let rounded = self
@@ -100,18 +99,18 @@ impl Line {
         rounded == Ok(self.amount) && (self.steps.is_empty() || steps == Ok(self.exact_amount))
     }
 
-    /// What is still due when `earlier` has billed the first part of the usage
-    /// that this line rates in whole.
+    /// What is still due after `earlier` has billed the first part of the usage that
+    /// this line rates as a whole.
     ///
-    /// A period that is billed in parts is rated from its beginning each time,
-    /// and each time the earlier line is taken off. Its lines so sum to the one
-    /// line of the whole, to the cent, whatever the tiers, fees and roundings
-    /// are. Rounded amounts are subtracted, because those were billed.
+    /// A period that is billed in parts is rated from its beginning each time, and the
+    /// earlier line is subtracted. So its lines sum to the one line of the whole, to
+    /// the cent, whatever the tiers, fees and roundings are. Rounded amounts are
+    /// subtracted, because those were billed.
     ///
     /// # Errors
     ///
-    /// [`Reason::LinesDiffer`] when they are not of one item, currency and
-    /// policy; [`Reason::AmountTooLarge`].
+    /// [`Reason::LinesDiffer`] when they differ in item, currency or policy;
+    /// [`Reason::AmountTooLarge`].
     pub fn beyond(self, earlier: &Self) -> Result<Self, RatingError> {
         let due = self.remainder(earlier);
         let (exact_amount, amount, steps) = due.map_err(|reason| reason.of(self.item.clone()))?;

@@ -14,17 +14,17 @@ use super::usage::CellUsage;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
-    /// Their names, such as `region` and `model`.
+    /// The names of the dimensions, such as `region` and `model`.
     pub dimensions: Vec<String>,
     /// The prices.
     pub cells: Vec<Cell>,
-    /// The price of a unit for which there is no cell. Without it such usage is
-    /// an error, and is not given away.
+    /// The price of a unit that has no cell. If it is absent, such usage is an error
+    /// and not free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_unit_price: Option<Number>,
 }
 
-/// The price for one value of each dimension.
+/// The price for one combination of values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
@@ -40,7 +40,7 @@ impl Matrix {
         usage: &[CellUsage],
         trace: &mut impl Trace,
     ) -> Result<ExactAmount, Reason> {
-        // Turned round, so that of cells with the same values the first one counts.
+        // Reversed, so that of cells with the same values the first one counts.
         let prices: BTreeMap<&[String], Number> = self
             .cells
             .iter()

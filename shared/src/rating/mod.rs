@@ -5,11 +5,11 @@
 //! is a list of charges with what holds for all of them together: a minimum
 //! commitment, a maximum spend, included units, a trial.
 //!
-//! Everything is pure: no clock, no float, no I/O, so that the component that
-//! invoices a plan and the page that previews it run the same code. Amounts are
-//! exact until [`ExactAmount::round`] brings a line to the minor unit by the
-//! charge's policy, once. What is too large to be exact is an error that names
-//! the charge; no input makes it panic.
+//! Everything is pure: no clock, no float, no I/O. So the component that invoices a
+//! plan and the page that previews it run the same code. Amounts are exact until
+//! [`ExactAmount::round`] rounds a line to the minor unit by the charge's policy, once.
+//! What is too large to be exact is an error that names the charge. No input makes it
+//! panic.
 //!
 //! ```
 //! use shared::money::Currency;

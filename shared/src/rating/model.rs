@@ -1,4 +1,4 @@
-//! How a charge makes a price of usage.
+//! How a charge turns usage into a price.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::time_of_use::TimeOfUse;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Model {
-    /// One amount, whatever is used.
+    /// One amount, whatever the usage is.
     Flat {
         /// The amount.
         amount: Number,
@@ -23,18 +23,18 @@ pub enum Model {
         /// The price of a unit.
         unit_price: Number,
     },
-    /// Each unit at the price of the tier that it lies in.
+    /// Each unit at the price of the tier in which it lies.
     Graduated {
-        /// In ascending order, the last one open.
+        /// In ascending order. The last one is open.
         tiers: Vec<Tier>,
     },
-    /// All units at the price of the tier that their number lies in.
+    /// All units at the price of the tier in which their number lies.
     Volume {
-        /// In ascending order, the last one open.
+        /// In ascending order. The last one is open.
         tiers: Vec<Tier>,
     },
-    /// Whole packages: one that is begun is paid. Free units are the charge's
-    /// included ones, and are taken off before packages are counted.
+    /// Whole packages. A package that is begun is paid in full. The charge's included
+    /// units are subtracted before packages are counted.
     Package {
         /// Units in a package.
         package_size: Number,
@@ -43,30 +43,30 @@ pub enum Model {
     },
     /// A share of the amounts of events.
     Percentage(Percentage),
-    /// A share of the sum of amounts, each part of it at the rate of the tier
-    /// that it lies in.
+    /// A share of the sum of amounts. Each part of the sum has the rate of the tier in
+    /// which it lies.
     GraduatedPercentage {
-        /// In ascending order, the last one open.
+        /// In ascending order. The last one is open.
         tiers: Vec<RateTier>,
     },
-    /// The sum of the amounts that the events give.
+    /// The sum of the amounts that the events carry.
     Dynamic {},
     /// A price by the values of up to four dimensions, such as region and model.
     Matrix(Matrix),
     /// A price by hour of day, day of week and month, in local time.
     TimeOfUse(TimeOfUse),
-    /// A price that a component of the operator's own makes of any usage. It has
-    /// bounds and free units of its own, if any.
+    /// A price that a component of the operator's own computes for any usage. The
+    /// component has its own bounds and free units, if any.
     Custom {
-        /// What the component is told beside the usage.
+        /// What the component is told besides the usage.
         #[serde(default)]
         parameters: Parameters,
     },
 }
 
 impl Model {
-    /// Whether the model prices one quantity, so that units of it can be
-    /// included, and so that it can be known in advance.
+    /// Whether the model prices a single quantity. Units of a single quantity can be
+    /// included, and it can be known in advance.
     pub const fn has_one_quantity(&self) -> bool {
         matches!(
             self,

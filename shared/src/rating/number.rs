@@ -1,4 +1,4 @@
-//! Quantities, prices and rates: numbers that cannot be wrong in themselves.
+//! Quantities, prices and rates: numbers that are valid by themselves.
 
 use std::error::Error;
 use std::fmt;
@@ -24,13 +24,13 @@ const LIMIT: u128 = ONE * 10_u128.pow(MAX_INTEGER_DIGITS as u32);
 /// A quantity or a price: zero or above, with at most 12 digits before the
 /// point and 9 after it.
 ///
-/// It is held as whole billionths, so that what is made of numbers is made of
-/// integers, exactly and fast. In JSON it is a string in plain decimal notation.
+/// It is held as whole billionths, so that arithmetic with numbers is arithmetic with
+/// integers, exact and fast. In JSON it is a string in plain decimal notation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(u128);
 
 impl Number {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
     /// The largest number.
@@ -49,7 +49,7 @@ impl Number {
         Self::from_decimal(decimal).ok_or(NumberError::Malformed(AmountError::TooManyIntegerDigits))
     }
 
-    /// The same number, unless it is negative or has too many digits.
+    /// Converts a decimal, unless it is negative or has too many digits.
     pub fn from_decimal(decimal: Decimal) -> Option<Self> {
         let decimal = decimal.normalize();
         let missing = NUMBER_DECIMALS.checked_sub(decimal.scale())?;
@@ -58,9 +58,9 @@ impl Number {
         Self::from_billionths(mantissa * 10_u128.pow(missing))
     }
 
-    /// The same number as a decimal, without trailing zeros.
+    /// The number as a decimal, without trailing zeros.
     pub fn to_decimal(self) -> Decimal {
-        // 70 bits always fit in a decimal's 96; zero only spares a panic in that proof.
+        // 70 bits always fit in a decimal's 96. The fallback only avoids a panic.
         i128::try_from(self.0)
             .ok()
             .and_then(|units| Decimal::try_from_i128_with_scale(units, NUMBER_DECIMALS).ok())
@@ -91,14 +91,14 @@ impl Number {
         Self::from_billionths(self.0 + other.0)
     }
 
-    /// What is left of it without `other`, and zero if nothing is.
+    /// The number less `other`, or zero if `other` is larger.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// How many packages of `size` it fills, the last one perhaps in part.
-    /// Nothing when a package has no size, or when there are too many of them.
+    /// How many packages of `size` it fills. The last one may be partly filled. Nothing
+    /// when a package has no size, or when there are too many packages.
     pub(super) fn packages(self, size: Self) -> Option<Self> {
         if size.is_zero() {
             return None;
@@ -109,7 +109,7 @@ impl Number {
 }
 
 impl From<u32> for Number {
-    /// A count: ten digits at most.
+    /// A count has ten digits at most, so it always fits.
     fn from(count: u32) -> Self {
         Self(u128::from(count) * ONE)
     }
@@ -159,7 +159,7 @@ impl Percent {
         }
     }
 
-    /// The share as a number: 0.029 of 2.9%.
+    /// The share as a number: 0.029 for 2.9%.
     pub const fn as_share(self) -> Number {
         self.0
     }
@@ -187,7 +187,7 @@ impl<'de> Deserialize<'de> for Percent {
     }
 }
 
-/// Why a text is no [`Number`] or no [`Percent`].
+/// Why a text is not a [`Number`] or not a [`Percent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberError {
     /// It breaks a rule of [`parse_amount`].
@@ -244,8 +244,8 @@ pub(super) fn write_scaled(
     write!(f, ".{fraction:0width$}")
 }
 
-/// Reads a JSON string with `read`; a JSON number is refused, since it may have
-/// been a float on its way.
+/// Reads a JSON string with `read`. A JSON number is refused, because it may have been
+/// a float on its way.
 pub(super) fn deserialize_text<'de, D: Deserializer<'de>, T, E: fmt::Display>(
     deserializer: D,
     expecting: &'static str,

@@ -1,4 +1,4 @@
-//! Shares of the amounts of events, as for payments.
+//! Shares of the amounts of events, for example of payments.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use super::step::{Step, Trace};
 
 /// A share of each event's amount, with a fixed fee beside it.
 ///
-/// The first `free_events` events cost nothing. Of the later ones
-/// `free_amount` is used up first: an event that lies within what is left of it
-/// costs nothing, and of one that exceeds it only the excess bears the rate.
-/// Every other event costs its fee: the rate and the fixed fee, raised to
-/// `per_event_minimum` and cut to `per_event_maximum`.
+/// The first `free_events` events cost nothing. Later events use up `free_amount`
+/// first: an event that fits into the rest of it costs nothing, and for an event that
+/// exceeds it the rate applies to the excess only. Every event that is not free costs
+/// its fee: the rate plus the fixed fee, raised to `per_event_minimum` and cut to
+/// `per_event_maximum`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Percentage {
@@ -23,13 +23,13 @@ pub struct Percentage {
     /// Due for every event that is not free.
     #[serde(default, skip_serializing_if = "Number::is_zero")]
     pub fixed_fee: Number,
-    /// So many events cost nothing.
+    /// The number of events that cost nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub free_events: u32,
-    /// This much of the amounts costs nothing.
+    /// The part of the amounts that costs nothing.
     #[serde(default, skip_serializing_if = "Number::is_zero")]
     pub free_amount: Number,
-    /// The least that an event costs which is not free.
+    /// The least that an event costs unless it is free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_event_minimum: Option<Number>,
     /// The most that an event costs.
@@ -41,7 +41,7 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// Events of one kind, and what they come to.
+/// Events of one kind, and the sum of their amounts.
 #[derive(Default)]
 struct Tally {
     events: u32,
@@ -76,7 +76,8 @@ impl Percentage {
             if !free_amount.is_zero() {
                 let used = amount.min(free_amount);
                 covered.amount = covered.amount.plus(used.into())?;
-                // Before it shrinks: an event of nothing is free while something is left.
+                // Tested before it shrinks: an event of zero is free while something is
+                // left.
                 free_amount = free_amount.saturating_sub(used);
                 if rated_amount.is_zero() {
                     covered.events = covered.events.saturating_add(1);

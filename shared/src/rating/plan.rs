@@ -21,7 +21,7 @@ use crate::money::{Currency, Money, Rounding};
 pub struct Plan {
     /// Names the plan.
     pub code: String,
-    /// What it is called.
+    /// The name of the plan.
     pub name: String,
     /// The currency of all its prices.
     pub currency: Currency,
@@ -30,10 +30,10 @@ pub struct Plan {
     /// Units of a metric that cost nothing, whichever charges price it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub included_units: Vec<IncludedUnits>,
-    /// The least that the lines of a period come to.
+    /// The least that the lines of a period cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_commitment: Option<Number>,
-    /// The most that the lines of a period come to.
+    /// The most that the lines of a period cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum_spend: Option<Number>,
     /// How a subscription begins.
@@ -41,66 +41,67 @@ pub struct Plan {
     pub trial: Option<Trial>,
 }
 
-/// Units of a metric that all charges for it share, in the order of the charges
-/// and after the units that a charge includes itself.
+/// Units of a metric that all charges for it share. They are used in the order of the
+/// charges, after the units that a charge includes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IncludedUnits {
     /// The metric.
     pub metric: String,
-    /// How many units a period.
+    /// How many units for each period.
     pub units: Number,
 }
 
-/// Days for which some charges are credited.
+/// Days on which some charges are credited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
-    /// How many.
+    /// The number of days.
     pub days: u32,
-    /// Which charges.
+    /// The charges that are credited.
     #[serde(default)]
     pub covers: TrialCover,
 }
 
-/// What a trial takes off. In JSON `every_charge` or `advance_charges`.
+/// Which charges a trial credits. In JSON `every_charge` or `advance_charges`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialCover {
     /// All charges. The default.
     #[default]
     EveryCharge,
-    /// Those that are billed in advance; what is used is paid.
+    /// The charges that are billed in advance. Usage is still paid.
     AdvanceCharges,
 }
 
-/// Which time is rated. The engine has no clock: a period in which a trial ends
-/// is rated as two.
+/// The time that is rated. The engine has no clock: a period in which a trial ends is
+/// rated as two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Within the trial: what it covers is credited, and nothing is committed.
+    /// Within the trial: the charges that it covers are credited, and nothing is
+    /// committed.
     Trial,
-    /// After it, or without one.
+    /// After the trial, or without one.
     Paid,
 }
 
-/// What a plan is rated for.
+/// The usage that a plan is rated for, by the codes of the charges.
 type UsageByCharge = BTreeMap<String, Usage>;
 
 impl Plan {
-    /// The lines for a period's usage, by the codes of the charges. A charge
-    /// without usage is rated for none.
+    /// The lines for a period's usage, by the codes of the charges. A charge without
+    /// usage is rated for [`Usage::Nothing`].
     ///
-    /// The lines of the adjustments come last: the credit of a trial, then
-    /// either what is missing to the minimum commitment or what exceeds the
-    /// maximum spend. Both are held against the sum of the rounded lines before
-    /// them, so that the total is the bound itself.
+    /// The lines of the adjustments come last: the credit of a trial, then the amount
+    /// missing to the minimum commitment or the amount above the maximum spend. The
+    /// bounds are compared with the sum of the rounded lines before them, so that the
+    /// total is exactly the bound.
     ///
     /// # Errors
     ///
-    /// The [`RatingError`] that names the first item that cannot be rated, such as
-    /// a charge with a custom model. A plan that [`Plan::check`] passes and that
-    /// has none is refused for its usage alone.
+    /// The [`RatingError`] that names the first item that cannot be rated, such as a
+    /// charge with a custom model. For a plan that passes [`Plan::check`] and has no
+    /// custom model, only the usage can be the reason.
     pub fn rate(&self, usage: &UsageByCharge, phase: Phase) -> Result<Rated, RatingError> {
         let (rated, _) = self.rated(
             usage,
@@ -121,13 +122,13 @@ impl Plan {
         Ok(rated)
     }
 
-    /// As [`Plan::explain`], with what the custom models made, each of whose lines
+    /// As [`Plan::explain`], with the answers of the custom models. Each of their lines
     /// is rounded once, by the policy of its charge.
     ///
     /// # Errors
     ///
-    /// As for [`Plan::rate`]; [`Reason::NotPriced`] for a charge with a custom
-    /// model that `custom` says nothing about.
+    /// As for [`Plan::rate`], and [`Reason::NotPriced`] for a charge with a custom
+    /// model that is missing in `custom`.
     pub fn explain_with(
         &self,
         usage: &UsageByCharge,
@@ -139,7 +140,7 @@ impl Plan {
             return Ok(Outcome::Rated(rated));
         }
         let mut lines: Vec<_> = rated.lines.into_iter().map(Ok).collect();
-        // From the last one on, so that the places before it stay what they are.
+        // From last to first, so that the places before it stay valid.
         for (place, charge) in unpriced.into_iter().rev() {
             lines.insert(place, Err(charge));
         }
@@ -157,8 +158,8 @@ impl Plan {
         })
     }
 
-    /// The lines, and the charges that have none with the places where they would
-    /// have them.
+    /// The lines, and the charges without lines, each with the place where its line
+    /// would be.
     fn rated(
         &self,
         usage: &UsageByCharge,
@@ -210,7 +211,7 @@ impl Plan {
         Ok((rated, unpriced))
     }
 
-    /// Adds what holds for all charges together.
+    /// Adds the adjustments, which hold for all charges together.
     fn adjust(&self, rated: &mut Rated, phase: Phase) -> Result<(), RatingError> {
         if phase == Phase::Trial {
             self.credit_trial(rated)?;
@@ -284,7 +285,7 @@ impl Plan {
     }
 }
 
-/// Takes from the plan's units what the charge's own leave to be paid.
+/// Takes units of the plan for the usage that the charge's own units do not cover.
 fn take_plan_units(
     plan_units: &mut BTreeMap<&str, Number>,
     charge: &Charge,
@@ -306,7 +307,7 @@ impl Rated {
     fn push(&mut self, line: Line) -> Result<(), RatingError> {
         let total = ExactAmount::from_money(self.total)
             .and_then(|total| total.plus(ExactAmount::from_money(line.amount)?))
-            // Nothing is rounded any more: the limit is what is asked for.
+            // The amounts are rounded already. This only checks the limit.
             .and_then(|total| total.round(self.total.currency(), line.rounding))
             .map_err(|reason| reason.of(line.item.clone()))?;
         self.total = total;
@@ -314,7 +315,7 @@ impl Rated {
         Ok(())
     }
 
-    /// The total, and how much less it is than `bound`.
+    /// The total, and how far it is below `bound`.
     fn up_to(&self, bound: Number, item: &Item) -> Result<(ExactAmount, ExactAmount), RatingError> {
         ExactAmount::from_money(self.total)
             .and_then(|charged| Ok((charged, ExactAmount::from(bound).minus(charged)?)))

@@ -1,5 +1,5 @@
-//! What a version of a plan charges: the document that a version is made of, and
-//! that an estimate can bring itself.
+//! What a version of a plan charges. A version consists of this document, and an
+//! estimate can bring one of its own.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,14 +22,14 @@ pub const MAX_PLAN_CHARGES: usize = 100;
 /// Most versions of a plan: one each week for nineteen years.
 pub const MAX_PLAN_VERSIONS: i32 = 1_000;
 
-/// Most bytes of a document: 256 KiB, which is 2,600 for each of 100 charges, and
-/// one matrix of 1,000 cells of 250 bytes each.
+/// Most bytes of a document: 256 KiB. That is 2,600 for each of 100 charges, or one
+/// matrix of 1,000 cells of 250 bytes each.
 pub const MAX_TERMS_BYTES: usize = 256 * 1024;
 
-/// Prices and what holds for all of them together.
+/// Prices, and what holds for all of them together.
 ///
-/// It is read by [`PlanTerms::take`] alone, also when it comes from the database:
-/// a second reader of so many types makes a component a sixth larger.
+/// Only [`PlanTerms::take`] reads it, also when it comes from the database. A second
+/// reader of so many types makes a component a sixth larger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlanTerms {
     /// The currency of all prices.
@@ -39,10 +39,10 @@ pub struct PlanTerms {
     /// Units of a metric that cost nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub included_units: Vec<IncludedUnits>,
-    /// The least that a period comes to.
+    /// The least that a period costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_commitment: Option<Number>,
-    /// The most that a period comes to.
+    /// The most that a period costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum_spend: Option<Number>,
     /// How a subscription begins.
@@ -70,14 +70,14 @@ pub fn version_not_found() -> Problem {
 }
 
 impl PlanTerms {
-    /// Takes the terms from a body. Mistakes of its form are found here, and
-    /// those of its meaning by [`PlanTerms::check`].
+    /// Takes the terms from a body. It finds mistakes of form. [`PlanTerms::check`]
+    /// finds mistakes of meaning.
     pub fn take(fields: &mut Fields) -> Option<Self> {
         let currency = fields.required("currency", fields::parsed::<Currency>);
         Self::take_in(fields, currency)
     }
 
-    /// Takes the terms but for their currency.
+    /// Takes the terms without their currency.
     fn take_in(fields: &mut Fields, currency: Option<Currency>) -> Option<Self> {
         let charges = fields.required_nested("charges", charges);
         let included_units =
@@ -98,10 +98,10 @@ impl PlanTerms {
         })
     }
 
-    /// Reads the body that is the terms and nothing else.
+    /// Reads a body that consists of the terms and nothing else.
     ///
     /// # Errors
-    /// A 422 that names everything that is wrong by its place.
+    /// A 422 that names every mistake by its place.
     pub fn read(mut fields: Fields) -> Result<Self, Problem> {
         let terms = Self::take(&mut fields);
         let terms = fields.finish(|| terms)?;
@@ -109,12 +109,12 @@ impl PlanTerms {
         Ok(terms)
     }
 
-    /// As [`PlanTerms::read`], of a body that leaves the currency out.
+    /// As [`PlanTerms::read`], for a body that leaves the currency out.
     ///
     /// # Errors
     /// Those of [`PlanTerms::read`].
     pub fn read_in(mut fields: Fields, currency: Currency) -> Result<Self, Problem> {
-        // Of a currency that is null.
+        // A currency that is null counts as left out.
         fields.optional("currency", |_| Ok(()));
         let terms = Self::take_in(&mut fields, Some(currency));
         let terms = fields.finish(|| terms)?;
@@ -122,19 +122,19 @@ impl PlanTerms {
         Ok(terms)
     }
 
-    /// The terms that a version was stored with.
+    /// The terms of a stored version.
     ///
     /// # Errors
-    /// A 500 if they are none, which nothing that was checked becomes.
+    /// A 500 if they cannot be read, which does not happen to terms that were checked.
     pub fn stored(document: Value) -> Result<Self, Problem> {
         let mut fields = Fields::new(document).map_err(|_| Problem::internal())?;
         Self::take(&mut fields).ok_or_else(Problem::internal)
     }
 
-    /// Holds the terms to the rules of the rating engine.
+    /// Checks the terms against the rules of the rating engine.
     ///
     /// # Errors
-    /// A 422 that names everything that is wrong by its place.
+    /// A 422 that names every mistake by its place.
     pub fn check(&self) -> Result<(), Problem> {
         let violations = self.clone().into_plan("plan", "Plan").check();
         if violations.is_empty() {
@@ -144,7 +144,7 @@ impl PlanTerms {
         }
     }
 
-    /// The plan that the rating engine rates.
+    /// The plan for the rating engine.
     pub fn into_plan(self, code: &str, name: &str) -> Plan {
         Plan {
             code: code.to_owned(),
@@ -166,7 +166,7 @@ fn nested<T: serde::de::DeserializeOwned>(
     located_json::read(value, place).map_err(|error| vec![error])
 }
 
-/// The charges, each of which names its first mistake.
+/// The charges. Each names its first mistake.
 fn charges(value: &Value) -> Result<Vec<Charge>, Vec<FieldError>> {
     let refused = |code, message: String| {
         vec![FieldError {
@@ -200,8 +200,8 @@ fn charges(value: &Value) -> Result<Vec<Charge>, Vec<FieldError>> {
     }
 }
 
-/// The form of a [`Charge`], which differs from its own only in how the model is
-/// read: by a deserializer that keeps places.
+/// The form of a [`Charge`]. It differs only in how the model is read: by a
+/// deserializer that keeps places.
 #[derive(Deserialize)]
 #[serde(remote = "Charge", deny_unknown_fields)]
 struct ChargeShape {

@@ -8,17 +8,17 @@ use super::step::{Step, Trace};
 use super::tiers::{self, Tier};
 use super::usage::{Usage, total};
 
-/// What a usage costs before anything is rounded.
+/// What a usage costs before rounding.
 pub(super) struct Price {
     pub(super) amount: ExactAmount,
-    /// How much there was, where one number says it.
+    /// The quantity, if one number says it.
     pub(super) quantity: Option<Number>,
-    /// The price of a unit, where all had the same.
+    /// The price of a unit, if all units had the same.
     pub(super) unit_price: Option<Number>,
 }
 
 impl Price {
-    /// `included` units, which only models of one quantity have, cost nothing.
+    /// `included` units cost nothing. Only models of one quantity have them.
     pub(super) fn of(
         model: &Model,
         usage: &Usage,
@@ -145,7 +145,7 @@ fn of_parts(
             let sum = total(hours.iter().map(|hour| hour.quantity))?;
             Ok((time_of_use.price(hours, trace)?, Some(sum)))
         }
-        // What a custom model makes is given to the plan from outside.
+        // The lines of a custom model are given to the plan from outside.
         Model::Custom { .. } => Err(Reason::NotPriced),
         // The others are of one quantity.
         Model::PerUnit { .. }

@@ -1,4 +1,4 @@
-//! How a line came about, step by step.
+//! The steps that lead to a line.
 
 use std::fmt;
 
@@ -7,45 +7,45 @@ use serde::{Deserialize, Serialize};
 use super::exact_amount::ExactAmount;
 use super::number::{Number, Percent};
 
-/// One step toward a line. The subtotals of a line's steps sum exactly to its
-/// exact amount; written out, a step is a sentence for the customer.
+/// One step that leads to a line. The subtotals of a line's steps sum exactly to its
+/// exact amount. Written out, a step is a sentence for the customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
-    /// An amount that is due whatever is used.
+    /// An amount that is due whatever the usage is.
     Flat {
         /// The amount.
         subtotal: ExactAmount,
     },
     /// Units that cost nothing.
     Included {
-        /// How many.
+        /// The number of units.
         quantity: Number,
     },
     /// Units at one price.
     Units {
-        /// How many.
+        /// The number of units.
         quantity: Number,
-        /// The price of one.
+        /// The price of one unit.
         unit_price: Number,
         /// Their product.
         subtotal: ExactAmount,
     },
-    /// Units in a tier; of a graduated percentage, the amount in it.
+    /// Units in a tier. For a graduated percentage it is the amount in the tier.
     Tier {
-        /// Which tier, the first being 1.
+        /// The number of the tier. The first is 1.
         tier: u32,
-        /// It begins above this quantity, and the first one at it.
+        /// The tier begins above this quantity. The first tier begins at it.
         from: Number,
-        /// It ends with this quantity, and the last one never.
+        /// The tier ends with this quantity. The last tier has no end.
         to: Option<Number>,
-        /// How many units are priced.
+        /// The number of units that are priced.
         quantity: Number,
-        /// The price of one.
+        /// The price of one unit.
         unit_price: Number,
-        /// Due once.
+        /// The flat fee, due once.
         flat_fee: Number,
-        /// The product and the fee.
+        /// The product plus the fee.
         subtotal: ExactAmount,
     },
     /// Whole packages.
@@ -54,28 +54,28 @@ pub enum Step {
         quantity: Number,
         /// Units in a package.
         package_size: Number,
-        /// How many packages that fills, the last perhaps in part.
+        /// How many packages the units fill. The last one may be partly filled.
         packages: Number,
-        /// The price of one.
+        /// The price of one package.
         package_price: Number,
         /// The product of the last two.
         subtotal: ExactAmount,
     },
     /// The first events, which cost nothing.
     FreeEvents {
-        /// How many.
+        /// The number of events.
         events: u32,
     },
     /// A part of the amounts, which costs nothing.
     FreeAmount {
-        /// Events that lie in it wholly.
+        /// The number of events that lie in it wholly.
         events: u32,
-        /// How much.
+        /// The free amount.
         amount: ExactAmount,
     },
     /// A share of amounts.
     Rate {
-        /// The amounts together.
+        /// The sum of the amounts.
         amount: ExactAmount,
         /// The share.
         rate_percent: Percent,
@@ -84,30 +84,30 @@ pub enum Step {
     },
     /// What is due for each event.
     FixedFees {
-        /// How many events.
+        /// The number of events.
         events: u32,
-        /// For each.
+        /// The fee for each event.
         fixed_fee: Number,
         /// Their product.
         subtotal: ExactAmount,
     },
-    /// Events that were raised to the least that one costs.
+    /// Events that were raised to the minimum of an event.
     RaisedEvents {
-        /// How many.
+        /// The number of events.
         events: u32,
-        /// By how much together.
+        /// The sum by which they were raised.
         subtotal: ExactAmount,
     },
-    /// Events that were cut to the most that one costs.
+    /// Events that were cut to the maximum of an event.
     CutEvents {
-        /// How many.
+        /// The number of events.
         events: u32,
-        /// By how much together, below zero.
+        /// The sum by which they were cut, below zero.
         subtotal: ExactAmount,
     },
-    /// Amounts that the events gave.
+    /// Amounts that the events carry.
     Given {
-        /// How many events.
+        /// The number of events.
         events: u32,
         /// Their sum.
         subtotal: ExactAmount,
@@ -116,79 +116,79 @@ pub enum Step {
     Cell {
         /// The values of the dimensions.
         values: Vec<String>,
-        /// Whether there is no such cell, and the default was taken.
+        /// Whether there is no such cell, so that the default price applies.
         by_default: bool,
-        /// How many units.
+        /// The number of units.
         quantity: Number,
-        /// The price of one.
+        /// The price of one unit.
         unit_price: Number,
         /// Their product.
         subtotal: ExactAmount,
     },
-    /// Units in a window of time, or in none.
+    /// Units in a window of time, or in no window.
     Window {
         /// The window's name.
         window: Option<String>,
-        /// How many units.
+        /// The number of units.
         quantity: Number,
-        /// The price of one.
+        /// The price of one unit.
         unit_price: Number,
         /// Their product.
         subtotal: ExactAmount,
     },
     /// A step of a custom model.
     Custom {
-        /// Its own words.
+        /// The model's own words.
         text: String,
         /// What it adds, which may be below zero.
         subtotal: ExactAmount,
     },
-    /// What was missing to the charge's minimum.
+    /// The amount missing to the charge's minimum.
     Minimum {
         /// The minimum.
         minimum: Number,
         /// By how much the line was raised.
         subtotal: ExactAmount,
     },
-    /// What exceeded the charge's maximum.
+    /// The amount above the charge's maximum.
     Maximum {
         /// The maximum.
         maximum: Number,
         /// By how much the line was cut, below zero.
         subtotal: ExactAmount,
     },
-    /// The charges of a trial.
+    /// The credit for the charges of a trial.
     TrialCredit {
-        /// Their sum with the sign turned.
+        /// Their sum with the sign reversed.
         subtotal: ExactAmount,
     },
-    /// What was missing to the plan's minimum commitment.
+    /// The amount missing to the plan's minimum commitment.
     Commitment {
         /// The commitment.
         minimum: Number,
-        /// What the other lines come to.
+        /// The sum of the other lines.
         charged: ExactAmount,
         /// The difference.
         subtotal: ExactAmount,
     },
-    /// What exceeded the plan's maximum spend.
+    /// The amount above the plan's maximum spend.
     SpendLimit {
         /// The limit.
         maximum: Number,
-        /// What the other lines come to.
+        /// The sum of the other lines.
         charged: ExactAmount,
         /// The difference, below zero.
         subtotal: ExactAmount,
     },
-    /// From the exact amount to the rounded one, before an earlier line is
-    /// taken off.
+    /// The difference between the exact amount and the rounded one, before an earlier
+    /// line is subtracted.
     Rounded {
         /// What rounding added.
         subtotal: ExactAmount,
     },
-    /// What an earlier line of the same period billed already.
+    /// The amount that an earlier line of the same period has billed.
     BilledEarlier {
-        /// Its amount with the sign turned.
+        /// Its amount with the sign reversed.
         subtotal: ExactAmount,
     },
 }
@@ -331,12 +331,12 @@ impl fmt::Display for Step {
     }
 }
 
-/// Where steps go while a line is made: to nowhere, at no cost, or to a list.
+/// Where steps go while a line is made: nowhere, at no cost, or into a list.
 pub(super) trait Trace {
     fn step(&mut self, step: impl FnOnce() -> Step);
 }
 
-/// For whoever wants the amount alone: no step is ever made.
+/// For callers that want only the amount: no step is made.
 pub(super) struct Untraced;
 
 impl Trace for Untraced {

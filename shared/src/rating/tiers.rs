@@ -1,7 +1,7 @@
 //! Tiers: prices that depend on how much there is.
 //!
-//! `up_to` is inclusive and may be a fraction. A tier's flat fee is due as soon
-//! as the tier is entered, the first tier's at zero usage too.
+//! `up_to` is inclusive and may be a fraction. A tier's flat fee is due as soon as
+//! usage enters the tier. The first tier's fee is due at zero usage too.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl From<&RateTier> for Tier {
 }
 
 impl Tier {
-    /// What `quantity` in this tier costs, its flat fee included.
+    /// The price of `quantity` in this tier, with its flat fee.
     fn price(&self, quantity: Number) -> Result<ExactAmount, Reason> {
         ExactAmount::product(quantity, self.unit_price)?.plus(self.flat_fee.into())
     }
@@ -88,11 +88,11 @@ pub(super) fn graduated(
             Some(up_to) => from = up_to,
         }
     }
-    // A list that is empty, or that ends without an open tier.
+    // The list is empty, or its last tier is not open.
     Err(Reason::UncheckedCharge)
 }
 
-/// All units at the price of one tier; also says that price.
+/// All units at the price of one tier. Returns that price too.
 pub(super) fn volume(
     tiers: &[Tier],
     quantity: Number,

@@ -16,45 +16,45 @@ pub(super) const DAY_HOURS: u8 = 24;
 /// Months of a year.
 pub(super) const YEAR_MONTHS: u8 = 12;
 
-/// Windows of time with a price each, and a price for the rest of the year.
+/// Windows of time, each with a price, and a price for the rest of the year.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeOfUse {
-    /// The windows, no two of which have an hour in common.
+    /// The windows. No two of them have an hour in common.
     pub windows: Vec<Window>,
-    /// The price of a unit outside of them. It may be absent only when they
-    /// leave nothing.
+    /// The price of a unit outside the windows. It may be absent only if the windows
+    /// cover everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_unit_price: Option<Number>,
 }
 
-/// The hours that lie in all three: some hours of some days in some months.
+/// Some hours of some days in some months: those for which all three match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// What the window is called on an invoice, such as `peak`.
+    /// The name of the window on an invoice, such as `peak`.
     pub name: String,
-    /// The hours; all of them when it is absent.
+    /// The hours; all hours if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
-    /// The days; all of them when it is empty.
+    /// The days; all days if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weekdays: Vec<Weekday>,
-    /// The months of the season, 1 to 12; all of them when it is empty.
+    /// The months of the season, 1 to 12; all months if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub months: Vec<u8>,
     /// The price of a unit.
     pub unit_price: Number,
 }
 
-/// Hours of a day. Those from 22 to 6 are the last two and the first six of
-/// each day, not a night from one day to the next.
+/// Hours of a day. From 22 to 6 means the last two and the first six hours of each day,
+/// not a night from one day to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
     /// The first hour, 0 to 23.
     pub from: u8,
-    /// The hour before which they end, 1 to 24.
+    /// The hour at which they end, exclusive, 1 to 24.
     pub to: u8,
 }
 
@@ -106,8 +106,8 @@ impl Hours {
     }
 }
 
-/// A [`Window`] as three sets of bits: two windows have an hour in common just
-/// when all three sets have something in common.
+/// A [`Window`] as three sets of bits. Two windows have an hour in common exactly when
+/// all three sets overlap.
 #[derive(Clone, Copy)]
 pub(super) struct Mask {
     hours: u32,
@@ -119,7 +119,7 @@ impl Mask {
     pub(super) fn of(window: &Window) -> Self {
         let bits = |numbers: &mut dyn Iterator<Item = u8>| {
             numbers.fold(0_u32, |set, number| {
-                // What is none of the hours, days or months is in no set.
+                // An hour, day or month that does not exist is in no set.
                 set | 1_u32.checked_shl(u32::from(number)).unwrap_or(0)
             })
         };
@@ -169,7 +169,7 @@ impl TimeOfUse {
         trace: &mut impl Trace,
     ) -> Result<ExactAmount, Reason> {
         let masks: Vec<Mask> = self.windows.iter().map(Mask::of).collect();
-        // The last quantity is of what lies in no window.
+        // The last quantity lies in no window.
         let mut quantities = vec![Number::ZERO; masks.len() + 1];
         for row in usage {
             let hour = Mask::of_hour(row.month, row.weekday, row.hour).ok_or(Reason::NoSuchHour)?;

@@ -1,4 +1,4 @@
-//! What was used, as far as a price depends on it.
+//! What was used, in the detail that prices need.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,9 @@ use super::error::Reason;
 use super::number::Number;
 use super::time_of_use::{DAY_HOURS, Weekday, YEAR_MONTHS};
 
-/// Most events, cells or hours of one usage. A million events of 16 bytes are
-/// 16 MB, and are rated in a few hundredths of a second. More of them are rated
-/// in parts, of which [`super::Line::beyond`] makes the rest of a line.
+/// Most events, cells or hours of one usage. A million events take 16 MB and a few
+/// hundredths of a second. A larger usage is rated in parts, and
+/// [`super::Line::beyond`] makes the line for the rest.
 pub const MAX_USAGE_ROWS: usize = 1_000_000;
 
 /// The usage of one charge.
@@ -18,14 +18,14 @@ pub const MAX_USAGE_ROWS: usize = 1_000_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Usage {
-    /// None, which is what a flat charge has. To any other model it is zero of
-    /// what it prices: the first tier's flat fee is due all the same.
+    /// No usage, as for a flat charge. For any other model it is zero of what the model
+    /// prices, and the first tier's flat fee is still due.
     #[default]
     Nothing,
-    /// So many units, for models with one quantity.
+    /// A number of units, for models with one quantity.
     Quantity(Number),
-    /// The amounts of events in the order in which they came, for percentages
-    /// and for amounts that the events themselves give.
+    /// The amounts of events in the order in which they came, for percentages and for
+    /// amounts that the events themselves carry.
     Events(Vec<Number>),
     /// Units by the values of the matrix's dimensions.
     Cells(Vec<CellUsage>),
@@ -39,11 +39,11 @@ pub enum Usage {
 pub struct CellUsage {
     /// The values, in the order of the dimensions.
     pub values: Vec<String>,
-    /// How many units.
+    /// The quantity.
     pub quantity: Number,
 }
 
-/// Units in one hour, or in all hours alike, of the customer's local time.
+/// Units of one hour, or of all equal hours together, in the customer's local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HourUsage {
@@ -51,14 +51,15 @@ pub struct HourUsage {
     pub month: u8,
     /// The day of the hour itself.
     pub weekday: Weekday,
-    /// 0 to 23, the hour that begins then.
+    /// 0 to 23: the hour that begins then.
     pub hour: u8,
-    /// How many units.
+    /// The quantity.
     pub quantity: Number,
 }
 
 impl Usage {
-    /// Whether it can be the usage of a custom model, which takes every kind.
+    /// Whether a custom model can be asked about it. Such a model takes every kind of
+    /// usage.
     pub(super) fn check(&self) -> Result<(), Reason> {
         match self {
             Self::Nothing | Self::Quantity(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! What is wrong with a charge or a plan is named by its path.
+//! Mistakes in a charge or a plan are named by their path.
 
 use serde_json::json;
 

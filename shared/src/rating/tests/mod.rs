@@ -32,7 +32,7 @@ fn read_charge(json: &Value) -> Charge {
         .unwrap_or_else(|error| panic!("{json} in the table: {error}"))
 }
 
-/// A charge with this model, and with nothing wrong.
+/// A valid charge with this model.
 fn charge(model: &Value) -> Charge {
     let charge = read_charge(&charge_json(model));
     assert_eq!(charge.check(), [], "{model} in the table");
@@ -45,8 +45,8 @@ fn usage(json: &Value) -> Usage {
         .unwrap_or_else(|error| panic!("{json} in the table: {error}"))
 }
 
-/// Rates in both ways and holds them against each other; the exact amount or
-/// the code of the error.
+/// Rates in both ways and compares the two. Returns the exact amount or the code of the
+/// error.
 #[track_caller]
 fn exact(charge: &Charge, usage: &Usage) -> Result<String, &'static str> {
     let fast = charge.rate(Currency::USD, usage);
@@ -82,7 +82,7 @@ fn exact(charge: &Charge, usage: &Usage) -> Result<String, &'static str> {
     }
 }
 
-/// Holds a charge against rows of usage and exact amount, or code of the error.
+/// Checks a charge against rows of usage and exact amount, or code of the error.
 #[track_caller]
 fn check_rows(model: &Value, rows: &[(Value, Result<&str, &'static str>)]) {
     let charge = charge(model);

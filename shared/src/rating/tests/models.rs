@@ -245,7 +245,7 @@ fn matrix() {
         &with_default,
         &[
             (json!({"cells": [cell(&["ap", "small"], "3")]}), Ok("30")),
-            // A value is missing, and no price is that of nothing.
+            // A value is missing, so there is no price.
             (json!({"cells": [cell(&["us"], "1")]}), Err("no_such_cell")),
         ],
     );
@@ -467,7 +467,7 @@ fn usage_has_a_limit() {
     );
 }
 
-/// What no check passes is rated or refused, but never a panic.
+/// A charge that fails its check is rated or refused, but it never panics.
 #[test]
 fn unchecked_charges_are_refused() {
     for (model, units) in [

@@ -84,7 +84,8 @@ fn lines_of_plans() {
             "total 55.00",
         ],
     );
-    // The charge's own ten go first, then fifteen of the plan's; the other charge has the rest.
+    // The charge's own ten are used first, then fifteen of the plan's. The other charge
+    // has the rest.
     check(
         json!({"included_units": [{"metric": "calls", "units": "18.5"}]}),
         &both,
@@ -192,7 +193,7 @@ fn plans_name_what_cannot_be_rated() {
         &[("slow-calls", "500000000000")],
         "charge slow-calls: the amount is too large to be exact.",
     );
-    // Each line fits; the second one's sum with the first does not.
+    // Each line fits, but the sum of both does not.
     check(
         &[("calls", "999999999980"), ("slow-calls", "10")],
         "charge slow-calls: the amount is too large to be exact.",

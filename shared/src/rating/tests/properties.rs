@@ -1,4 +1,4 @@
-//! What holds for every charge and usage: checked on random ones.
+//! What holds for every charge and usage, checked on random ones.
 
 use chrono::{Days, NaiveDate};
 use proptest::prelude::*;
@@ -131,7 +131,7 @@ fn any_parameters() -> impl Strategy<Value = Parameters> {
         .prop_map(|members| serde_json::from_value(json!(members)).unwrap_or_default())
 }
 
-/// Models of every kind, nearly none of which a check would pass.
+/// Models of every kind. A check would refuse nearly all of them.
 fn any_model() -> impl Strategy<Value = Model> {
     let percentage = (
         any_percent(),
@@ -288,8 +288,8 @@ fn graduated_amount(tiers: &[Tier], quantity: Number) -> Result<ExactAmount, Tes
     Ok(rate(&charge, Currency::USD, quantity)?.exact_amount)
 }
 
-/// The same price in another way: for each tier its price of all that is above
-/// its beginning, less what the tier before it asks for that. In decimals,
+/// The same price, computed in another way: for each tier, its price of everything
+/// above its beginning, less what the tier before it asks for that. It uses decimals,
 /// which hold such small numbers exactly.
 fn graduated_by_differences(tiers: &[Tier], quantity: Number) -> Decimal {
     let quantity = quantity.to_decimal();
