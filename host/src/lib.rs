@@ -11,35 +11,19 @@
     reason = "the list is for functions, which take the time from their context; a host has to ask"
 )]
 
-mod allowed_hosts;
-mod app;
-pub mod audit_log;
-mod bindings;
-mod chaining;
-mod dependencies;
-mod dispatcher;
-mod engine;
+pub mod cli;
 pub mod function_build;
-mod host;
 mod imports;
-mod instance;
-mod key_value_store;
-mod lifecycle;
 mod log_sink;
 pub mod manifest;
 pub mod migrations;
 pub mod postgres_cluster;
-mod request_headers;
-mod response_body;
-pub mod routes;
-pub mod seed;
-mod server;
-mod variables;
-mod worker;
+mod postgres_tls;
+mod runtime;
 
-pub use app::{DEFAULT_CACHE_DIR, LoadedApp};
-pub use host::{Host, HostOptions};
-pub use key_value_store::{DEFAULT_MEMORY_BYTES, Fault, KeyValueOptions, KeyValueStore};
+pub use imports::key_value::store::{DEFAULT_MEMORY_BYTES, Fault, KeyValueOptions, KeyValueStore};
 pub use log_sink::{CapturedLog, LogSink};
 pub use manifest::Manifest;
-pub use worker::InstanceReuse;
+pub use runtime::app::{DEFAULT_CACHE_DIR, LoadedApp};
+pub use runtime::host::{Host, HostOptions};
+pub use runtime::worker::InstanceReuse;

@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
-use crate::routes::Routes;
-
+pub(crate) mod allowed_hosts;
 mod dependency;
+pub mod routes;
+pub(crate) mod variables;
+
+use routes::Routes;
 
 pub use dependency::{Dependency, DependencyName, DependencySource};
 

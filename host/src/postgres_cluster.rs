@@ -37,7 +37,7 @@ use account::Account;
 use server::{ServerFile, Setup};
 use users::Registration;
 
-use crate::imports::postgres::RustlsConnector;
+use crate::postgres_tls::RustlsConnector;
 
 pub use binaries::OLDEST_MAJOR_VERSION;
 

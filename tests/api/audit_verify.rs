@@ -2,7 +2,7 @@
 //! with.
 
 use shared::ids::OrganizationId;
-use turnpike_host::audit_log;
+use turnpike_host::cli::audit_log;
 use turnpike_tests::personas::sql_id;
 use turnpike_tests::{TestHost, User, api_tests};
 

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::cli::audit_log::{self, Verification};
+use crate::cli::seed::{self, Demo};
+use crate::migrations::{self, Applied};
+use crate::postgres_cluster::{self, Cluster, Durability};
 use anyhow::{Context, Result, bail};
 use tokio_postgres::config::Host;
-use turnpike_host::audit_log::{self, Verification};
-use turnpike_host::migrations::{self, Applied};
-use turnpike_host::postgres_cluster::{self, Cluster, Durability};
-use turnpike_host::seed::{self, Demo};
 
 use super::Project;
 use super::arguments::DatabaseArguments;

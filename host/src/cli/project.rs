@@ -4,10 +4,10 @@ use std::fmt::{Arguments, Display};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::function_build::{BuiltFunction, Progress};
+use crate::manifest::Manifest;
+use crate::migrations::Applied;
 use anyhow::{Context, Result, ensure};
-use turnpike_host::function_build::{BuiltFunction, Progress};
-use turnpike_host::manifest::Manifest;
-use turnpike_host::migrations::Applied;
 
 use super::arguments::Common;
 

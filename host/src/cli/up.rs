@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cli::seed::Demo;
+use crate::function_build::{self, BuiltFunction};
+use crate::imports::key_value::store::KeyValueOptions;
+use crate::migrations::Applied;
+use crate::runtime::app::{DEFAULT_CACHE_DIR, LoadedApp};
+use crate::runtime::host::{Host, HostOptions};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
-use turnpike_host::function_build::{self, BuiltFunction};
-use turnpike_host::migrations::Applied;
-use turnpike_host::seed::Demo;
-use turnpike_host::{DEFAULT_CACHE_DIR, Host, HostOptions, KeyValueOptions, LoadedApp};
 
 use super::arguments::UpArguments;
 use super::database::Database;

@@ -1,16 +1,18 @@
 //! `spin:key-value@3.0.0` over the host's [`KeyValueStore`].
 //!
-//! [`KeyValueStore`]: crate::key_value_store::KeyValueStore
+//! [`KeyValueStore`]: store::KeyValueStore
+
+pub(crate) mod store;
 
 use std::sync::Arc;
 
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
-use crate::bindings::spin::key_value::key_value::{
+use crate::imports::bindings::spin::key_value::key_value::{
     Error, Host, HostStore, HostStoreWithStore, Store,
 };
-use crate::instance::{ComponentContext, InstanceData, InstanceState};
-use crate::key_value_store::MAX_RESULT_BYTES;
+use crate::imports::instance::{ComponentContext, InstanceData, InstanceState};
+use store::MAX_RESULT_BYTES;
 
 /// The label of the one store there is, as under `spin up` without a runtime configuration.
 pub(crate) const DEFAULT_STORE: &str = "default";

@@ -6,8 +6,8 @@ use http::{HeaderName, Request, Response, header};
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-use crate::chaining;
-use crate::instance::ComponentContext;
+use crate::imports::instance::ComponentContext;
+use crate::runtime::chaining;
 
 /// Checks each request of a component against its stanza.
 pub(crate) struct OutboundHttp(pub(crate) Arc<ComponentContext>);

@@ -13,22 +13,21 @@
 mod parameters;
 mod pool;
 mod query;
-mod tls;
 mod values;
 
 use std::sync::Arc;
 
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
-use crate::bindings::spin::postgres::postgres::{
+use crate::imports::bindings::spin::postgres::postgres::{
     Column, DbValue, Error, Host, HostConnection, HostConnectionBuilder,
     HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, RowSet,
 };
-use crate::instance::{ComponentContext, InstanceData, InstanceState};
+use crate::imports::instance::{ComponentContext, InstanceData, InstanceState};
+use crate::postgres_tls;
 
 pub use pool::PostgresOptions;
 pub(crate) use pool::{AddressPool, PostgresPools};
-pub(crate) use tls::RustlsConnector;
 
 /// The `connection` resource.
 pub struct Connection(Arc<AddressPool>);
@@ -99,7 +98,7 @@ impl HostConnectionBuilder for InstanceState {
         builder: Resource<ConnectionBuilder>,
         certificate: String,
     ) -> wasmtime::Result<Result<(), Error>> {
-        if let Err(error) = tls::parse_certificates(&certificate) {
+        if let Err(error) = postgres_tls::parse_certificates(&certificate) {
             let message = format!("invalid root certificate: {error:#}");
             return Ok(Err(Error::Other(message)));
         }

@@ -2,8 +2,8 @@
 
 use wasmtime::component::Accessor;
 
-use crate::bindings::spin::variables::variables::{Error, Host, HostWithStore};
-use crate::instance::{InstanceData, InstanceState};
+use crate::imports::bindings::spin::variables::variables::{Error, Host, HostWithStore};
+use crate::imports::instance::{InstanceData, InstanceState};
 use crate::manifest::check_variable_name;
 
 impl Host for InstanceState {}

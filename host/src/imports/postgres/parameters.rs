@@ -13,7 +13,9 @@ use super::values::RANGE_EMPTY;
 use super::values::{
     RANGE_LOWER_INCLUSIVE, RANGE_LOWER_UNBOUNDED, RANGE_UPPER_INCLUSIVE, RANGE_UPPER_UNBOUNDED,
 };
-use crate::bindings::spin::postgres::postgres::{Interval, ParameterValue, RangeBoundKind};
+use crate::imports::bindings::spin::postgres::postgres::{
+    Interval, ParameterValue, RangeBoundKind,
+};
 
 type BoxError = Box<dyn StdError + Sync + Send>;
 type Bounds<T> = (Option<(T, RangeBoundKind)>, Option<(T, RangeBoundKind)>);

@@ -9,9 +9,9 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use tokio_postgres::NoTls;
 use tokio_postgres::config::{Config, Host, SslMode};
 
-use super::tls::RustlsConnector;
-use crate::allowed_hosts::AllowedHosts;
-use crate::bindings::spin::postgres::postgres::Error;
+use crate::imports::bindings::spin::postgres::postgres::Error;
+use crate::manifest::allowed_hosts::AllowedHosts;
+use crate::postgres_tls::RustlsConnector;
 
 /// Distinct addresses a host keeps pools for. A component has one or two; the bound keeps one
 /// that makes addresses up from opening connections without end.

@@ -8,10 +8,10 @@ use tokio_postgres::{Row, Statement};
 use super::parameters::SqlParameter;
 use super::pool::{AddressPool, Checkout};
 use super::values::{convert_row, convert_type, size_bytes};
-use crate::bindings::spin::postgres::postgres::{
+use crate::imports::bindings::spin::postgres::postgres::{
     Column, DbError as WitDbError, DbValue, Error, ParameterValue, QueryError,
 };
-use crate::key_value_store::MAX_RESULT_BYTES;
+use crate::imports::key_value::store::MAX_RESULT_BYTES;
 
 /// What a query gave.
 pub(super) struct Answer {

@@ -9,7 +9,9 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
-use crate::bindings::spin::postgres::postgres::{DbDataType, DbValue, Interval, RangeBoundKind};
+use crate::imports::bindings::spin::postgres::postgres::{
+    DbDataType, DbValue, Interval, RangeBoundKind,
+};
 
 // The flags of a range's binary form, from rangetypes.h of the server.
 pub(super) const RANGE_EMPTY: u8 = 0x01;

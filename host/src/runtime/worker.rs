@@ -16,11 +16,11 @@ use wasmtime_wasi_http::FieldMap;
 use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
-use crate::dispatcher::{Job, Seat};
+use crate::imports::instance::{ComponentContext, InstanceState, Place};
 use crate::imports::outbound_http::InboundHeaders;
-use crate::instance::{ComponentContext, InstanceState, Place};
-use crate::lifecycle::{Lifecycle, Phase, SignalWaker};
-use crate::response_body;
+use crate::runtime::dispatcher::{Job, Seat};
+use crate::runtime::lifecycle::{Lifecycle, Phase, SignalWaker};
+use crate::runtime::response_body;
 
 /// Requests an instance takes before it lets the tasks of its thread run: their connections wait
 /// to send the answers. At some 50 microseconds each, eight are less than half a millisecond.

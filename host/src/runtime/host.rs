@@ -9,21 +9,21 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::allowed_hosts::AllowedHosts;
-use crate::app::LoadedApp;
-use crate::chaining::Chained;
-use crate::dispatcher::Dispatcher;
+use crate::imports::instance::{ComponentContext, Services};
 use crate::imports::key_value::DEFAULT_STORE;
+use crate::imports::key_value::store::{KeyValueOptions, KeyValueStore};
 use crate::imports::postgres::{PostgresOptions, PostgresPools};
-use crate::instance::{ComponentContext, Services};
-use crate::key_value_store::{KeyValueOptions, KeyValueStore};
-use crate::lifecycle::{Lifecycle, Phase};
 use crate::log_sink::LogSink;
 use crate::manifest::Component;
-use crate::request_headers::RouteHeaders;
-use crate::server::{self, Router, Target};
-use crate::variables::Variables;
-use crate::worker::{ComponentWorkers, InstanceReuse};
+use crate::manifest::allowed_hosts::AllowedHosts;
+use crate::manifest::variables::Variables;
+use crate::runtime::app::LoadedApp;
+use crate::runtime::chaining::Chained;
+use crate::runtime::dispatcher::Dispatcher;
+use crate::runtime::lifecycle::{Lifecycle, Phase};
+use crate::runtime::request_headers::RouteHeaders;
+use crate::runtime::server::{self, Router, Target};
+use crate::runtime::worker::{ComponentWorkers, InstanceReuse};
 
 /// The port the host listens on unless told otherwise, which is Spin's.
 const DEFAULT_PORT: u16 = 3000;

@@ -18,7 +18,7 @@ use wasmtime::component::{
     Component, ComponentExportIndex, InstancePre, Linker, LinkerInstance, ResourceType, Val,
 };
 
-use crate::instance::InstanceState;
+use crate::imports::instance::InstanceState;
 use crate::manifest::{Dependency, Manifest};
 
 pub(crate) use sandbox::Sandbox;

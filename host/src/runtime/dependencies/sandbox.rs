@@ -17,8 +17,8 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline, bail, format_err}
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::ticker::Ticker;
-use crate::engine;
 use crate::log_sink::{ComponentOutput, LogSink};
+use crate::runtime::engine;
 
 /// How long one call may take, and how long it may wait for its turn before: the caller has an
 /// answer within twice this.

@@ -11,10 +11,10 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-use crate::dependencies::{Dependencies, Sandbox};
-use crate::engine;
-use crate::instance::{InstanceState, linker};
+use crate::imports::instance::{InstanceState, linker};
 use crate::manifest::{DependencySource, Manifest};
+use crate::runtime::dependencies::{Dependencies, Sandbox};
+use crate::runtime::engine;
 
 /// Where compiled code is kept unless told otherwise, in the manifest's directory.
 pub const DEFAULT_CACHE_DIR: &str = ".turnpike/wasmtime-cache";

@@ -85,7 +85,7 @@ impl AllowedHosts {
 }
 
 impl Pattern {
-    /// Whether a component of the application may be meant, as [`crate::chaining`] has it.
+    /// Whether a component of the application may be meant, as [`crate::runtime::chaining`] has it.
     fn may_chain(&self) -> bool {
         (self.allows_scheme("http") || self.allows_scheme("https"))
             && match &self.host {

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::response_body::ResponseBody;
-use crate::worker::{self, ComponentWorkers};
+use crate::runtime::response_body::ResponseBody;
+use crate::runtime::worker::{self, ComponentWorkers};
 
 /// What a component made of a request.
 pub(crate) type Reply = wasmtime::Result<Response<ResponseBody>>;

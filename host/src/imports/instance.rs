@@ -9,15 +9,15 @@ use wasmtime::error::Context as _;
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::allowed_hosts::AllowedHosts;
-use crate::bindings::spin;
-use crate::chaining::Chained;
+use crate::imports::bindings::spin;
+use crate::imports::key_value::store::KeyValueStore;
 use crate::imports::outbound_http::OutboundHttp;
 use crate::imports::postgres::PostgresPools;
-use crate::key_value_store::KeyValueStore;
-use crate::lifecycle::InstanceGuard;
 use crate::log_sink::{ComponentOutput, LogSink};
 use crate::manifest::FileMount;
+use crate::manifest::allowed_hosts::AllowedHosts;
+use crate::runtime::chaining::Chained;
+use crate::runtime::lifecycle::InstanceGuard;
 
 /// What all components of one host use.
 pub(crate) struct Services {

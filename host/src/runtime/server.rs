@@ -21,11 +21,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::dispatcher::Dispatcher;
 use crate::log_sink::LogSink;
-use crate::request_headers::{BadRequest, ClientHeaders, RouteHeaders};
-use crate::response_body::{ResponseBody, WHOLE_BODY_BYTES, read_whole};
-use crate::routes::{Routes, WELL_KNOWN_PREFIX};
+use crate::manifest::routes::{Routes, WELL_KNOWN_PREFIX};
+use crate::runtime::dispatcher::Dispatcher;
+use crate::runtime::request_headers::{BadRequest, ClientHeaders, RouteHeaders};
+use crate::runtime::response_body::{ResponseBody, WHOLE_BODY_BYTES, read_whole};
 
 /// How long a client may take to send a request's head: on a slow link a full head of 400 KiB
 /// needs some seconds, and whoever takes longer only holds a connection.

@@ -12,11 +12,11 @@ use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::allowed_hosts::CHAINING_SUFFIX;
-use crate::dispatcher::WeakDispatcher;
 use crate::log_sink::LogSink;
-use crate::request_headers::{ClientHeaders, RouteHeaders};
-use crate::routes::Routes;
+use crate::manifest::allowed_hosts::CHAINING_SUFFIX;
+use crate::manifest::routes::Routes;
+use crate::runtime::dispatcher::WeakDispatcher;
+use crate::runtime::request_headers::{ClientHeaders, RouteHeaders};
 
 /// The route that a component sees when another one calls it, whatever its own is.
 const ROUTE: &str = "/...";

@@ -44,7 +44,7 @@ impl RustlsConnector {
 ///
 /// # Errors
 /// There is none, or one is malformed.
-pub(super) fn parse_certificates(text: &str) -> Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn parse_certificates(text: &str) -> Result<Vec<CertificateDer<'static>>> {
     let certificates = CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .context("not a certificate in PEM form")?;

@@ -8,13 +8,13 @@ use wasmtime::{Config, Engine, Store};
 
 use super::sandbox::DEPENDENCY_CALL_TIME_LIMIT;
 use super::*;
-use crate::allowed_hosts::AllowedHosts;
+use crate::imports::instance::{ComponentContext, Place, Services, linker};
+use crate::imports::key_value::store::{KeyValueOptions, KeyValueStore};
 use crate::imports::postgres::{PostgresOptions, PostgresPools};
-use crate::instance::{ComponentContext, Place, Services, linker};
-use crate::key_value_store::{KeyValueOptions, KeyValueStore};
-use crate::lifecycle::Lifecycle;
 use crate::log_sink::LogSink;
+use crate::manifest::allowed_hosts::AllowedHosts;
 use crate::postgres_cluster::ScratchDirectory;
+use crate::runtime::lifecycle::Lifecycle;
 
 /// Calls the imported `run` with its own argument.
 const CALLER: &str = r#"(component

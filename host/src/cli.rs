@@ -1,15 +1,17 @@
 //! The command line: what the commands do, in the order they do it.
 
 mod arguments;
+pub mod audit_log;
 mod database;
 mod project;
+pub mod seed;
 mod up;
 
 use std::process::{ExitCode, Stdio};
 
+use crate::function_build;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use turnpike_host::function_build;
 
 use arguments::{AuditCommand, Cli, Command, DatabaseArguments};
 use database::Database;

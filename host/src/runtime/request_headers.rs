@@ -7,8 +7,8 @@ use http::header::{CONNECTION, HOST};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use crate::allowed_hosts::CHAINING_SUFFIX;
-use crate::routes::{Route, RouteMatch};
+use crate::manifest::allowed_hosts::CHAINING_SUFFIX;
+use crate::manifest::routes::{Route, RouteMatch};
 
 const SPIN_PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
 const SPIN_FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
@@ -180,7 +180,7 @@ fn is_service_chaining(host: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::Routes;
+    use crate::manifest::routes::Routes;
     use anyhow::{Context as _, Result};
 
     const ROUTE: &str = "/foo/:user_id/...";
