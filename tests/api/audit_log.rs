@@ -2,9 +2,7 @@ use serde_json::{Value, json};
 use turnpike_tests::personas::{API_KEYS, AUDIT_LOG, LOGOUT, PASSWORD, SESSIONS};
 use turnpike_tests::{TestHost, api_tests};
 
-use crate::refusals::{
-    check_authentication, check_disabled_user, check_methods, refuse, take_permissions,
-};
+use crate::refusals::refuse;
 
 async fn page(host: &TestHost, token: &str, query: &str) -> (Vec<Value>, Option<String>) {
     let call = host.get(format!("{AUDIT_LOG}{query}")).bearer(token);
@@ -32,8 +30,8 @@ api_tests![
 ];
 
 async fn tells_what_happened_newest_first(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
-    let eve = host.signup_and_login("eve").await;
+    let user = host.new_user("ada").await;
+    let eve = host.new_user("eve").await;
     let key = host.issue_api_key(&user, &["credits:read"]).await;
     host.post(format!("{API_KEYS}/{}/rotate", key.id))
         .bearer(&user.token)
@@ -130,7 +128,7 @@ async fn tells_what_happened_newest_first(host: &TestHost) {
 }
 
 async fn is_filtered_and_paged(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     for _ in 0..11 {
         host.issue_session(&user).await;
     }
@@ -181,8 +179,8 @@ async fn is_filtered_and_paged(host: &TestHost) {
 }
 
 async fn a_changed_event_is_found(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
-    host.signup_and_login("eve").await;
+    let user = host.new_user("ada").await;
+    host.new_user("eve").await;
     for _ in 0..4 {
         host.issue_session(&user).await;
     }
@@ -277,10 +275,7 @@ async fn a_changed_event_is_found(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, AUDIT_LOG, "GET").await;
-    let user = host.signup_and_login("ada").await;
-    check_authentication(host, &user, || host.get(AUDIT_LOG)).await;
-    check_disabled_user(host, || host.get(AUDIT_LOG)).await;
+    let user = host.new_user("ada").await;
     let call = |query: &str| host.get(format!("{AUDIT_LOG}?{query}")).bearer(&user.token);
     let long = format!("event_type={}", "x".repeat(101));
     let table = [
@@ -308,17 +303,6 @@ async fn refuses(host: &TestHost) {
     for (query, field) in table {
         refuse(host, call(query), 400, "invalid_parameter", &[field]).await;
     }
-    let key = host.issue_api_key(&user, &["credits:read"]).await;
-    refuse(
-        host,
-        host.get(AUDIT_LOG).bearer(&key.key),
-        403,
-        "forbidden",
-        &[],
-    )
-    .await;
-    take_permissions(host, &user).await;
-    refuse(host, call("limit=1"), 403, "forbidden", &[]).await;
 }
 
 /// Puts back what was kept before the log was tampered with.

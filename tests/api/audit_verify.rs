@@ -41,7 +41,7 @@ async fn the_first_broken_link_of_each_organization_is_named(host: &TestHost) {
 
     let mut organizations = Vec::new();
     for name in ["ada", "eve"] {
-        let user = host.signup_and_login(name).await;
+        let user = host.new_user(name).await;
         host.issue_session(&user).await;
         organizations.push(organization_of(host, &user).await);
     }

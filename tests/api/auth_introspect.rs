@@ -5,7 +5,7 @@ use turnpike_tests::personas::{
 };
 use turnpike_tests::{Call, Response, TestHost, api_tests};
 
-use crate::refusals::{check_authentication, check_methods, refuse};
+use crate::refusals::refuse;
 
 #[track_caller]
 fn expect_inactive(response: &Response) {
@@ -31,7 +31,7 @@ api_tests![
 ];
 
 async fn tells_what_a_token_stands_for(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let key = host
         .issue_api_key(&user, &["credits:read", "credits:consume"])
@@ -77,8 +77,8 @@ async fn tells_what_a_token_stands_for(host: &TestHost) {
 
 /// Nobody learns here which tokens exist.
 async fn everything_else_is_exactly_inactive(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
-    let foreign = host.signup_and_login("eve").await;
+    let user = host.new_user("ada").await;
+    let foreign = host.new_user("eve").await;
     let foreign_key = host.issue_api_key(&foreign, &["credits:read"]).await;
     let expired = host.issue_session(&user).await;
     host.execute(&format!(
@@ -122,7 +122,7 @@ async fn everything_else_is_exactly_inactive(host: &TestHost) {
 }
 
 async fn is_answered_from_the_cache(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let caller = host.issue_api_key(&user, &["tokens:introspect"]).await;
     for caller in [&user.token, &caller.key] {
@@ -149,7 +149,7 @@ async fn is_answered_from_the_cache(host: &TestHost) {
 }
 
 async fn what_was_ended_is_dead_on_the_next_request(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let call = warm_introspection(host, &user.token, &session.token).await;
     host.post(LOGOUT)
@@ -203,9 +203,7 @@ async fn what_was_ended_is_dead_on_the_next_request(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, INTROSPECT, "POST").await;
-    let user = host.signup_and_login("ada").await;
-    check_authentication(host, &user, || host.post(INTROSPECT).form("token=x")).await;
+    let user = host.new_user("ada").await;
     let call = || host.post(INTROSPECT).bearer(&user.token);
     for form in [
         "",

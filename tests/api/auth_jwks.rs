@@ -4,8 +4,6 @@ use shared::auth::jwt::PublicJwk;
 use turnpike_tests::personas::JWKS;
 use turnpike_tests::{Response, TestHost, api_tests};
 
-use crate::refusals::check_methods;
-
 /// Verifiers that start at the same moment.
 const VERIFIERS: usize = 8;
 
@@ -18,11 +16,7 @@ pub fn keys(response: &Response) -> Vec<PublicJwk> {
     }
 }
 
-api_tests![
-    is_public_and_may_be_kept,
-    the_first_key_is_made_once,
-    refuses
-];
+api_tests![is_public_and_may_be_kept, the_first_key_is_made_once];
 
 async fn is_public_and_may_be_kept(host: &TestHost) {
     let first = host.get(JWKS).send().await.expect(200);
@@ -50,7 +44,7 @@ async fn is_public_and_may_be_kept(host: &TestHost) {
         "{first}"
     );
 
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     for authorization in ["garbage", &user.token] {
         let call = host.get(JWKS).bearer(authorization);
         let again = call.send().await.expect(200);
@@ -67,8 +61,4 @@ async fn the_first_key_is_made_once(host: &TestHost) {
         assert_eq!(answer.body, answers[0].body, "{answer}");
     }
     assert_eq!(keys(&answers[0]).len(), 1);
-}
-
-async fn refuses(host: &TestHost) {
-    check_methods(host, JWKS, "GET").await;
 }

@@ -7,7 +7,7 @@ use turnpike_tests::personas::{
 };
 use turnpike_tests::{Response, Reuse, TestHost, api_tests};
 
-use crate::refusals::{check_methods, refuse};
+use crate::refusals::refuse;
 
 /// Uses of one token at once, and how often that is repeated. A fresh instance for every request
 /// makes no difference to what is raced for, which is a row of Postgres, and so has fewer rounds.
@@ -62,7 +62,7 @@ api_tests![
 ];
 
 async fn gives_a_new_pair(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let response = host
         .refresh_call(&session.refresh_token)
@@ -96,7 +96,7 @@ async fn gives_a_new_pair(host: &TestHost) {
 
 /// The old access token is dead on the next request, cached or not.
 async fn ends_the_old_access_token_while_it_is_cached(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let me = host.get(ME).bearer(&session.token);
     host.warm(&me).await;
@@ -109,7 +109,7 @@ async fn ends_the_old_access_token_while_it_is_cached(host: &TestHost) {
 
 /// Whoever sends a spent token ends the session, and only that one.
 async fn a_spent_token_ends_its_session(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let other = host.issue_session(&user).await;
     let pair = host
@@ -144,7 +144,7 @@ async fn a_spent_token_ends_its_session(host: &TestHost) {
 }
 
 async fn one_token_is_spent_once(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let rounds = match host.reuse() {
         Reuse::Pooled => ROUNDS,
         Reuse::Fresh => FRESH_ROUNDS,
@@ -255,8 +255,7 @@ async fn cookies_carry_a_browsers_session(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, REFRESH, "POST").await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let token = &session.refresh_token;
     let bodies = [
@@ -326,7 +325,7 @@ async fn refuses(host: &TestHost) {
 }
 
 async fn refuses_what_is_no_live_refresh_token(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let token = session.refresh_token.clone();
     let garbage = [

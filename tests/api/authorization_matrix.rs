@@ -1,17 +1,20 @@
 //! Who may do what: one row for each operation of each route, one column for each kind of caller.
+//! Beside that, each operation is tried with everything that every operation refuses.
 
+mod refusals;
 mod requests;
 mod rows;
 
 use std::collections::BTreeSet;
 
 use turnpike_host::manifest::Manifest;
+use turnpike_tests::description::Description;
 use turnpike_tests::environment::project_root;
-use turnpike_tests::personas::{sql_digest, sql_id};
+use turnpike_tests::personas::{sql_digest, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use requests::{build, build_in};
-use rows::{Body, Named, Row, rows};
+use rows::{Body, JsonCheck, Named, Row};
 
 /// The permissions of the built-in roles: an admin lacks only one of an owner's.
 fn role_holds(role: &str, permission: &str) -> bool {
@@ -113,16 +116,11 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     expect(row, "the owner", call, row.owner).await;
 
     let organization = host.organization_of(owner).await;
-    for role in ["admin", "member"] {
+    // Whoever has a role that holds nothing was a member with more until then, or never was.
+    let nothing = format!("nothing_{}", unique());
+    host.own_role(organization, &nothing, &[]).await;
+    for role in ["admin", "member", &nothing] {
         let user = host.member_of(organization, role).await;
-        // With the password that everybody has.
-        host.execute(&format!(
-            "UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE id = {})
-              WHERE id = {}",
-            sql_id(owner.id),
-            sql_id(user.id)
-        ))
-        .await;
         if matches!(row.body, Body::Money) {
             host.grant(&cast.admin, &user, "5.00", "USD").await;
         }
@@ -137,6 +135,65 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     }
 }
 
+/// The methods of a route.
+fn methods_of(route: &str) -> BTreeSet<String> {
+    let rows = all_rows();
+    let of_route = rows.iter().filter(|row| row.route == route);
+    of_route.map(|row| row.method.to_string()).collect()
+}
+
+/// Has a test for each list of rows, so that they run side by side.
+macro_rules! matrix {
+    [$($test:ident: $rows:path),+ $(,)?] => {
+        /// Every operation.
+        fn all_rows() -> Vec<Row> {
+            [$($rows()),+].into_iter().flatten().collect()
+        }
+
+        // They look at everything that the database has, before and after.
+        api_tests![own_host: $($test),+];
+
+        $(async fn $test(host: &TestHost) {
+            check_all(host, $rows()).await;
+        })+
+    };
+}
+
+matrix![
+    auth: rows::auth_rows,
+    credits: rows::credit_rows,
+    organizations: rows::organization_rows,
+    organization_billing: rows::org_billing_rows,
+    metering: rows::usage::metering_rows,
+    entitlements: rows::usage::entitlement_rows,
+    plans: rows::usage::plan_rows,
+    platform: rows::platform_rows,
+];
+
+async fn check_all(host: &TestHost, rows: Vec<Row>) {
+    let mut routes = BTreeSet::new();
+    for row in rows {
+        // Some rows end every session of their callers, so each has callers of its own.
+        let (owner, admin) = host.user_with("5.00").await;
+        let foreigner = host.new_user("foreigner").await;
+        let cast = Cast {
+            owner,
+            admin,
+            foreigner,
+        };
+        let holder = cast.holder(&row);
+        // What nobody serves has no methods either.
+        if row.stranger != 404 && routes.insert(row.route) {
+            refusals::methods(host, &row, &methods_of(row.route), holder).await;
+        }
+        if row.stranger == 401 {
+            refusals::credentials(host, &row, holder).await;
+        }
+        refusals::json_bodies(host, &row, holder).await;
+        check(host, &cast, &row).await;
+    }
+}
+
 #[test]
 fn every_route_has_a_row() {
     let manifest =
@@ -146,29 +203,32 @@ fn every_route_has_a_row() {
         .into_iter()
         .filter_map(|trigger| trigger.route)
         .collect();
-    let listed: BTreeSet<String> = rows().iter().map(|row| row.route.to_owned()).collect();
+    let listed: BTreeSet<String> = all_rows().iter().map(|row| row.route.to_owned()).collect();
     assert_eq!(
         served, listed,
         "say in tests/api/authorization_matrix/rows.rs who may use each route of spin.toml"
     );
 }
 
-api_tests![everybody_may_do_what_the_matrix_says];
-
-async fn everybody_may_do_what_the_matrix_says(host: &TestHost) {
-    for row in rows() {
-        // Some rows end every session of their callers, so each has callers of its own.
-        let (owner, admin) = host.user_with("5.00").await;
-        let foreigner = host.outsider("foreigner").await;
-        check(
-            host,
-            &Cast {
-                owner,
-                admin,
-                foreigner,
-            },
-            &row,
-        )
-        .await;
+/// An operation that reads JSON is tried with what is none, here or in its own module.
+#[test]
+fn every_json_body_is_tried() {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
+    for row in all_rows() {
+        let path = row.route.replace("/...", "/v1/nothing");
+        let Some(item) = description.path_item(&path) else {
+            continue;
+        };
+        let operation = &item[row.method.as_str().to_ascii_lowercase()];
+        let reads_json = operation["requestBody"]["content"]
+            .as_object()
+            .is_some_and(|content| content.contains_key("application/json"));
+        let is_tried = !matches!(row.json, JsonCheck::OfBody) || row.body.is_json();
+        assert!(
+            !reads_json || is_tried,
+            "{} {} reads JSON: give its row in tests/api/authorization_matrix/rows.rs a body of it",
+            row.method,
+            row.route
+        );
     }
 }

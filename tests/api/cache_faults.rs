@@ -186,7 +186,7 @@ fn counted(summary: &Response) -> u64 {
 
 /// Events and summaries with a store that answers nothing.
 async fn count_without_cache(host: &TestHost, fault: Fault) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     host.warm(&summary_call(host, &user)).await;
     host.key_value().set_fault(fault);
@@ -219,7 +219,7 @@ async fn settle_on(host: &TestHost, user: &User, expected: u64) {
 
 /// A batch during an outage whose store comes back with what it held before.
 async fn count_on_after(host: &TestHost, fault: Fault) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     event_call(host, &user, 1).send().await.expect(200);
     host.warm(&summary_call(host, &user)).await;
@@ -306,8 +306,8 @@ async fn a_batch_during_a_hang_is_not_forgotten(host: &TestHost) {
 async fn garbage_is_no_summary(host: &TestHost) {
     let mut random = Random::seeded("garbage summaries");
     let users = [
-        (host.signup_and_login("ada").await, 1),
-        (host.signup_and_login("eve").await, 3),
+        (host.new_user("ada").await, 1),
+        (host.new_user("eve").await, 3),
     ];
     for (user, events) in &users {
         meter(host, &user.token, "calls", "count", json!({})).await;
@@ -340,7 +340,7 @@ async fn garbage_is_no_summary(host: &TestHost) {
 async fn garbage_is_never_answered(host: &TestHost) {
     let mut random = Random::seeded("garbage");
     let (ada, admin) = host.user_with("10.00").await;
-    let eve = host.signup_and_login("eve").await;
+    let eve = host.new_user("eve").await;
     host.grant(&admin, &eve, "3", "USD").await;
     let users = [(ada, decimal("10.00")), (eve, decimal("3.00"))];
     let refill = async || {

@@ -246,7 +246,7 @@ fn a_killed_host_neither_loses_nor_repeats_an_event() {
     block_on(async {
         let mut random = Random::seeded("crash of usage");
         let setup = TestHost::start(Settings::pooled()).await;
-        let user = setup.signup_and_login("ada").await;
+        let user = setup.new_user("ada").await;
         metering::meter(&setup, &user.token, "sum", "sum", json!({})).await;
         let alert = usage_alerts::alert(&["100", "1400", "2806"]);
         let alert = usage_alerts::with(alert, "email", json!("ops@example.com"));

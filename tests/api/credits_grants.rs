@@ -4,10 +4,7 @@ use shared::ids::{CreditGrantId, UserId};
 use turnpike_tests::personas::{GRANTS, fresh_key};
 use turnpike_tests::{TestHost, User, api_tests};
 
-use crate::refusals::{
-    check_authentication, check_currency_parameter, check_disabled_user, check_json_body,
-    check_methods, check_money_input, refuse, take_permissions,
-};
+use crate::refusals::{check_currency_parameter, check_money_input, refuse};
 
 api_tests![
     gives_credits,
@@ -26,7 +23,7 @@ api_tests![
 
 async fn gives_credits(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let body = json!({"user_id": user.id, "amount": "12.5", "currency": "USD", "description": "welcome 🎁"});
     let call = host
         .post(GRANTS)
@@ -67,7 +64,7 @@ async fn gives_credits(host: &TestHost) {
 
 async fn gives_credits_on_terms(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let send = |terms: Value| {
         let call = host.grant_with_call(&admin, &user, "5", terms);
         async move { call.send().await.expect(201).json()["grant"].clone() }
@@ -109,10 +106,7 @@ async fn gives_credits_on_terms(host: &TestHost) {
 
 async fn is_done_once_for_each_key(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let (user, other) = (
-        host.signup_and_login("ada").await,
-        host.signup_and_login("eve").await,
-    );
+    let (user, other) = (host.new_user("ada").await, host.new_user("eve").await);
     let key = "k".repeat(255);
     let send = |to: UserId, amount: &str| {
         let body = json!({"user_id": to, "amount": amount, "currency": "USD"});
@@ -156,15 +150,10 @@ async fn is_done_once_for_each_key(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, GRANTS, "GET, POST").await;
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let valid = json!({"user_id": user.id, "amount": "1", "currency": "USD"});
     let with_token = || host.post(GRANTS).bearer(&admin.token);
-    let without_token = || host.post(GRANTS).idempotency_key(&fresh_key()).json(&valid);
-    check_authentication(host, &admin, without_token).await;
-    check_disabled_user(host, without_token).await;
-    check_json_body(host, || with_token().idempotency_key(&fresh_key()), &valid).await;
     check_money_input(host, with_token, &valid).await;
 
     let id = user.id.to_string();
@@ -222,10 +211,7 @@ async fn list(host: &TestHost, user: &User, query: &str) -> (Vec<Value>, Option<
 
 async fn lists_ones_own_grants(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let (user, eve) = (
-        host.signup_and_login("ada").await,
-        host.signup_and_login("eve").await,
-    );
+    let (user, eve) = (host.new_user("ada").await, host.new_user("eve").await);
     assert_eq!(list(host, &user, "").await, (vec![], None));
     for amount in ["1", "2", "3", "4", "5"] {
         host.grant(&admin, &user, amount, "USD").await;
@@ -333,7 +319,7 @@ async fn voids_once_for_each_key(host: &TestHost) {
 
 async fn refuses_terms(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let (past, tomorrow, later) = (
         host.time_in("-1 second").await,
         host.time_in("1 day").await,
@@ -381,8 +367,6 @@ async fn refuses_terms(host: &TestHost) {
 
 async fn refuses_to_list(host: &TestHost) {
     let (user, _) = host.user_with("5.00").await;
-    check_authentication(host, &user, || host.get(GRANTS)).await;
-    check_disabled_user(host, || host.get(GRANTS)).await;
     let with_query = |query: &str| host.get(format!("{GRANTS}?{query}")).bearer(&user.token);
     check_currency_parameter(host, with_query).await;
     for (query, field) in [
@@ -394,18 +378,12 @@ async fn refuses_to_list(host: &TestHost) {
     ] {
         refuse(host, with_query(query), 400, "invalid_parameter", &[field]).await;
     }
-    take_permissions(host, &user).await;
-    refuse(host, with_query(""), 403, "forbidden", &[]).await;
 }
 
 async fn refuses_to_void(host: &TestHost) {
     let (user, admin) = host.user_with("5.00").await;
     let grant = host.grant_with(&admin, &user, "8", json!({})).await;
     let path = format!("{GRANTS}/{grant}/void");
-    check_methods(host, &path, "POST").await;
-    let without_token = || host.post(&path).idempotency_key(&fresh_key());
-    check_authentication(host, &admin, without_token).await;
-    check_disabled_user(host, without_token).await;
     let keyless = host.post(&path).bearer(&admin.token);
     refuse(
         host,

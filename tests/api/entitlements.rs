@@ -4,9 +4,7 @@ use turnpike_tests::personas::fresh_key;
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use crate::metering::{METERS, meter};
-use crate::refusals::{
-    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
-};
+use crate::refusals::refuse;
 
 pub const ENTITLEMENTS: &str = "/api/v1/entitlements";
 
@@ -48,7 +46,7 @@ pub fn reset_call(host: &TestHost, user: &User, path: &str, key: &str) -> Call {
 
 /// Somebody whose meter `sum` adds up `n` of the calls.
 pub async fn owner(host: &TestHost, name: &str) -> User {
-    let user = host.signup_and_login(name).await;
+    let user = host.new_user(name).await;
     meter(host, &user.token, "sum", "sum", json!({})).await;
     user
 }
@@ -185,7 +183,7 @@ async fn is_given_shown_changed_and_revoked(host: &TestHost) {
 }
 
 async fn is_listed_by_pages_subject_and_feature(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     for subject in ["cus_1", "cus_2", "cus 3&é"] {
         for feature in ["sso", "seats"] {
             give(host, &user, &boolean(subject, feature)).await;
@@ -233,7 +231,7 @@ async fn is_listed_by_pages_subject_and_feature(host: &TestHost) {
 }
 
 async fn of_those_given_at_once_there_is_one(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let call = give_call(host, &user, &boolean("cus_42", "sso"));
     let answers = join_all((0..16).map(|_| call.settle())).await;
     let count = |status: u16| answers.iter().filter(|a| a.status == status).count();
@@ -247,7 +245,7 @@ async fn of_those_given_at_once_there_is_one(host: &TestHost) {
 }
 
 async fn one_that_expired_makes_room(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let body = boolean("cus_42", "sso");
     let expires_at = host.time_in("1 second").await;
     let path = give(
@@ -292,7 +290,7 @@ async fn one_that_expired_makes_room(host: &TestHost) {
 }
 
 async fn there_are_so_many(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let path = give(host, &user, &boolean("cus_42", "sso")).await;
     host.execute("UPDATE entitlement_counts SET current = 99999")
         .await;
@@ -303,7 +301,7 @@ async fn there_are_so_many(host: &TestHost) {
     revoke.send().await.expect(200);
     over.send().await.expect(201);
     // Others have theirs.
-    let eve = host.signup_and_login("eve").await;
+    let eve = host.new_user("eve").await;
     give(host, &eve, &boolean("cus_42", "sso")).await;
 }
 
@@ -477,19 +475,7 @@ async fn refuses(host: &TestHost) {
     let user = owner(host, "ada").await;
     let path = give(host, &user, &metered("cus_42", "10", "month")).await;
     let reset = format!("{path}/reset");
-    check_methods(host, ENTITLEMENTS, "GET, POST").await;
-    check_methods(host, &path, "GET, PATCH, DELETE").await;
-    check_methods(host, &reset, "POST").await;
-    let valid = metered("cus_43", "10", "month");
     let change = json!({"limit": "20", "is_soft": true, "expires_at": null});
-    check_authentication(host, &user, || host.post(ENTITLEMENTS).json(&valid)).await;
-    check_authentication(host, &user, || host.get(ENTITLEMENTS)).await;
-    check_authentication(host, &user, || host.patch(&path).json(&change)).await;
-    check_authentication(host, &user, || host.delete(&path)).await;
-    check_authentication(host, &user, || host.post(&reset).idempotency_key("key")).await;
-    check_disabled_user(host, || host.get(&path)).await;
-    check_json_body(host, || host.post(ENTITLEMENTS).bearer(&user.token), &valid).await;
-    check_json_body(host, || host.patch(&path).bearer(&user.token), &change).await;
     for query in [
         "limit=0",
         "limit=101",

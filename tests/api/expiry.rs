@@ -21,7 +21,7 @@ api_tests![
 ];
 
 async fn an_expired_token_is_refused(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     host.execute("UPDATE access_tokens SET expires_at = now() - interval '1 second'")
         .await;
     for path in [ME, BALANCE] {
@@ -33,7 +33,7 @@ async fn an_expired_token_is_refused(host: &TestHost) {
 }
 
 async fn a_token_that_expires_while_cached_is_refused(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     host.execute("UPDATE access_tokens SET expires_at = now() + interval '1 second'")
         .await;
     let began = std::time::Instant::now();
@@ -89,7 +89,7 @@ async fn a_grant_begins_when_it_says(host: &TestHost) {
 /// was spent that had.
 async fn a_grant_that_expires_amid_spends_is_spent_or_expires(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let expires_at = host.time_in("1500 milliseconds").await;
     host.grant_with(&admin, &user, "1000", json!({"expires_at": expires_at}))
         .await;
@@ -135,7 +135,7 @@ async fn a_grant_that_expires_amid_spends_is_spent_or_expires(host: &TestHost) {
 /// The most open grants and the most open holds, of which none was looked at when it ended.
 async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     host.execute(&format!(
         "SELECT credits_grant({admin}, 'grant-' || n, {admin}, gen_random_uuid(), gen_random_uuid(),
                               gen_random_uuid(), {id}, 'USD', 4, '', 'paid', 50, NULL, now() + interval '1 hour')

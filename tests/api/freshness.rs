@@ -220,7 +220,7 @@ api_tests![
 
 async fn reads_race_with_spends(host: &TestHost) {
     let (first, admin) = host.user_with("1000.00").await;
-    let second = host.signup_and_login("second").await;
+    let second = host.new_user("second").await;
     host.grant(&admin, &second, "1000.00", "USD").await;
     let known = [(); 2].map(|()| Known {
         acknowledged: AtomicU64::new(START_HUNDREDTHS),
@@ -247,10 +247,7 @@ async fn reads_race_with_spends(host: &TestHost) {
 }
 
 async fn summaries_race_with_batches(host: &TestHost) {
-    let users = [
-        host.signup_and_login("first").await,
-        host.signup_and_login("second").await,
-    ];
+    let users = [host.new_user("first").await, host.new_user("second").await];
     for user in &users {
         let group_by = json!({"group_by": ["model"]});
         meter(host, &user.token, "calls", "count", group_by).await;
@@ -282,7 +279,7 @@ async fn summaries_race_with_batches(host: &TestHost) {
 }
 
 async fn validations_race_with_logouts(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let end = Instant::now() + RACE;
     let (mut logouts, mut validations) = (0, 0);
     while Instant::now() < end {

@@ -51,7 +51,7 @@ async fn turns_away(host: &TestHost) {
 #[test]
 fn a_lease_is_in_the_way_until_it_runs_out() {
     run(one_at_a_time(Settings::pooled()), async |host| {
-        let user = host.signup_and_login("ada").await;
+        let user = host.new_user("ada").await;
         let lease = |host_id: &str, secs: i32| {
             format!(
                 "DELETE FROM hash_leases;
@@ -91,7 +91,7 @@ fn a_lease_is_in_the_way_until_it_runs_out() {
 #[test]
 fn every_way_out_gives_the_lease_back() {
     run(one_at_a_time(Settings::pooled()), async |host| {
-        let user = host.signup_and_login("ada").await;
+        let user = host.new_user("ada").await;
         let table = [
             (host.login_call(&user.email, "wrong password"), 401),
             (host.login_call("nobody@example.com", PASSWORD), 401),

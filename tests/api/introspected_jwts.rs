@@ -50,7 +50,7 @@ api_tests![
 ];
 
 async fn says_what_the_token_says(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let session = host.issue_session(&user).await;
     let body = json!({"scope": "credits:read audit:read"});
     let response = host.token_call(&session.token, &body).send().await;
@@ -85,7 +85,7 @@ async fn says_what_the_token_says(host: &TestHost) {
 }
 
 async fn lives_no_longer_than_its_credential(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let asks = async |token: &str| host.introspect_call(&user.token, token).send().await;
 
     let session = host.issue_session(&user).await;
@@ -134,15 +134,15 @@ async fn lives_no_longer_than_its_credential(host: &TestHost) {
     expect_active(host, &user.token, &token).await;
 
     // Another organization is told nothing.
-    let foreign = host.signup_and_login("eve").await;
+    let foreign = host.new_user("eve").await;
     expect_inactive(&host.introspect_call(&foreign.token, &token).send().await);
     let theirs = host.issue_jwt(&foreign.token).await;
     expect_inactive(&asks(&theirs).await);
 }
 
 async fn loses_what_its_user_loses(host: &TestHost) {
-    let owner = host.signup_and_login("ada").await;
-    let colleague = host.signup_and_login("bob").await;
+    let owner = host.new_user("ada").await;
+    let colleague = host.new_user("bob").await;
     // The colleague signs in to the owner's organization.
     host.execute(&format!(
         "UPDATE memberships SET organization_id = (SELECT organization_id FROM memberships WHERE user_id = {}),
@@ -213,7 +213,7 @@ fn parts(token: &str) -> Parts {
 }
 
 async fn no_forgery_is_active(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let good = host.issue_jwt(&user.token).await;
     let Parts {
         header,
@@ -343,8 +343,8 @@ type Lie<'a> = (&'a str, &'a dyn Fn(&mut Claims));
 
 /// Even whoever holds the key cannot make a token for what is not so.
 async fn a_real_key_signs_only_what_is_true(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
-    let foreign = host.signup_and_login("eve").await;
+    let user = host.new_user("ada").await;
+    let foreign = host.new_user("eve").await;
     let good = host.issue_jwt(&user.token).await;
     let (kid, claims) = jwt::read_unverified(&good).expect("it was just issued");
     let key = SigningKey::derive(&master(host).await, &kid).expect("the key has an id");
@@ -395,7 +395,7 @@ async fn a_real_key_signs_only_what_is_true(host: &TestHost) {
 }
 
 async fn refuses_callers(host: &TestHost) {
-    let user: User = host.signup_and_login("ada").await;
+    let user: User = host.new_user("ada").await;
     let token = host.issue_jwt(&user.token).await;
     let form = format!("token={token}");
     let call = host.post(INTROSPECT).form(&form);

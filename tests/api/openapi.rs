@@ -1,8 +1,6 @@
 use turnpike_tests::{TestHost, api_tests, environment};
 
-use crate::refusals::check_methods;
-
-api_tests![serves_the_description, refuses,];
+api_tests![serves_the_description];
 
 async fn serves_the_description(host: &TestHost) {
     let response = host.get("/openapi.json").send().await.expect(200);
@@ -21,8 +19,4 @@ async fn serves_the_description(host: &TestHost) {
         version.starts_with("3.1."),
         "the description must be OpenAPI 3.1, not {version}"
     );
-}
-
-async fn refuses(host: &TestHost) {
-    check_methods(host, "/openapi.json", "GET").await;
 }

@@ -4,9 +4,7 @@ use shared::ids::OrganizationId;
 use turnpike_tests::personas::{BALANCE, INTROSPECT, ME, ORGANIZATIONS, sql_id};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
-use crate::refusals::{
-    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
-};
+use crate::refusals::refuse;
 
 fn path(organization: OrganizationId, user: &User) -> String {
     format!("{ORGANIZATIONS}/{organization}/members/{}", user.id)
@@ -50,7 +48,7 @@ api_tests![
 ];
 
 async fn lists_the_members_in_pages(host: &TestHost) {
-    let ada = host.outsider("ada").await;
+    let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let mut expected = vec![json!(ada.id)];
     for role in ["admin", "member", "member"] {
@@ -73,7 +71,7 @@ async fn lists_the_members_in_pages(host: &TestHost) {
 }
 
 async fn a_new_role_holds_for_the_next_request(host: &TestHost) {
-    let ada = host.outsider("ada").await;
+    let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     host.own_role(organization, "guest", &["organization:read"])
         .await;
@@ -124,7 +122,7 @@ async fn a_new_role_holds_for_the_next_request(host: &TestHost) {
 }
 
 async fn a_removal_ends_cached_access(host: &TestHost) {
-    let ada = host.outsider("ada").await;
+    let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let admin = host.member_of(organization, "admin").await;
     let own = host.organization_of(&admin).await;
@@ -176,7 +174,7 @@ async fn a_removal_ends_cached_access(host: &TestHost) {
 }
 
 async fn anyone_but_the_last_owner_may_leave(host: &TestHost) {
-    let ada = host.outsider("ada").await;
+    let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let member = host.member_of(organization, "member").await;
     // A key leaves for nobody.
@@ -214,7 +212,7 @@ async fn anyone_but_the_last_owner_may_leave(host: &TestHost) {
 
 async fn an_owner_is_left_whatever_happens_at_once(host: &TestHost) {
     for round in 0..4 {
-        let ada = host.outsider("ada").await;
+        let ada = host.new_user("ada").await;
         let organization = host.organization_of(&ada).await;
         let bob = host.member_of(organization, "owner").await;
         let pairs = [(&ada, &bob), (&bob, &ada), (&ada, &ada), (&bob, &bob)];
@@ -236,7 +234,7 @@ async fn an_owner_is_left_whatever_happens_at_once(host: &TestHost) {
 }
 
 async fn nobody_reaches_beyond_their_own_role(host: &TestHost) {
-    let ada = host.outsider("ada").await;
+    let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let admin = host.member_of(organization, "admin").await;
     let member = host.member_of(organization, "member").await;
@@ -263,7 +261,7 @@ async fn nobody_reaches_beyond_their_own_role(host: &TestHost) {
     let call = host.delete(path(organization, &member)).bearer(&key);
     refuse(host, call, 403, "role_exceeds_own", &[]).await;
     // The platform's role is for no membership, whoever gives it.
-    let platform = host.outsider("platform").await;
+    let platform = host.new_user("platform").await;
     host.execute(&format!(
         "UPDATE users SET platform_role = 'platform_admin' WHERE id = {0};
          INSERT INTO memberships (organization_id, user_id, role) VALUES ('{1}', {0}, 'owner')",
@@ -291,20 +289,13 @@ async fn nobody_reaches_beyond_their_own_role(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    let ada = host.signup_and_login("ada").await;
-    let eve = host.outsider("eve").await;
+    let ada = host.new_user("ada").await;
+    let eve = host.new_user("eve").await;
     let organization = host.organization_of(&ada).await;
     let member = host.member_of(organization, "member").await;
     let all = format!("{ORGANIZATIONS}/{organization}/members");
     let one = path(organization, &member);
-    check_methods(host, &all, "GET").await;
-    check_methods(host, &one, "PATCH, DELETE").await;
     let valid = json!({"role": "member"});
-    check_authentication(host, &ada, || host.get(&all)).await;
-    check_authentication(host, &ada, || host.patch(&one).json(&valid)).await;
-    check_authentication(host, &ada, || host.delete(&one)).await;
-    check_disabled_user(host, || host.delete(&one)).await;
-    check_json_body(host, || host.patch(&one).bearer(&ada.token), &valid).await;
     for role in [
         json!(""),
         json!("x".repeat(33)),

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use turnpike_tests::personas::DELIVERIES;
 use turnpike_tests::{Settings, TestHost, User, api_tests, run};
 
-use crate::refusals::{check_authentication, check_disabled_user, check_methods, refuse};
+use crate::refusals::refuse;
 
 /// Messages that one call takes at most.
 const MAX_CLAIMED: usize = 20;
@@ -350,11 +350,7 @@ async fn without_a_mail_service_nothing_is_taken(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, DELIVERIES, "POST").await;
-    let admin = host.platform_admin().await;
-    check_authentication(host, &admin, || host.post(DELIVERIES)).await;
-    check_disabled_user(host, || host.post(DELIVERIES)).await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let call = host.post(DELIVERIES).bearer(&user.token);
     refuse(host, call, 403, "forbidden", &[]).await;
 }

@@ -53,7 +53,7 @@ async fn a_balance_is_never_overspent(host: &TestHost) {
 /// Spends and holds that race for the same credits, which many small grants are made of.
 async fn spends_and_holds_share_what_there_is(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     for _ in 0..20 {
         host.grant(&admin, &user, "1.50", "USD").await;
     }
@@ -94,7 +94,7 @@ async fn one_key_spends_once(host: &TestHost) {
 
 async fn one_key_grants_once(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let body = serde_json::json!({"user_id": user.id, "amount": "7", "currency": "USD"});
     let call = host
         .post(GRANTS)
@@ -119,7 +119,7 @@ async fn one_key_grants_once(host: &TestHost) {
 /// The first grant creates the account; many first grants create one.
 async fn first_grants_race_to_one_account(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let grants = (0..20).map(|_| {
         let call = host.grant_call(&admin, user.id, "1", "USD");
         async move { call.settle().await.expect(201) }

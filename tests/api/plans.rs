@@ -2,9 +2,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
-use crate::refusals::{
-    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
-};
+use crate::refusals::refuse;
 
 pub const PLANS: &str = "/api/v1/plans";
 
@@ -51,7 +49,7 @@ pub async fn audited(host: &TestHost) -> Vec<(String, Value)> {
 
 async fn is_made_shown_and_changed(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let reader = host.outsider("reader").await;
+    let reader = host.new_user("reader").await;
     let made = create(host, &admin, &valid("team"))
         .send()
         .await
@@ -176,11 +174,11 @@ async fn are_the_same_for_every_tenant(host: &TestHost) {
     let admin = host.platform_admin().await;
     plan(host, &admin, "team").await;
     let path = format!("{PLANS}/team");
-    let owner = host.outsider("owner").await;
+    let owner = host.new_user("owner").await;
     let organization = host.organization_of(&owner).await;
     host.own_role(organization, "guest", &["credits:read"])
         .await;
-    let foreigner = host.outsider("foreigner").await;
+    let foreigner = host.new_user("foreigner").await;
     let member = host.member_of(organization, "member").await;
     let guest = host.member_of(organization, "guest").await;
     for user in [&owner, &foreigner, &member, &admin] {
@@ -220,21 +218,8 @@ async fn keeps_what_is_fixed(host: &TestHost) {
 
 async fn refuses(host: &TestHost) {
     let path = format!("{PLANS}/team");
-    check_methods(host, PLANS, "GET, POST").await;
-    check_methods(host, &path, "GET, PATCH").await;
     let admin = host.platform_admin().await;
-    check_authentication(host, &admin, || host.post(PLANS).json(&valid("team"))).await;
-    check_authentication(host, &admin, || host.get(PLANS)).await;
     let change = json!({"name": "Other", "archived": true});
-    check_authentication(host, &admin, || host.patch(&path).json(&change)).await;
-    check_disabled_user(host, || host.get(&path)).await;
-    check_json_body(
-        host,
-        || host.post(PLANS).bearer(&admin.token),
-        &valid("team"),
-    )
-    .await;
-    check_json_body(host, || host.patch(&path).bearer(&admin.token), &change).await;
     let table = [
         ("code", json!("")),
         ("code", json!("Team")),

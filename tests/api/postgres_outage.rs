@@ -140,7 +140,7 @@ async fn check(reuse: Reuse) {
     };
     let host = TestHost::start(settings.clone().with_database_url(&own.url)).await;
     let (user, admin) = host.user_with("10.00").await;
-    let uncached = host.signup_and_login("uncached").await;
+    let uncached = host.new_user("uncached").await;
     host.grant(&admin, &uncached, "10.00", "USD").await;
     host.warm(&host.balance_call(&user)).await;
 

@@ -40,7 +40,7 @@ fn what_a_hostile_model_does_stays_with_its_charge() {
 }
 
 async fn is_not_served(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     for path in NO_ROUTES {
         let call = host.post(path).bearer(&user.token).json(&json!({}));
         call.unchecked().send().await.expect(404);
@@ -48,7 +48,7 @@ async fn is_not_served(host: &TestHost) {
 }
 
 async fn takes_so_many_charges_and_parameters(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     let fill = |bytes: usize| json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())});
     let whole = terms(&fill(8_192), &json!("nothing"));
     let got = estimate(host, &user, &whole).await;
@@ -113,7 +113,7 @@ async fn takes_so_many_charges_and_parameters(host: &TestHost) {
 }
 
 async fn stays_with_its_charge(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be listened on");
     let address = listener
         .local_addr()
@@ -200,7 +200,7 @@ async fn stays_with_its_charge(host: &TestHost) {
 
 /// Half of many estimates at once have a model that breaks.
 async fn breaks_alone(host: &TestHost) {
-    let user = host.outsider("bob").await;
+    let user = host.new_user("bob").await;
     let bodies: Vec<Value> = (0..32)
         .map(|number| {
             let deed = if number % 2 == 0 { "ok" } else { "trap" };
@@ -220,7 +220,7 @@ async fn breaks_alone(host: &TestHost) {
 
 /// All charges of an estimate together are not waited for longer than two of them.
 async fn is_waited_for_so_long(host: &TestHost) {
-    let user = host.outsider("eve").await;
+    let user = host.new_user("eve").await;
     let charge = |number: usize| {
         let deed = if number == 0 { "ok" } else { "loop" };
         json!({"code": format!("used-{number}"), "name": "Used", "metric": "used",

@@ -50,7 +50,7 @@ fn texts(line: &Value) -> Vec<&str> {
 }
 
 async fn the_lowest_of_several_prices_counts(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     let quantities = json!({"models": [
         {"type": "per_unit", "unit_price": "1"},
         {"type": "graduated", "tiers": [{"up_to": "10", "unit_price": "2"}, {"unit_price": "0.5"}]},
@@ -144,7 +144,7 @@ async fn the_lowest_of_several_prices_counts(host: &TestHost) {
 }
 
 async fn lines_are_rounded_and_take_part(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     let parameters = json!({"models": [{"type": "per_unit", "unit_price": "0.001"}]});
     let table = [
         ("half_even", json!({}), "paid", "0.00", "10.00", 2),
@@ -190,7 +190,7 @@ async fn lines_are_rounded_and_take_part(host: &TestHost) {
 
 async fn a_version_can_have_one(host: &TestHost) {
     let admin = host.platform_admin().await;
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     plan(host, &admin, "team").await;
     let mut own = terms(
         &json!({"models": [{"type": "per_unit", "unit_price": "0.25"}]}),
@@ -208,7 +208,7 @@ async fn a_version_can_have_one(host: &TestHost) {
 }
 
 async fn what_it_cannot_price_is_an_error_of_the_charge(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     let table = [
         (json!({}), "The parameters must be"),
         (json!({"models": []}), "There must be 1 to 10 models"),
@@ -237,7 +237,7 @@ async fn what_it_cannot_price_is_an_error_of_the_charge(host: &TestHost) {
 }
 
 async fn demand_is_charged_for(host: &TestHost) {
-    let user = host.outsider("ada").await;
+    let user = host.new_user("ada").await;
     let tariff = json!({"energy_price": "0.12", "demand_price": "9.50"});
     let hour = |hour: u8, quantity: &str| json!({"month": 1, "weekday": "monday", "hour": hour, "quantity": quantity});
     let table = [

@@ -223,7 +223,7 @@ async fn leave_sound_books(host: &TestHost) {
     let crowd = Crowd {
         host,
         admin: host.platform_admin().await,
-        users: join_all((0..USERS).map(|_| host.signup_and_login("user"))).await,
+        users: join_all((0..USERS).map(|_| host.new_user("user"))).await,
         made: Mutex::default(),
     };
     let clients = (0..CLIENTS).map(|client| crowd.act(client, random.fork()));

@@ -12,7 +12,7 @@ api_tests![
 /// Spin appends its own after the client's, so that whoever takes the first one is fooled.
 async fn spoofed_host_headers_change_nothing(host: &TestHost) {
     let (ada, _) = host.user_with("5.00").await;
-    let eve = host.signup_and_login("eve").await;
+    let eve = host.new_user("eve").await;
     let spoofed = [
         ("spin-path-info", "/api/v1/health/ready"),
         ("spin-path-match-id", "usr_1"),

@@ -10,7 +10,7 @@ api_tests![
 
 async fn nobody_sees_what_belongs_to_another(host: &TestHost) {
     let (ada, admin) = host.user_with("100.00").await;
-    let eve = host.signup_and_login("eve").await;
+    let eve = host.new_user("eve").await;
     host.grant(&admin, &eve, "3", "USD").await;
     host.consume(&ada, "1").await;
     // Warm everything, so that an entry in the wrong place would be found.
@@ -90,7 +90,7 @@ async fn nobody_sees_what_belongs_to_another(host: &TestHost) {
 /// Spending one's own credits with one's own token touches nobody else's.
 async fn a_spend_charges_only_the_spender(host: &TestHost) {
     let (ada, admin) = host.user_with("10.00").await;
-    let eve = host.signup_and_login("eve").await;
+    let eve = host.new_user("eve").await;
     host.grant(&admin, &eve, "10.00", "USD").await;
     for _ in 0..3 {
         host.consume(&eve, "1").await;

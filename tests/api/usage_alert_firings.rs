@@ -478,7 +478,7 @@ async fn a_change_of_the_zone_leaves_no_sum_to_the_next_batch(host: &TestHost) {
 }
 
 async fn looks_at_a_subject(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     // Groups are added up.
     meter(
         host,
@@ -510,7 +510,7 @@ async fn looks_at_a_subject(host: &TestHost) {
 }
 
 async fn counts_events(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let filters = json!([{"property": "tier", "op": "eq", "value": "paid"}]);
     meter(
         host,

@@ -10,9 +10,7 @@ use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 use crate::metering::{
     CLOSED_PERIODS, meter, now_micros, rfc3339, send, send_call, total, whole_range,
 };
-use crate::refusals::{
-    check_authentication, check_disabled_user, check_json_body, check_methods, refuse,
-};
+use crate::refusals::refuse;
 
 const QUARTER_MICROS: i64 = 15 * 60 * 1_000_000;
 
@@ -86,10 +84,7 @@ api_tests![
 ];
 
 async fn goes_forward_only(host: &TestHost) {
-    let (user, admin) = (
-        host.signup_and_login("ada").await,
-        host.platform_admin().await,
-    );
+    let (user, admin) = (host.new_user("ada").await, host.platform_admin().await);
     let organization = host.organization_of(&user).await;
     let shown = get(host, &admin, organization).send().await.expect(200);
     assert_eq!(
@@ -143,10 +138,7 @@ async fn goes_forward_only(host: &TestHost) {
 }
 
 async fn flags_what_comes_in_later(host: &TestHost) {
-    let (user, admin) = (
-        host.signup_and_login("ada").await,
-        host.platform_admin().await,
-    );
+    let (user, admin) = (host.new_user("ada").await, host.platform_admin().await);
     let organization = host.organization_of(&user).await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     let until = quarter(4);
@@ -170,7 +162,7 @@ async fn flags_what_comes_in_later(host: &TestHost) {
     let query = format!("meter=calls&{}", whole_range());
     assert_eq!(total(host, &user.token, &query).await.1, 4, "all count");
     // Another organization's usage is not closed by it.
-    let other = host.signup_and_login("eve").await;
+    let other = host.new_user("eve").await;
     assert_eq!(
         send(host, &other.token, &event("c", end - 1)).await,
         [1, 0, 0]
@@ -180,10 +172,7 @@ async fn flags_what_comes_in_later(host: &TestHost) {
 }
 
 async fn of_many_at_once_the_latest_holds(host: &TestHost) {
-    let (user, admin) = (
-        host.signup_and_login("ada").await,
-        host.platform_admin().await,
-    );
+    let (user, admin) = (host.new_user("ada").await, host.platform_admin().await);
     let organization = host.organization_of(&user).await;
     // Each time twice, in no order.
     let calls = [7, 3, 5, 1, 9, 3, 1, 8, 5, 2, 9, 7];
@@ -215,10 +204,7 @@ async fn of_many_at_once_the_latest_holds(host: &TestHost) {
 
 /// Four senders of events for a time before the one that is closed meanwhile.
 async fn a_batch_that_races_a_closing_is_in_or_flagged(host: &TestHost) {
-    let (user, admin) = (
-        host.signup_and_login("ada").await,
-        host.platform_admin().await,
-    );
+    let (user, admin) = (host.new_user("ada").await, host.platform_admin().await);
     let organization = host.organization_of(&user).await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     let until = quarter(4);
@@ -287,18 +273,10 @@ async fn a_batch_that_races_a_closing_is_in_or_flagged(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    let (user, admin) = (
-        host.signup_and_login("ada").await,
-        host.platform_admin().await,
-    );
+    let (user, admin) = (host.new_user("ada").await, host.platform_admin().await);
     let organization = host.organization_of(&user).await;
     let path = format!("{CLOSED_PERIODS}/{organization}");
     let valid = json!({"until": quarter(8)});
-    check_methods(host, &path, "GET, PUT").await;
-    check_authentication(host, &admin, || host.get(&path)).await;
-    check_authentication(host, &admin, || host.put(&path).json(&valid)).await;
-    check_disabled_user(host, || host.put(&path).json(&valid)).await;
-    check_json_body(host, || host.put(&path).bearer(&admin.token), &valid).await;
     for until in [
         json!(null),
         json!(1),

@@ -9,7 +9,7 @@ use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 use crate::metering::{
     EVENTS, SUMMARY, meter, now_micros, rfc3339, send, send_call, total, whole_range,
 };
-use crate::refusals::{check_authentication, check_disabled_user, check_methods, refuse};
+use crate::refusals::refuse;
 
 /// Most bytes of a body.
 const MAX_BODY_BYTES: usize = 5_120_000;
@@ -61,7 +61,7 @@ api_tests![
 ];
 
 async fn stores_each_event_once(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let batch = json!([event("a"), event("b"), event("a")]);
     let response = send_call(host, &user.token, &batch)
         .send()
@@ -89,7 +89,7 @@ async fn stores_each_event_once(host: &TestHost) {
 }
 
 async fn takes_every_form(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "sum", "sum", json!({})).await;
     let cloud = |id: &str| {
         json!({"specversion": "1.0", "id": id, "source": "/gateway", "subject": "cus_1", "type": "call",
@@ -177,7 +177,7 @@ async fn takes_every_form(host: &TestHost) {
 }
 
 async fn takes_gzip_to_a_bound(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     let send = |body: Vec<u8>| {
         host.post(EVENTS)
             .bearer(&user.token)
@@ -211,7 +211,7 @@ async fn takes_gzip_to_a_bound(host: &TestHost) {
 }
 
 async fn rejects_what_is_wrong_and_keeps_the_rest(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     for (slug, aggregation) in [("sum", "sum"), ("unique", "unique_count")] {
         let more = json!({"value_property": if slug == "sum" { "n" } else { "who" },
                           "filters": [{"property": "tier", "op": "ne", "value": "free"}]});
@@ -384,7 +384,7 @@ async fn rejects_what_is_wrong_and_keeps_the_rest(host: &TestHost) {
 }
 
 async fn stores_all_or_nothing_when_asked(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "sum", "sum", json!({})).await;
     let mut batch: Vec<Value> = (0..20).map(|n| event(&format!("e{n}"))).collect();
     let atomic = |batch: &[Value]| {
@@ -418,7 +418,7 @@ async fn stores_all_or_nothing_when_asked(host: &TestHost) {
 
 async fn any_order_and_any_repeats_count_once(host: &TestHost) {
     let mut random = Random::seeded("usage events");
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(
         host,
         &user.token,
@@ -464,7 +464,7 @@ async fn any_order_and_any_repeats_count_once(host: &TestHost) {
 
 /// Sixteen senders, of whose events three in ten are another one's too.
 async fn parallel_senders_count_each_event_once(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(
         host,
         &user.token,
@@ -520,7 +520,7 @@ async fn parallel_senders_count_each_event_once(host: &TestHost) {
 }
 
 async fn counts_late_events_in_their_hour(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     // Either side of a month's end, and of a quarter of an hour.
     let rows = host
@@ -558,7 +558,7 @@ async fn counts_late_events_in_their_hour(host: &TestHost) {
 }
 
 async fn flags_what_was_closed(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     let organization = host.organization_of(&user).await.as_uuid();
     host.execute(&format!(
@@ -583,10 +583,7 @@ async fn flags_what_was_closed(host: &TestHost) {
 }
 
 async fn keeps_tenants_apart(host: &TestHost) {
-    let (ada, eve) = (
-        host.signup_and_login("ada").await,
-        host.signup_and_login("eve").await,
-    );
+    let (ada, eve) = (host.new_user("ada").await, host.new_user("eve").await);
     meter(host, &ada.token, "calls", "count", json!({})).await;
     for (user, expected) in [(&ada, [1, 0, 0]), (&eve, [1, 0, 0]), (&ada, [0, 1, 0])] {
         assert_eq!(send(host, &user.token, &event("same")).await, expected);
@@ -605,7 +602,7 @@ async fn keeps_tenants_apart(host: &TestHost) {
 }
 
 async fn stores_what_has_no_partition(host: &TestHost) {
-    let user = host.signup_and_login("ada").await;
+    let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     host.execute(
         "DO $$ BEGIN EXECUTE 'DROP TABLE ' || usage_partition_name(date_trunc('month', now() AT TIME ZONE 'UTC')); END $$",
@@ -617,11 +614,7 @@ async fn stores_what_has_no_partition(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, EVENTS, "POST").await;
-    let user = host.signup_and_login("ada").await;
-    let build = || host.post(EVENTS).json(&event("a"));
-    check_authentication(host, &user, build).await;
-    check_disabled_user(host, build).await;
+    let user = host.new_user("ada").await;
     let post = || host.post(EVENTS).bearer(&user.token);
     for content_type in [
         None,

@@ -3,7 +3,7 @@ use serde_json::json;
 use turnpike_tests::{TestHost, api_tests};
 
 use crate::metering::{UPKEEP, meter, send, total};
-use crate::refusals::{check_authentication, check_disabled_user, check_methods, refuse};
+use crate::refusals::refuse;
 
 /// The months that have a partition, as distances from this one.
 async fn months(host: &TestHost) -> Vec<i32> {
@@ -109,11 +109,7 @@ async fn leaves_a_month_that_the_default_partition_has(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    check_methods(host, UPKEEP, "POST").await;
-    let admin = host.platform_admin().await;
-    check_authentication(host, &admin, || host.post(UPKEEP)).await;
-    check_disabled_user(host, || host.post(UPKEEP)).await;
-    let owner = host.signup_and_login("owner").await;
+    let owner = host.new_user("owner").await;
     refuse(
         host,
         host.post(UPKEEP).bearer(&owner.token),

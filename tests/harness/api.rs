@@ -152,6 +152,11 @@ impl Call {
         self
     }
 
+    /// The path and query.
+    pub fn path(&self) -> String {
+        self.target.clone()
+    }
+
     /// Does not hold the response against the rules: for answers of the host itself, which are
     /// Spin's and not ours.
     pub fn unchecked(mut self) -> Self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::Host as PostgresHost;
 use tokio_postgres::{Client, Config};
 use turnpike_host::postgres_cluster::connect;
@@ -20,12 +20,17 @@ use turnpike_host::{
 use crate::api::Api;
 use crate::database::TestDatabase;
 use crate::environment::environment;
+use crate::times::Stopwatch;
 
 /// Connections to Postgres of one host. Several tests run at once, and the server takes 500.
 const POSTGRES_POOL_SIZE: usize = 16;
 
 /// The memory store of one host: 16 MiB are some 30,000 entries of 500 bytes.
 const KEY_VALUE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Lines of the log that a failed test shows. The lines of the request that failed are shown
+/// with it.
+const LOG_LINES_SHOWN: usize = 50;
 
 /// How long what a test left running may take to end.
 const RUNTIME_END_PATIENCE: Duration = Duration::from_secs(1);
@@ -141,6 +146,8 @@ pub struct TestHost {
     database_url: String,
     db: Client,
     log: CapturedLog,
+    /// Lines of the log before the test began.
+    log_start: usize,
     reuse: Reuse,
 }
 
@@ -152,26 +159,49 @@ impl Deref for TestHost {
     }
 }
 
-/// Runs a test on a host of its own, then shuts the host down and checks that the ledger and the
-/// audit log are sound.
+/// Runs a test on a host of its own, then shuts the host down and checks that the books are
+/// sound.
 pub fn run(settings: Settings, test: impl AsyncFnOnce(&TestHost)) {
-    block_on(async {
+    let how = match settings.reuse {
+        Reuse::Pooled => "own",
+        Reuse::Fresh => "own fresh",
+    };
+    let runtime = new_runtime();
+    let mut stopwatch = Stopwatch::start();
+    runtime.block_on(async {
         let host = TestHost::start(settings).await;
+        stopwatch.host_is_ready();
         test(&host).await;
+        stopwatch.test_has_ended();
         host.finish().await;
     });
+    stop_runtime(runtime);
+    stopwatch.finish(how);
 }
 
 /// Runs a test that starts its hosts itself.
 pub fn block_on(test: impl Future<Output = ()>) {
+    let runtime = new_runtime();
+    let mut stopwatch = Stopwatch::start();
+    stopwatch.host_is_ready();
+    runtime.block_on(test);
+    stop_runtime(runtime);
+    stopwatch.finish("several");
+}
+
+/// A runtime for one test, or for the tests that borrow one host.
+pub(crate) fn new_runtime() -> Runtime {
     // Prepared here, because preparing blocks and must not happen on a runtime's thread.
     environment();
-    let runtime = Builder::new_multi_thread()
+    Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .unwrap_or_else(|error| panic!("cannot start a runtime: {error}"));
-    runtime.block_on(test);
+        .unwrap_or_else(|error| panic!("cannot start a runtime: {error}"))
+}
+
+/// Ends a runtime and what tests have left running on it.
+pub(crate) fn stop_runtime(runtime: Runtime) {
     runtime.shutdown_timeout(RUNTIME_END_PATIENCE);
 }
 
@@ -252,6 +282,7 @@ impl TestHost {
             db: connect(&database_url).await?,
             database_url,
             log,
+            log_start: 0,
             reuse,
         })
     }
@@ -279,9 +310,23 @@ impl TestHost {
         self.reuse
     }
 
-    /// What the host and its components have logged.
+    /// What the host and its components have logged since the test began.
     pub fn log_lines(&self) -> Vec<String> {
-        self.log.lines()
+        let mut lines = self.log.lines();
+        lines.split_off(self.log_start.min(lines.len()))
+    }
+
+    /// Says that the next test begins, for a host that several tests use.
+    pub(crate) fn begin_test(&mut self) {
+        self.log_start = self.log.lines().len();
+    }
+
+    /// Prints the end of what was logged since the test began, for a test that has failed.
+    pub(crate) fn print_log(&self) {
+        let lines = self.log_lines();
+        for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
+            println!("log: {line}");
+        }
     }
 
     /// Shuts the host down, and leaves the database.
@@ -293,12 +338,23 @@ impl TestHost {
         }
     }
 
-    /// Checks the ledger and the audit log, shuts the host down and drops the database.
-    pub async fn finish(mut self) {
+    /// Checks the books, shuts the host down and drops the database.
+    pub async fn finish(self) {
+        self.assert_books_are_sound().await;
+        self.remove().await;
+    }
+
+    /// Fails if the ledger, the platform's figures, the alerts on usage or the audit log are not
+    /// what they are kept to be.
+    pub async fn assert_books_are_sound(&self) {
         self.assert_ledger_is_sound().await;
         self.assert_analytics_are_sound().await;
         self.assert_usage_alerts_are_sound().await;
         self.assert_audit_log_is_sound().await;
+    }
+
+    /// Shuts the host down and drops the database.
+    pub async fn remove(mut self) {
         self.shut_down().await;
         if let Some(database) = self.database.take() {
             database
@@ -396,6 +452,28 @@ impl TestHost {
         rows.first().map(|row| row.get(0)).unwrap_or_default()
     }
 
+    /// How many rows each table has, as one text to compare. What a request leaves behind that
+    /// was refused is not counted: failed attempts, by which the next are refused, and the keys
+    /// that instances make when they first need them.
+    pub async fn row_counts(&self) -> String {
+        const NOT_COUNTED: [&str; 2] = ["login_attempts", "signing_keys"];
+        let tables = self
+            .query(
+                "SELECT c.oid::regclass::text FROM pg_class c
+                  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY 1",
+            )
+            .await;
+        let counts = tables
+            .iter()
+            .map(|row| row.get::<_, String>(0))
+            .filter(|table| !NOT_COUNTED.contains(&table.as_str()))
+            .map(|table| format!("SELECT '{table} ' || count(*) FROM {table}"));
+        let counts = counts.collect::<Vec<_>>().join(" UNION ALL ");
+        let rows = self.query(&counts).await;
+        let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        lines.join(", ")
+    }
+
     /// Runs a statement without parameters on the test's database.
     pub async fn query(&self, sql: &str) -> Vec<tokio_postgres::Row> {
         self.db
@@ -413,9 +491,12 @@ impl TestHost {
     }
 }
 
-/// A test that failed leaves its database to be dropped here.
+/// A test that failed leaves its log to be printed and its database to be dropped here.
 impl Drop for TestHost {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_log();
+        }
         if let Some(database) = self.database.take() {
             environment().spawn(async move {
                 if let Err(error) = database.remove().await {

@@ -1,11 +1,13 @@
 //! The people who use the API, and what they do with it.
 
 use std::str::FromStr as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use shared::auth::password::{self, Password};
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenKind};
 
@@ -131,6 +133,31 @@ pub fn unique() -> u64 {
 /// A fresh Idempotency-Key.
 pub fn fresh_key() -> String {
     format!("key-{}", unique())
+}
+
+/// The random part of an id that nobody else in this process got.
+fn unique_bytes() -> [u8; shared::ids::RANDOM_BYTES] {
+    let mut bytes = [0; shared::ids::RANDOM_BYTES];
+    bytes[..8].copy_from_slice(&unique().to_be_bytes());
+    bytes
+}
+
+fn now_millis() -> u64 {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+    clock.map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+/// The hash of [`PASSWORD`] under the empty pepper that the tests' hosts have.
+fn password_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| {
+        let hash = password::hash(
+            &Password::presented(PASSWORD),
+            &[7; password::SALT_BYTES],
+            b"",
+        );
+        hash.unwrap_or_else(|error| panic!("the password of the tests cannot be hashed: {error}"))
+    })
 }
 
 /// A well-formed access token of `owner` that nobody was given.
@@ -391,26 +418,44 @@ impl TestHost {
         }
     }
 
-    /// Somebody new, signed in.
-    pub async fn signup_and_login(&self, name: &str) -> User {
-        let email = self.signup(name).await;
-        self.login(&email).await
+    /// Somebody new with an organization of their own, signed in there. They are as sign-up and
+    /// sign-in leave them, and their password is [`PASSWORD`]; but no request is sent and nothing
+    /// is hashed, because that takes longer than all the rest of most tests. No mail is written
+    /// either. Tests of sign-up, sign-in and mail call [`TestHost::signup`] and
+    /// [`TestHost::login`].
+    pub async fn new_user(&self, name: &str) -> User {
+        self.new_user_with(name, "").await
     }
 
     /// Somebody new who may do everything, signed in.
     pub async fn platform_admin(&self) -> User {
-        let email = self.signup("admin").await;
+        self.new_user_with("admin", "platform_admin").await
+    }
+
+    async fn new_user_with(&self, name: &str, platform_role: &str) -> User {
+        let user = User {
+            id: UserId::new(now_millis(), &unique_bytes()),
+            email: format!("{name}-{}@example.com", unique()),
+            token: String::new(),
+        };
+        let organization = OrganizationId::new(now_millis(), &unique_bytes());
         self.execute(&format!(
-            "UPDATE users SET platform_role = 'platform_admin' WHERE email = '{email}'"
+            "SELECT user_register({id}, '{organization}', '{email}', '{hash}');
+             UPDATE users SET platform_role = nullif('{platform_role}', '') WHERE id = {id}",
+            id = sql_id(user.id),
+            organization = organization.as_uuid(),
+            email = user.email,
+            hash = password_hash(),
         ))
         .await;
-        self.login(&email).await
+        let token = self.issue_token(&user).await;
+        User { token, ..user }
     }
 
     /// Somebody new with US dollars to spend, and the admin who gave them.
     pub async fn user_with(&self, amount: &str) -> (User, User) {
         let admin = self.platform_admin().await;
-        let user = self.signup_and_login("user").await;
+        let user = self.new_user("user").await;
         self.grant(&admin, &user, amount, "USD").await;
         (user, admin)
     }
@@ -423,12 +468,8 @@ impl TestHost {
     /// Another session of the user. It is written straight to the database, because checking a
     /// password takes longer than all the rest of a test.
     pub async fn issue_session(&self, user: &User) -> IssuedSession {
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
-        let millis = clock.map_or(0, |elapsed| elapsed.as_millis() as u64);
-        let mut random = [0; shared::ids::RANDOM_BYTES];
-        random[..8].copy_from_slice(&unique().to_be_bytes());
         let session = IssuedSession {
-            id: SessionId::new(millis, &random),
+            id: SessionId::new(now_millis(), &unique_bytes()),
             token: invented_token(user.id),
             refresh_token: invented(TokenKind::Refresh, user.id),
         };
@@ -503,33 +544,9 @@ impl TestHost {
         token
     }
 
-    /// Somebody new with an organization of their own, signed in there, who has no password.
-    pub async fn outsider(&self, name: &str) -> User {
-        let mut random = [0; shared::ids::RANDOM_BYTES];
-        random[..8].copy_from_slice(&unique().to_be_bytes());
-        let id = UserId::new(1_700_000_000_000, &random);
-        let organization = OrganizationId::new(1_700_000_000_000, &random);
-        let email = format!("{name}-{}@example.com", unique());
-        self.execute(&format!(
-            "INSERT INTO users (id, email, password_hash) VALUES ({0}, '{email}', 'none');
-             INSERT INTO organizations (id, name) VALUES ('{1}', '{email}');
-             INSERT INTO memberships (organization_id, user_id, role) VALUES ('{1}', {0}, 'owner')",
-            sql_id(id),
-            organization.as_uuid()
-        ))
-        .await;
-        let mut user = User {
-            id,
-            email,
-            token: String::new(),
-        };
-        user.token = self.token_in(&user, organization).await;
-        user
-    }
-
     /// Somebody new who is a member of `organization` too, signed in there.
     pub async fn member_of(&self, organization: OrganizationId, role: &str) -> User {
-        let mut user = self.outsider(role).await;
+        let mut user = self.new_user(role).await;
         self.execute(&format!(
             "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, '{role}')",
             organization.as_uuid(),

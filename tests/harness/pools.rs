@@ -119,7 +119,7 @@ impl TestHost {
     /// gave them.
     pub async fn organization_with(&self, amount: &str) -> (User, OrganizationId, User) {
         let admin = self.platform_admin().await;
-        let owner = self.outsider("owner").await;
+        let owner = self.new_user("owner").await;
         let organization = self.organization_of(&owner).await;
         self.pool_grant(&admin, organization, amount, json!({}))
             .await;

@@ -1,12 +1,46 @@
 //! The request of a row: a path that names something that is there, and a body that is right.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::ids::{OrganizationId, UserId};
 use shared::token::TokenKind;
 use turnpike_tests::personas::{PASSWORD, fresh_key, invented, sql_digest, sql_id, unique};
 use turnpike_tests::{Call, TestHost, User};
 
 use super::rows::{Body, Named, Row};
+
+/// What is sent beside the path and the headers.
+enum Payload {
+    Nothing,
+    Json(Value),
+    Form(&'static str),
+}
+
+/// A request without its credential.
+pub(super) struct Prepared {
+    /// The same without its body.
+    pub(super) bare: Call,
+    payload: Payload,
+}
+
+impl Prepared {
+    /// The request with its body.
+    pub(super) fn call(&self) -> Call {
+        let bare = self.bare.clone();
+        match &self.payload {
+            Payload::Nothing => bare,
+            Payload::Json(body) => bare.json(body),
+            Payload::Form(text) => bare.form(text),
+        }
+    }
+
+    /// The body, if it is JSON.
+    pub(super) fn json(&self) -> Option<&Value> {
+        match &self.payload {
+            Payload::Json(body) => Some(body),
+            Payload::Nothing | Payload::Form(_) => None,
+        }
+    }
+}
 
 /// The request without its credential, naming something of `of`'s that is made for it.
 pub(super) async fn build(host: &TestHost, row: &Row, of: &User) -> Call {
@@ -21,6 +55,16 @@ pub(super) async fn build_in(
     of: &User,
     organization: OrganizationId,
 ) -> Call {
+    prepare(host, row, of, organization).await.call()
+}
+
+/// The parts of that request.
+pub(super) async fn prepare(
+    host: &TestHost,
+    row: &Row,
+    of: &User,
+    organization: OrganizationId,
+) -> Prepared {
     let path = row.route.replace("/...", "/v1/nothing");
     let within = |path: String| path.replace(":id", &organization.to_string());
     // A role that holds nothing, so that whoever may manage members or roles may manage it.
@@ -72,17 +116,7 @@ pub(super) async fn build_in(
             path.replace(":id", &rows[0].get::<_, String>(0))
         }
         Named::Plan => {
-            let code = format!("p{}", unique());
-            host.execute(&format!(
-                "WITH made AS (
-                     INSERT INTO plans (id, code, name, currency, billing_period, versions)
-                     VALUES (gen_random_uuid(), '{code}', 'Plan', 'USD', 'month', 1) RETURNING id)
-                 INSERT INTO plan_versions (plan_id, version, id, terms, created_at, created_by)
-                 SELECT id, 1, gen_random_uuid(), '{}', now(), {} FROM made",
-                flat_terms("1"),
-                sql_id(of.id)
-            ))
-            .await;
+            let code = plan_of(host, of).await;
             path.replace(":code", &code).replace(":version", "1")
         }
         Named::SigningKey => {
@@ -129,42 +163,65 @@ pub(super) async fn build_in(
             };
             path.replace(":id", &host.hold(&holder, "0.01", 900).await)
         }
-        Named::User => path.replace(":id", &host.outsider("user").await.id.to_string()),
+        Named::User => path.replace(":id", &host.new_user("user").await.id.to_string()),
         Named::Session => path.replace(":id", &host.issue_session(of).await.id.to_string()),
         Named::ApiKey => {
             // Within what a key that manages keys holds itself.
-            let key = host.issue_api_key(of, &["api_keys:manage"]).await;
-            path.replace(":id", &key.id.to_string())
+            let rows = host
+                .query(&format!(
+                    "INSERT INTO api_keys (id, user_id, organization_id, name, digest, hint, scopes)
+                     VALUES (gen_random_uuid(), {}, '{}', 'test', {}, 'tpk_', '{{api_keys:manage}}')
+                     RETURNING prefixed_id('key_', id)",
+                    sql_id(of.id),
+                    organization.as_uuid(),
+                    sql_digest(&invented(TokenKind::ApiKey, of.id))
+                ))
+                .await;
+            path.replace(":id", &rows[0].get::<_, String>(0))
         }
     };
     let path = match row.body {
         Body::Feature => format!("{path}?feature=sso"),
         _ => path,
     };
-    let call = host.call(row.method.clone(), path);
-    match row.body {
-        Body::None | Body::Feature => call,
+    let bare = host.call(row.method.clone(), path);
+    let bare = if row.body.has_key() {
+        bare.idempotency_key(&fresh_key())
+    } else {
+        bare
+    };
+    Prepared {
+        bare,
+        payload: payload(host, row.body, of, organization, &guest).await,
+    }
+}
+
+/// The body of a request, and what must be there for it to be right.
+async fn payload(
+    host: &TestHost,
+    body: Body,
+    of: &User,
+    organization: OrganizationId,
+    guest: &str,
+) -> Payload {
+    Payload::Json(match body {
+        Body::None | Body::Feature | Body::Keyed => return Payload::Nothing,
+        Body::Token => return Payload::Form("token=garbage"),
         Body::SignUp => {
             let email = format!("new-{}@example.com", unique());
-            call.json(&json!({"email": email, "password": PASSWORD}))
+            json!({"email": email, "password": PASSWORD})
         }
-        Body::Empty => call.json(&json!({})),
-        Body::Token => call.form("token=garbage"),
-        Body::ApiKey => call.json(&json!({"name": "made", "scopes": ["api_keys:manage"]})),
-        Body::Password => {
-            call.json(&json!({"current_password": PASSWORD, "new_password": PASSWORD}))
-        }
-        Body::Reauthentication => call.json(&json!({"password": PASSWORD})),
-        Body::Code => call.json(&json!({"code": "000000"})),
+        Body::Empty => json!({}),
+        Body::ApiKey => json!({"name": "made", "scopes": ["api_keys:manage"]}),
+        Body::Password => json!({"current_password": PASSWORD, "new_password": PASSWORD}),
+        Body::Reauthentication => json!({"password": PASSWORD}),
+        Body::Code => json!({"code": "000000"}),
         Body::Email => {
             let email = format!("other-{}@example.com", unique());
-            call.json(&json!({"email": email}))
+            json!({"email": email})
         }
-        Body::Money => call
-            .idempotency_key(&fresh_key())
-            .json(&json!({"amount": "0.01", "currency": "USD"})),
-        Body::Grant => grant(call, of.id),
-        Body::Keyed => call.idempotency_key(&fresh_key()),
+        Body::Money => json!({"amount": "0.01", "currency": "USD"}),
+        Body::Grant => json!({"user_id": of.id, "amount": "0.01", "currency": "USD"}),
         Body::Refund => {
             give(host, of).await;
             let token = host.issue_token(of).await;
@@ -173,61 +230,75 @@ pub(super) async fn build_in(
                 ..of.clone()
             };
             let spent = host.consume(&spender, "0.01").await;
-            call.idempotency_key(&fresh_key())
-                .json(&json!({"transaction_id": spent["id"]}))
+            json!({"transaction_id": spent["id"], "amount": "0.01", "currency": "USD"})
         }
-        Body::Organization => call.json(&json!({"name": "Engines"})),
-        Body::SessionOrganization => call.json(&json!({"organization_id": organization})),
-        Body::Role => call.json(&json!({"role": guest})),
-        Body::Permissions => call.json(&json!({"permissions": []})),
+        Body::Organization => json!({"name": "Engines"}),
+        Body::SessionOrganization => json!({"organization_id": organization}),
+        Body::Role => json!({"role": guest}),
+        Body::Permissions => json!({"permissions": []}),
         Body::Invitation => {
             let email = format!("guest-{}@example.com", unique());
-            call.json(&json!({"email": email, "role": guest}))
+            json!({"email": email, "role": guest})
         }
         Body::Acceptance => {
-            let inviter = host.outsider("inviter").await;
+            let inviter = host.new_user("inviter").await;
             let elsewhere = host.organization_of(&inviter).await;
             let token = invented(TokenKind::Email, of.id);
             invite(host, elsewhere, &of.email, "member", &token).await;
-            call.json(&json!({"token": token}))
+            json!({"token": token})
         }
         Body::Meter => {
             let slug = format!("m{}", unique());
-            call.json(&json!({"slug": slug, "event_type": "call", "aggregation": "count"}))
+            json!({"slug": slug, "event_type": "call", "aggregation": "sum", "value_property": "n"})
         }
-        Body::UsageAlert => call.json(&json!({
+        Body::UsageAlert => json!({
             "name": "Alert", "meter": meter_of(host, organization).await, "period": "day", "thresholds": ["1"],
-        })),
-        Body::Entitlement => call.json(&json!({
-            "feature": format!("f{}", unique()), "subject": "cus_42", "type": "boolean",
-        })),
-        Body::EntitlementChange => call.json(&json!({"limit": "2"})),
+        }),
+        Body::Entitlement => json!({
+            "feature": format!("f{}", unique()), "subject": "cus_42", "type": "metered",
+            "meter": meter_of(host, organization).await, "limit": "10", "period": "month",
+        }),
+        Body::EntitlementChange => json!({"limit": "2", "is_soft": true, "expires_at": null}),
         Body::Plan => {
             let code = format!("p{}", unique());
-            call.json(&json!({
+            json!({
                 "code": code, "name": "Plan", "currency": "USD", "billing_period": "month",
-            }))
+            })
         }
-        Body::PlanChange => call.json(&json!({"archived": true})),
-        Body::PlanTerms => call.json(&flat_terms("2")),
-        Body::Estimate => call.json(&flat_terms("3")),
-        Body::UsageEvent => call.json(&json!({"id": unique().to_string(), "type": "call"})),
-        Body::UsageClosing => call.json(&json!({"until": "2026-01-01T00:00:00Z"})),
-        Body::Disabled => call.json(&json!({"disabled": false})),
-        Body::Subscription => call.json(&terms()),
-        Body::PoolGrant => call
-            .idempotency_key(&fresh_key())
-            .json(&json!({"amount": "0.01", "currency": "USD"})),
+        Body::PlanChange => json!({"name": "Other", "archived": true}),
+        Body::PlanTerms => flat_terms("2"),
+        Body::Estimate => flat_terms("3"),
+        Body::EstimateOfPlan => json!({"plan": {"code": plan_of(host, of).await}}),
+        Body::UsageEvent => json!({"id": unique().to_string(), "type": "call"}),
+        Body::UsageClosing => json!({"until": "2026-01-01T00:00:00Z"}),
+        Body::Disabled => json!({"disabled": false}),
+        Body::Subscription => terms(),
+        Body::PoolGrant => json!({"amount": "0.01", "currency": "USD"}),
         Body::PoolSpend => {
             give_pool(host, organization).await;
             allocate(host, organization, of.id).await;
-            call.idempotency_key(&fresh_key())
-                .json(&json!({"amount": "0.01", "currency": "USD"}))
+            json!({"amount": "0.01", "currency": "USD"})
         }
-        Body::Allocation => call.json(&json!({
+        Body::Allocation => json!({
             "limit": {"amount": "1", "currency": "USD"}, "reset": "day",
-        })),
-    }
+        }),
+    })
+}
+
+/// Makes a plan with a version; returns its code.
+async fn plan_of(host: &TestHost, maker: &User) -> String {
+    let code = format!("p{}", unique());
+    host.execute(&format!(
+        "WITH made AS (
+             INSERT INTO plans (id, code, name, currency, billing_period, versions)
+             VALUES (gen_random_uuid(), '{code}', 'Plan', 'USD', 'month', 1) RETURNING id)
+         INSERT INTO plan_versions (plan_id, version, id, terms, created_at, created_by)
+         SELECT id, 1, gen_random_uuid(), '{}', now(), {} FROM made",
+        flat_terms("1"),
+        sql_id(maker.id)
+    ))
+    .await;
+    code
 }
 
 /// Makes a meter; returns its name.
@@ -320,9 +391,4 @@ async fn newest_admin(host: &TestHost) -> User {
     };
     admin.token = host.issue_token(&admin).await;
     admin
-}
-
-fn grant(call: Call, to: UserId) -> Call {
-    call.idempotency_key(&fresh_key())
-        .json(&json!({"user_id": to, "amount": "0.01", "currency": "USD"}))
 }

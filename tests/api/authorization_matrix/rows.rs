@@ -1,8 +1,15 @@
 //! The rows: each operation, what it needs, and what each kind of caller is answered.
 
-mod usage;
+pub(super) mod usage;
 
 use http::Method;
+use serde_json::{Value, json};
+
+/// The largest body that most operations read, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The largest body of the terms of a plan.
+const MAX_TERMS_BYTES: usize = 256 * 1024;
 
 /// What somebody sends who does everything right but for their credential.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +52,39 @@ pub(super) enum Body {
     PlanChange,
     PlanTerms,
     Estimate,
+    /// Of a plan in the catalog.
+    EstimateOfPlan,
+}
+
+impl Body {
+    /// Whether an Idempotency-Key goes with it.
+    pub(super) fn has_key(self) -> bool {
+        matches!(
+            self,
+            Self::Money
+                | Self::Grant
+                | Self::Keyed
+                | Self::Refund
+                | Self::PoolGrant
+                | Self::PoolSpend
+        )
+    }
+
+    /// Whether it is JSON.
+    pub(super) fn is_json(self) -> bool {
+        !matches!(self, Self::None | Self::Keyed | Self::Feature | Self::Token)
+    }
+}
+
+/// What every reader of JSON is tried with.
+#[derive(Debug)]
+pub(super) enum JsonCheck {
+    /// The operation's body, if that is JSON.
+    OfBody,
+    /// A body with more fields than the one that the callers send.
+    With(Value),
+    /// It reads more than one JSON object, and its own module tries what it does not.
+    Elsewhere,
 }
 
 /// What the path names.
@@ -90,6 +130,10 @@ pub(super) struct Row {
     pub(super) key_with: u16,
     /// An API key with any other.
     pub(super) key_without: u16,
+    /// What stands for a good body among bad ones.
+    pub(super) json: JsonCheck,
+    /// The longest body that is read.
+    pub(super) max_body_bytes: usize,
 }
 
 fn row(method: Method, route: &'static str, body: Body, permission: Option<&'static str>) -> Row {
@@ -103,6 +147,8 @@ fn row(method: Method, route: &'static str, body: Body, permission: Option<&'sta
         owner: 200,
         key_with: 200,
         key_without: if permission.is_some() { 403 } else { 200 },
+        json: JsonCheck::OfBody,
+        max_body_bytes: MAX_BODY_BYTES,
     }
 }
 
@@ -144,6 +190,30 @@ impl Row {
         Self { key_with, ..self }
     }
 
+    /// Bad bodies are made from this one.
+    fn reads(self, sample: Value) -> Self {
+        Self {
+            json: JsonCheck::With(sample),
+            ..self
+        }
+    }
+
+    /// Its own module tries bad bodies.
+    fn reads_more_than_json(self) -> Self {
+        Self {
+            json: JsonCheck::Elsewhere,
+            ..self
+        }
+    }
+
+    /// The body may be so long.
+    fn up_to(self, max_body_bytes: usize) -> Self {
+        Self {
+            max_body_bytes,
+            ..self
+        }
+    }
+
     /// Across tenants, so that no organization's owner holds the permission.
     pub(super) fn is_of_the_platform(&self) -> bool {
         let of_platform = [
@@ -168,7 +238,7 @@ impl Row {
 }
 
 /// Organizations, and what is in them.
-fn organization_rows() -> Vec<Row> {
+pub(super) fn organization_rows() -> Vec<Row> {
     let (get, post, put, patch, delete) = (
         || Method::GET,
         || Method::POST,
@@ -290,7 +360,7 @@ fn organization_rows() -> Vec<Row> {
 }
 
 /// What an organization has subscribed to, its pool, and what is spent of it.
-fn org_billing_rows() -> Vec<Row> {
+pub(super) fn org_billing_rows() -> Vec<Row> {
     let (get, post, put, delete) = (
         || Method::GET,
         || Method::POST,
@@ -378,8 +448,8 @@ fn org_billing_rows() -> Vec<Row> {
     ]
 }
 
-/// Every operation.
-pub(super) fn rows() -> Vec<Row> {
+/// Who somebody is, and what they sign in with.
+pub(super) fn auth_rows() -> Vec<Row> {
     let (get, post, put, delete) = (
         || Method::GET,
         || Method::POST,
@@ -388,12 +458,15 @@ pub(super) fn rows() -> Vec<Row> {
     );
     let keys = Some("api_keys:manage");
     let signing = Some("signing_keys:manage");
-    let figures = Some("analytics:read");
-    let mut rows = vec![
+    vec![
         row(post(), "/api/v1/auth/signup", Body::SignUp, None).public(202),
-        row(post(), "/api/v1/auth/login", Body::Empty, None).public(422),
-        // The credential is in the body.
-        row(post(), "/api/v1/auth/refresh", Body::Empty, None).public(422),
+        row(post(), "/api/v1/auth/login", Body::Empty, None)
+            .public(422)
+            .reads(json!({"email": "ada@example.com", "password": "correct horse battery"})),
+        // The credential is in the body, or in a browser's cookie, which comes without a body.
+        row(post(), "/api/v1/auth/refresh", Body::Empty, None)
+            .public(422)
+            .reads_more_than_json(),
         row(get(), "/api/v1/auth/me", Body::None, None),
         row(post(), "/api/v1/auth/logout", Body::None, None).sessions_only(403),
         row(
@@ -416,7 +489,8 @@ pub(super) fn rows() -> Vec<Row> {
             Body::Empty,
             keys,
         )
-        .names(Named::ApiKey),
+        .names(Named::ApiKey)
+        .reads(json!({"overlap_secs": 60})),
         row(put(), "/api/v1/auth/password", Body::Password, None).sessions_only(403),
         row(
             post(),
@@ -438,27 +512,23 @@ pub(super) fn rows() -> Vec<Row> {
             .sessions_only(403)
             .owner(409),
         // The credential, if any, is the token in the body.
-        row(post(), "/api/v1/auth/password/forgot", Body::Empty, None).public(422),
-        row(post(), "/api/v1/auth/password/reset", Body::Empty, None).public(422),
-        row(post(), "/api/v1/auth/email/confirm", Body::Empty, None).public(422),
+        row(post(), "/api/v1/auth/password/forgot", Body::Empty, None)
+            .public(422)
+            .reads(json!({"email": "ada@example.com"})),
+        row(post(), "/api/v1/auth/password/reset", Body::Empty, None)
+            .public(422)
+            .reads(json!({"token": "tpe_x", "new_password": "a quite different phrase"})),
+        row(post(), "/api/v1/auth/email/confirm", Body::Empty, None)
+            .public(422)
+            .reads(json!({"token": "tpe_x"})),
         row(put(), "/api/v1/auth/email", Body::Email, None)
             .owner(202)
             .sessions_only(403),
         row(post(), "/api/v1/auth/email/verification", Body::None, None)
             .owner(202)
             .sessions_only(403),
-        // Where no mail service is named there is nothing to deliver to.
-        row(
-            post(),
-            "/api/v1/outbox/deliveries",
-            Body::None,
-            Some("outbox:deliver"),
-        )
-        .owner(403)
-        .key_with(422),
-        // It exists on a developer's machine only.
-        row(get(), "/api/v1/dev/outbox", Body::None, None).public(404),
-        row(post(), "/api/v1/auth/token", Body::Empty, None),
+        row(post(), "/api/v1/auth/token", Body::Empty, None)
+            .reads(json!({"audience": "api", "scope": "credits:read"})),
         row(get(), "/.well-known/jwks.json", Body::None, None).public(200),
         row(get(), "/api/v1/auth/signing-keys", Body::None, signing).owner(403),
         row(post(), "/api/v1/auth/signing-keys", Body::None, signing)
@@ -473,6 +543,13 @@ pub(super) fn rows() -> Vec<Row> {
         .names(Named::SigningKey)
         .owner(403),
         row(get(), "/api/v1/audit-log", Body::None, Some("audit:read")),
+    ]
+}
+
+/// Credits of users.
+pub(super) fn credit_rows() -> Vec<Row> {
+    let (get, post) = (|| Method::GET, || Method::POST);
+    vec![
         row(
             get(),
             "/api/v1/credits/balance",
@@ -541,7 +618,8 @@ pub(super) fn rows() -> Vec<Row> {
             Body::Money,
             Some("credits:consume"),
         )
-        .creates(),
+        .creates()
+        .reads(json!({"amount": "0.01", "currency": "USD", "ttl_secs": 60})),
         row(
             get(),
             "/api/v1/credits/holds/:id",
@@ -563,7 +641,25 @@ pub(super) fn rows() -> Vec<Row> {
             Some("credits:consume"),
         )
         .names(Named::Hold),
-        // Across tenants too.
+    ]
+}
+
+/// The platform's own: figures across tenants, mail, and what is there for everybody.
+pub(super) fn platform_rows() -> Vec<Row> {
+    let (get, post) = (|| Method::GET, || Method::POST);
+    let figures = Some("analytics:read");
+    vec![
+        // Where no mail service is named there is nothing to deliver to.
+        row(
+            post(),
+            "/api/v1/outbox/deliveries",
+            Body::None,
+            Some("outbox:deliver"),
+        )
+        .owner(403)
+        .key_with(422),
+        // It exists on a developer's machine only.
+        row(get(), "/api/v1/dev/outbox", Body::None, None).public(404),
         row(
             get(),
             "/api/v1/org-billing/analytics/platform",
@@ -589,11 +685,5 @@ pub(super) fn rows() -> Vec<Row> {
         row(get(), "/api/v1/health/ready", Body::None, None).public(200),
         row(get(), "/openapi.json", Body::None, None).public(200),
         row(get(), "/api/...", Body::None, None).public(404),
-    ];
-    rows.extend(organization_rows());
-    rows.extend(usage::metering_rows());
-    rows.extend(usage::entitlement_rows());
-    rows.extend(usage::plan_rows());
-    rows.extend(org_billing_rows());
-    rows
+    ]
 }

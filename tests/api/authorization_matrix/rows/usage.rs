@@ -2,10 +2,11 @@
 
 use http::Method;
 
-use super::{Body, Named, Row, row};
+use super::{Body, MAX_TERMS_BYTES, Named, Row, row};
+use serde_json::json;
 
 /// Events of usage, and what counts them.
-pub(super) fn metering_rows() -> Vec<Row> {
+pub(in crate::authorization_matrix) fn metering_rows() -> Vec<Row> {
     let reads = Some("usage:read");
     let manages = Some("meters:manage");
     let row_of_meter = |method, permission| {
@@ -31,7 +32,8 @@ pub(super) fn metering_rows() -> Vec<Row> {
             "/api/v1/usage/events",
             Body::UsageEvent,
             Some("usage:write"),
-        ),
+        )
+        .reads_more_than_json(),
         row(Method::GET, "/api/v1/meters", Body::None, reads),
         row(Method::POST, "/api/v1/meters", Body::Meter, manages).creates(),
         row_of_meter(Method::GET, reads),
@@ -67,7 +69,7 @@ pub(super) fn metering_rows() -> Vec<Row> {
 }
 
 /// Which features may be used.
-pub(super) fn entitlement_rows() -> Vec<Row> {
+pub(in crate::authorization_matrix) fn entitlement_rows() -> Vec<Row> {
     let reads = Some("entitlements:read");
     let manages = Some("entitlements:manage");
     let collection = "/api/v1/entitlements";
@@ -97,7 +99,7 @@ pub(super) fn entitlement_rows() -> Vec<Row> {
 }
 
 /// The catalog of plans, and what they would cost.
-pub(super) fn plan_rows() -> Vec<Row> {
+pub(in crate::authorization_matrix) fn plan_rows() -> Vec<Row> {
     let reads = Some("plans:read");
     let manages = Some("plans:manage");
     let plans = "/api/v1/plans";
@@ -116,13 +118,26 @@ pub(super) fn plan_rows() -> Vec<Row> {
         of_plan(Method::GET, versions, Body::None, reads),
         of_plan(Method::POST, versions, Body::PlanTerms, manages)
             .creates()
-            .owner(403),
+            .owner(403)
+            .up_to(MAX_TERMS_BYTES),
         of_plan(Method::GET, version, Body::None, reads),
         row(
             Method::POST,
             "/api/v1/pricing/estimate",
             Body::Estimate,
             reads,
-        ),
+        )
+        .reads(json!({
+            "currency": "USD", "usage": {}, "phase": "paid",
+            "charges": [{"code": "base", "name": "Base", "model": {"type": "flat", "amount": "1"}}],
+        }))
+        .up_to(MAX_TERMS_BYTES),
+        row(
+            Method::POST,
+            "/api/v1/pricing/estimate",
+            Body::EstimateOfPlan,
+            reads,
+        )
+        .up_to(MAX_TERMS_BYTES),
     ]
 }
