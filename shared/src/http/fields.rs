@@ -20,27 +20,10 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::{Map, Value};
 
 use crate::http::problem::{FieldError, Problem};
+
+pub use crate::http::input::Invalid;
 use crate::money::{Currency, Money};
 use crate::text::email::EmailAddress;
-
-/// Why a value is not what its field wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid {
-    /// A stable code for programs.
-    pub code: &'static str,
-    /// A sentence for people.
-    pub message: Cow<'static, str>,
-}
-
-impl Invalid {
-    /// A reason with its code.
-    pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-}
 
 /// The fields of one JSON object, taken out one by one.
 #[derive(Debug)]

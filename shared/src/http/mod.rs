@@ -2,7 +2,9 @@
 //! the wrapper that runs it.
 
 pub mod fields;
+pub mod input;
 pub mod located_json;
+pub mod operation;
 pub mod pagination;
 pub mod period;
 pub mod problem;

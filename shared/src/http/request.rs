@@ -204,10 +204,7 @@ impl Request {
             .ok_or_else(Problem::unauthenticated)?;
         let token = token::parse(kind, value).ok_or_else(Problem::unauthenticated)?;
         if !matches!(self.method, Method::Get) && !self.is_same_origin()? {
-            return Err(Problem::new(
-                403,
-                "cross_site_request",
-                "A cookie does not authorize a request from another site",
+            return Err(CROSS_SITE_REQUEST.because(
                 "Send the request from the same origin, or with an Authorization header.",
             ));
         }
@@ -299,15 +296,10 @@ impl Request {
         let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));
         match select(read, timeout).await {
             Either::Left((body, _)) => body,
-            Either::Right(_) => Err(Problem::new(
-                408,
-                "body_timeout",
-                "The request body did not arrive in time",
-                format!(
-                    "A body must arrive within {} seconds.",
-                    BODY_TIMEOUT.as_secs()
-                ),
-            )),
+            Either::Right(_) => Err(BODY_TIMEOUT.because(format!(
+                "A body must arrive within {} seconds.",
+                BODY_TIMEOUT.as_secs()
+            ))),
         }
     }
 
