@@ -1,15 +1,17 @@
 //! A request as a handler reads it.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
 use crate::http::fields::Fields;
+use crate::http::input::{self, Input};
+use crate::http::operation::{self, Operation};
 use crate::http::pagination::Page;
-use crate::http::problem::Problem;
+use crate::http::problem::{self, Problem};
 use crate::http::wire::{Method, WireRequest, method_name, read_body};
 use crate::money::{Currency, DEFAULT_CURRENCY};
 use crate::token::{self, PresentedToken, TokenKind};
@@ -42,6 +44,7 @@ pub struct Request {
     query: Option<String>,
     headers: Vec<(String, Vec<u8>)>,
     body: RefCell<Option<WireRequest>>,
+    operation: Cell<Option<&'static Operation>>,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -66,7 +69,67 @@ impl Request {
             query,
             headers: wire.get_headers().copy_all(),
             body: RefCell::new(Some(wire)),
+            operation: Cell::new(None),
         }
+    }
+
+    /// The id of the operation that answers this request, which is noted for its path
+    /// parameters.
+    ///
+    /// # Errors
+    /// 404 or 405 when there is none.
+    pub fn find_operation(
+        &self,
+        operations: &'static [Operation],
+    ) -> Result<&'static str, Problem> {
+        let operation = operation::find(operations, method_name(&self.method), &self.path)?;
+        self.operation.set(Some(operation));
+        Ok(operation.id)
+    }
+
+    /// Checks the method of a route that has no operations.
+    ///
+    /// # Errors
+    /// 405 when it is none of `allow`, which reads as the `Allow` header will.
+    pub fn require_method(&self, allow: &'static str) -> Result<(), Problem> {
+        let method = method_name(&self.method);
+        if allow.split(", ").any(|allowed| allowed == method) {
+            return Ok(());
+        }
+        Err(Problem::method_not_allowed(allow))
+    }
+
+    /// What the path has where the operation's path has `{name}`.
+    fn segment(&self, name: &str) -> Result<&str, Problem> {
+        let operation = self.operation.get();
+        let segment = operation.and_then(|operation| operation.segment(&self.path, name));
+        segment.ok_or_else(Problem::internal)
+    }
+
+    /// The id or name that the path has where the operation's path has `{name}`.
+    ///
+    /// # Errors
+    /// `not_found` when it can be nobody's.
+    pub fn named<T: Input>(&self, name: &str, not_found: fn() -> Problem) -> Result<T, Problem> {
+        input::text(self.segment(name)?).map_err(|_| not_found())
+    }
+
+    /// The value that the path has where the operation's path has `{name}`.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter.
+    pub fn path_parameter<T: Input>(&self, name: &'static str) -> Result<T, Problem> {
+        input::text(self.segment(name)?)
+            .map_err(|invalid| Problem::invalid_parameter(name, invalid.code, invalid.message))
+    }
+
+    /// The parameters of the query, read into one type.
+    ///
+    /// # Errors
+    /// A 400 that names every wrong, missing and repeated parameter.
+    pub fn query<T: Input>(&self) -> Result<T, Problem> {
+        let query = self.query.as_deref().unwrap_or_default();
+        input::query(form_urlencoded::parse(query.as_bytes()))
     }
 
     /// The method.
@@ -204,7 +267,7 @@ impl Request {
             .ok_or_else(Problem::unauthenticated)?;
         let token = token::parse(kind, value).ok_or_else(Problem::unauthenticated)?;
         if !matches!(self.method, Method::Get) && !self.is_same_origin()? {
-            return Err(CROSS_SITE_REQUEST.because(
+            return Err(problem::CROSS_SITE_REQUEST.because(
                 "Send the request from the same origin, or with an Authorization header.",
             ));
         }
@@ -296,11 +359,30 @@ impl Request {
         let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));
         match select(read, timeout).await {
             Either::Left((body, _)) => body,
-            Either::Right(_) => Err(BODY_TIMEOUT.because(format!(
+            Either::Right(_) => Err(problem::BODY_TIMEOUT.because(format!(
                 "A body must arrive within {} seconds.",
                 BODY_TIMEOUT.as_secs()
             ))),
         }
+    }
+
+    /// A JSON body, read into one type, and its bytes.
+    ///
+    /// # Errors
+    /// 415 for another content type, 400 for malformed JSON, 422 that names every
+    /// wrong, missing, unknown and repeated field, and what [`Request::body`] refuses.
+    pub async fn json<T: Input>(&self) -> Result<(T, Vec<u8>), Problem> {
+        self.json_within(MAX_BODY_BYTES).await
+    }
+
+    /// As [`Request::json`], for an operation that has a use for larger bodies.
+    ///
+    /// # Errors
+    /// Those of [`Request::json`].
+    pub async fn json_within<T: Input>(&self, max_bytes: usize) -> Result<(T, Vec<u8>), Problem> {
+        self.require_media_type("application/json")?;
+        let body = self.body_within(max_bytes).await?;
+        Ok((input::json(&body)?, body))
     }
 
     /// The fields of a JSON body, and the body's bytes.
