@@ -1,0 +1,42 @@
+-- The totals of the days from p_since to before p_until by the interval that
+-- they lie in, which p_unit ('day', 'week', 'month') names and its first day
+-- stands for. An interval in which nothing was is absent.
+CREATE OR REPLACE FUNCTION analytics_trends(p_currency text, p_unit text, p_since date, p_until date, p_now timestamptz) RETURNS json
+LANGUAGE sql STABLE
+SET jit = off AS $$
+    WITH days AS MATERIALIZED (
+        SELECT day, sum(sold) AS sold, sum(promotional) AS promotional, sum(consumed) AS consumed,
+               sum(refunded) AS refunded, sum(expired) AS expired, sum(voided) AS voided, sum(spends) AS spends
+          FROM credit_totals_daily
+         WHERE currency = p_currency AND day >= p_since AND day < p_until
+         GROUP BY day
+        UNION ALL
+        SELECT day, 0, 0, 0, 0, CASE kind WHEN 'expire' THEN amount ELSE 0 END,
+               CASE kind WHEN 'void' THEN amount ELSE 0 END, 0
+          FROM credits_lapsed(p_currency, p_now)
+         WHERE day >= p_since AND day < p_until
+    ), credits AS (
+        SELECT date_trunc(p_unit, day::timestamp)::date AS starts_on,
+               json_build_object(
+                   'sold', sum(sold)::text, 'promotional', sum(promotional)::text, 'consumed', sum(consumed)::text,
+                   'refunded', sum(refunded)::text, 'expired', sum(expired)::text, 'voided', sum(voided)::text,
+                   'spends', sum(spends)) AS totals
+          FROM days GROUP BY 1
+    ), subscription_days AS MATERIALIZED (
+        SELECT *, new_mrr + expansion_mrr + reactivation_mrr - contraction_mrr - churned_mrr AS net_new_mrr
+          FROM subscription_totals_daily WHERE currency = p_currency AND day < p_until
+    ), subscriptions AS (
+        SELECT date_trunc(p_unit, day::timestamp)::date AS starts_on,
+               json_build_object(
+                   'new_mrr', sum(new_mrr)::text, 'expansion_mrr', sum(expansion_mrr)::text,
+                   'contraction_mrr', sum(contraction_mrr)::text, 'churned_mrr', sum(churned_mrr)::text,
+                   'reactivation_mrr', sum(reactivation_mrr)::text, 'active', sum(active)) AS totals
+          FROM subscription_days WHERE day >= p_since GROUP BY 1
+    )
+    SELECT json_build_object(
+        'before', (SELECT json_build_object('mrr', coalesce(sum(net_new_mrr), 0)::text,
+                                            'active', coalesce(sum(active), 0))
+                     FROM subscription_days WHERE day < p_since),
+        'credits', (SELECT coalesce(json_object_agg(to_char(starts_on, 'YYYY-MM-DD'), totals), '{}'::json) FROM credits),
+        'subscriptions', (SELECT coalesce(json_object_agg(to_char(starts_on, 'YYYY-MM-DD'), totals), '{}'::json) FROM subscriptions))
+$$;

@@ -1,0 +1,15 @@
+-- The answer to a repeated key: the first one, or that the key was reused; null
+-- for a key not seen before.
+CREATE OR REPLACE FUNCTION idempotent_answer(p_actor_id uuid, p_key text, p_request_digest bytea) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_answer json;
+BEGIN
+    SELECT CASE WHEN request_digest = p_request_digest THEN answer
+                ELSE '{"outcome":"idempotency_key_reused"}'::json END
+      INTO v_answer
+      FROM idempotency_keys
+     WHERE actor_id = p_actor_id AND key = p_key;
+    RETURN v_answer;
+END;
+$$;
