@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::http::fields::{self, Invalid};
+use crate::http::fields;
+use crate::http::input::{self, Invalid};
 use crate::http::problem::Problem;
 use crate::ids::OrganizationId;
 
@@ -17,8 +18,88 @@ pub const MAX_NAME_CHARS: usize = 200;
 /// Longest name of a time zone in characters. The longest that exists has 32.
 pub const MAX_TIME_ZONE_CHARS: usize = 64;
 
+/// Longest name of a permission in characters. Those that exist have half of it.
+pub const MAX_PERMISSION_CHARS: usize = 100;
+
 /// Longest name of a role in characters: one letter and 31 more characters.
 pub const MAX_ROLE_CHARS: usize = 32;
+
+crate::text_type! {
+    /// The name of an organization: visible text, because mails repeat it.
+    OrganizationName, |text| read_name(text), {
+        "type": "string",
+        "pattern": "^[^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u0020\\u007f][^\\u0000-\\u001f\\u007f]*$",
+        "minLength": 1, "maxLength": 200,
+        "description": "1 to 200 characters without control characters; white space around it is dropped.",
+        "examples": ["Analytical Engines"],
+    }
+}
+
+crate::text_type! {
+    /// The name of a time zone. The database knows whether it exists.
+    TimeZone, |text| input::length(text, 1..=MAX_TIME_ZONE_CHARS).map(str::to_owned), {
+        "type": "string", "minLength": 1, "maxLength": 64,
+        "description": "The name of a zone of the IANA database: the days and months of the organization's usage are those of this zone. UTC at first.",
+        "examples": ["Europe/Berlin"],
+    }
+}
+
+crate::text_type! {
+    /// The name of a role, built in or of an organization's own.
+    RoleName, |text| read_role_name(text), {
+        "type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$", "minLength": 1, "maxLength": 32,
+        "description": "A built-in role (owner, admin, member) or one of the organization's own.",
+        "examples": ["member"],
+    }
+}
+
+crate::text_type! {
+    /// What a credential may do: `credits:read`. The database knows which there are.
+    Permission, |text| input::length(text, 1..=MAX_PERMISSION_CHARS).map(str::to_owned), {
+        "type": "string", "pattern": "^[a-z_]+:[a-z_]+$", "maxLength": 100,
+        "description": "What a credential may do.", "examples": ["credits:read"],
+    }
+}
+
+crate::refusals! {
+    /// The caller lacks a permission of the role, or of the role that the other person has.
+    ROLE_EXCEEDS_OWN = 403 "role_exceeds_own", "The role holds permissions that you lack",
+        "the role holds permissions that the credential lacks.";
+    /// The role is built in and cannot be changed.
+    ROLE_IS_BUILT_IN = 409 "role_is_built_in", "Built-in roles cannot be changed",
+        "built-in roles cannot be changed.";
+}
+
+fn read_name(text: &str) -> Result<String, Invalid> {
+    input::length(text, 1..=MAX_NAME_CHARS)?;
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::new(
+            "invalid_character",
+            "must not contain control characters",
+        ));
+    }
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(Invalid::new("wrong_length", "must not be blank"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+fn read_role_name(text: &str) -> Result<String, Invalid> {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let is_name = text.len() <= MAX_ROLE_CHARS
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(rest);
+    if is_name {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new(
+        "invalid",
+        format!(
+            "must be 1 to {MAX_ROLE_CHARS} lower-case letters, digits and underscores, beginning with a letter"
+        ),
+    ))
+}
 
 /// An organization as one of its members sees it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,18 +136,7 @@ pub fn named(path: &str) -> Result<OrganizationId, Problem> {
 /// Those of [`fields::text`]; `invalid_character` for control characters;
 /// `wrong_length` for nothing but white space.
 pub fn name(value: &Value) -> Result<String, Invalid> {
-    let text = fields::text(value, 1..=MAX_NAME_CHARS)?;
-    if text.chars().any(char::is_control) {
-        return Err(Invalid::new(
-            "invalid_character",
-            "must not contain control characters",
-        ));
-    }
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        return Err(Invalid::new("wrong_length", "must not be blank"));
-    }
-    Ok(trimmed.to_owned())
+    read_name(&fields::text(value, 1..=MAX_NAME_CHARS)?)
 }
 
 /// Reads the name of a time zone from a body. The database knows whether it exists.
@@ -107,22 +177,13 @@ pub fn time_zone_unknown() -> Problem {
 /// 403: the caller lacks a permission of the role, or of the role that the other person
 /// has.
 pub fn role_exceeds_own() -> Problem {
-    Problem::new(
-        403,
-        "role_exceeds_own",
-        "The role holds permissions that you lack",
-        "Nobody gives, changes or takes a role that holds more than their own credential.",
-    )
+    ROLE_EXCEEDS_OWN
+        .because("Nobody gives, changes or takes a role that holds more than their own credential.")
 }
 
 /// 409: the role is built in and cannot be changed.
 pub fn role_is_built_in() -> Problem {
-    Problem::new(
-        409,
-        "role_is_built_in",
-        "Built-in roles cannot be changed",
-        "Use another name for a role of your own.",
-    )
+    ROLE_IS_BUILT_IN.because("Use another name for a role of your own.")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ BEGIN
         RETURN v_refusal;
     END IF;
     IF NOT session_revoke(v_principal.session_id) THEN
-        RETURN json_build_object('outcome', 'unauthenticated');
+        RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     PERFORM audit_append(v_principal.organization_id, 'session.ended', v_principal.user_id,
                          prefixed_id('ses_', v_principal.session_id));

@@ -5,7 +5,7 @@ DECLARE
     v_principal principal := authenticate(p_digest);
 BEGIN
     IF v_principal.user_id IS NULL THEN
-        RETURN json_build_object('outcome', 'unauthenticated');
+        RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     RETURN (
         SELECT json_build_object(

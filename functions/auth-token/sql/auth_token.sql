@@ -9,7 +9,7 @@ DECLARE
     v_expires_secs bigint;
 BEGIN
     IF v_principal.user_id IS NULL THEN
-        RETURN json_build_object('outcome', 'unauthenticated');
+        RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     IF NOT coalesce(p_scope, '{}') <@ v_principal.permissions THEN
         RETURN json_build_object('outcome', 'scope_exceeded');
@@ -20,7 +20,7 @@ BEGIN
     v_expires_secs := unix_secs(least(to_timestamp(v_issued_secs) + jwt_lifetime_interval(), v_principal.expires_at));
     -- A credential in its last second has no whole one left to give.
     IF v_expires_secs <= v_issued_secs THEN
-        RETURN json_build_object('outcome', 'unauthenticated');
+        RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     RETURN json_build_object(
         'outcome', 'granted',

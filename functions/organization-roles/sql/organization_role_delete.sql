@@ -12,23 +12,23 @@ BEGIN
     END IF;
     v_caller := v_hold.caller;
     IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
-        RETURN json_build_object('outcome', 'role_is_built_in');
+        RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     SELECT * INTO v_role FROM roles WHERE organization_id = p_organization_id AND name = p_name;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF NOT v_role.permissions <@ v_caller.permissions THEN
-        RETURN json_build_object('outcome', 'role_exceeds_own');
+        RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
     IF EXISTS (SELECT 1 FROM memberships WHERE organization_id = p_organization_id AND role = p_name)
        OR EXISTS (SELECT 1 FROM invitations i
                    WHERE i.organization_id = p_organization_id AND i.role = p_name AND invitation_is_live(i)) THEN
-        RETURN json_build_object('outcome', 'role_in_use');
+        RETURN json_build_object('refusal', 'role_in_use');
     END IF;
     DELETE FROM roles WHERE id = v_role.id;
     PERFORM audit_append(p_organization_id, 'role.deleted', v_caller.user_id, p_name,
                          jsonb_build_object('previous_permissions', v_role.permissions));
-    RETURN json_build_object('outcome', 'deleted');
+    RETURN json_build_object('status', 'deleted');
 END;
 $$;

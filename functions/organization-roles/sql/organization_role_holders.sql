@@ -13,14 +13,13 @@ BEGIN
         RETURN v_refusal;
     END IF;
     IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
-        RETURN json_build_object('outcome', 'role_is_built_in');
+        RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     v_holders := ARRAY(SELECT user_id FROM memberships
                         WHERE organization_id = p_organization_id AND role = p_name LIMIT p_max_holders + 1);
     IF cardinality(v_holders) > p_max_holders THEN
-        RETURN json_build_object('outcome', 'role_widely_held');
+        RETURN json_build_object('refusal', 'role_widely_held');
     END IF;
-    RETURN json_build_object('outcome', 'held', 'holder_ids', (
-        SELECT coalesce(json_agg(prefixed_id('usr_', h)), '[]'::json) FROM unnest(v_holders) h));
+    RETURN (SELECT coalesce(json_agg(prefixed_id('usr_', h)), '[]'::json) FROM unnest(v_holders) h);
 END;
 $$;

@@ -1,5 +1,5 @@
 -- Makes one of the organization's own roles, or replaces its permissions. Who
--- holds it must be among those that the caller knows of.
+-- holds it must be among those that the caller knows of; null when somebody is not.
 CREATE OR REPLACE FUNCTION organization_role_put(
     p_digest bytea, p_organization_id uuid, p_name text, p_permissions text[], p_known_holders uuid[],
     p_max_roles integer
@@ -17,23 +17,23 @@ BEGIN
     END IF;
     v_caller := v_hold.caller;
     IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
-        RETURN json_build_object('outcome', 'role_is_built_in');
+        RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     IF NOT p_permissions <@ ARRAY(SELECT name FROM permissions WHERE NOT is_platform) THEN
-        RETURN json_build_object('outcome', 'permission_unknown');
+        RETURN json_build_object('refusal', 'permission_unknown');
     END IF;
     SELECT * INTO v_old FROM roles WHERE organization_id = p_organization_id AND name = p_name;
     IF NOT p_permissions <@ v_caller.permissions OR NOT coalesce(v_old.permissions, '{}') <@ v_caller.permissions THEN
-        RETURN json_build_object('outcome', 'role_exceeds_own');
+        RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
     IF EXISTS (SELECT 1 FROM memberships
                 WHERE organization_id = p_organization_id AND role = p_name
                   AND user_id <> ALL (p_known_holders)) THEN
-        RETURN json_build_object('outcome', 'holders_changed');
+        RETURN 'null'::json;
     END IF;
     IF v_old.id IS NULL AND
        (SELECT count(*) FROM roles WHERE organization_id = p_organization_id) >= p_max_roles THEN
-        RETURN json_build_object('outcome', 'role_limit');
+        RETURN json_build_object('refusal', 'role_limit');
     END IF;
     INSERT INTO roles (organization_id, name, permissions) VALUES (p_organization_id, p_name, p_permissions)
     ON CONFLICT (organization_id, name) DO UPDATE SET permissions = p_permissions
@@ -44,6 +44,6 @@ BEGIN
                              jsonb_build_object('permissions', p_permissions,
                                                 'previous_permissions', coalesce(v_old.permissions, '{}')));
     END IF;
-    RETURN json_build_object('outcome', 'saved', 'role', role_json(v_role));
+    RETURN role_json(v_role);
 END;
 $$;

@@ -8,7 +8,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'roles', (
+    RETURN json_build_object('roles', (
         SELECT coalesce(json_agg(role_json(r) ORDER BY r.organization_id NULLS FIRST, r.name), '[]'::json)
           FROM roles r
          WHERE (r.organization_id = p_organization_id OR r.organization_id IS NULL)

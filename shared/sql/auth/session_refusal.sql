@@ -3,6 +3,6 @@
 CREATE OR REPLACE FUNCTION session_refusal(p_principal principal) RETURNS json
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
-    WHEN (p_principal).user_id IS NULL THEN '{"outcome":"unauthenticated"}'::json
-    WHEN (p_principal).session_id IS NULL THEN '{"outcome":"session_required"}'::json
+    WHEN (p_principal).user_id IS NULL THEN '{"refusal":"unauthenticated"}'::json
+    WHEN (p_principal).session_id IS NULL THEN '{"refusal":"session_required"}'::json
 END;

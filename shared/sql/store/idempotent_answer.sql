@@ -6,7 +6,7 @@ DECLARE
     v_answer json;
 BEGIN
     SELECT CASE WHEN request_digest = p_request_digest THEN answer
-                ELSE '{"outcome":"idempotency_key_reused"}'::json END
+                ELSE '{"refusal":"idempotency_key_reused"}'::json END
       INTO v_answer
       FROM idempotency_keys
      WHERE actor_id = p_actor_id AND key = p_key;

@@ -8,6 +8,7 @@ pub mod operation;
 pub mod pagination;
 pub mod period;
 pub mod problem;
+pub mod time;
 
 #[cfg(feature = "spin")]
 pub mod context;

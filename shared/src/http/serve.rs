@@ -27,24 +27,6 @@ const SLOW: Duration = Duration::from_millis(500);
 /// `shared::component!("not-found", "GET, POST", handler);`.
 #[macro_export]
 macro_rules! component {
-    ($($operation:path => $handler:expr),+ $(,)?) => {
-        static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
-
-        async fn answer(
-            context: &$crate::http::context::Context,
-            request: &$crate::http::Request,
-        ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
-            let id = request.find_operation(OPERATIONS)?;
-            $(if id == $operation.id {
-                return $handler(context, request).await;
-            })+
-            Err($crate::http::problem::Problem::internal())
-        }
-
-        $crate::component!(@export |wire| {
-            $crate::http::handle(env!("CARGO_PKG_NAME"), wire, answer)
-        });
-    };
     ($id:literal, $allow:literal, $handler:expr) => {
         $crate::component!($id, |_: &str| $allow, $handler);
     };
@@ -75,6 +57,24 @@ macro_rules! component {
         // takes, and a native build is only ever for the unit tests.
         #[cfg(target_arch = "wasm32")]
         ::spin_sdk::wasip3::http::service::export!(Component);
+    };
+    ($($operation:path => $handler:expr),+ $(,)?) => {
+        static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
+
+        async fn answer(
+            context: &$crate::http::context::Context,
+            request: &$crate::http::Request,
+        ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
+            let id = request.find_operation(OPERATIONS)?;
+            $(if id == $operation.id {
+                return $handler(context, request).await;
+            })+
+            Err($crate::http::problem::Problem::internal())
+        }
+
+        $crate::component!(@export |wire| {
+            $crate::http::handle(env!("CARGO_PKG_NAME"), wire, answer)
+        });
     };
 }
 

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spin_sdk::pg::{Connection, DbValue, Error as SdkError, ParameterValue, PgError, QueryError};
 use spin_sdk::{time, variables};
@@ -76,27 +77,99 @@ enum Failure {
     Fault(String),
 }
 
-/// Calls an SQL function that answers with one JSON document, and decodes it.
+/// A statement's refusal: its code, and the facts that the problem tells.
+#[derive(Debug, Deserialize)]
+pub struct Refused {
+    /// The code. The SQL function gives it as `refusal`.
+    #[serde(rename = "refusal")]
+    pub code: String,
+    #[serde(flatten)]
+    facts: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Refused {
+    /// A fact of the refusal, if the statement gave it.
+    pub fn fact<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_value(self.facts.get(name)?.clone()).ok()
+    }
+
+    /// A fact that the problem cannot do without.
+    ///
+    /// # Errors
+    /// A 500 when the statement did not give it.
+    pub fn required_fact<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
+        self.fact(name).ok_or_else(Problem::internal)
+    }
+
+    /// The problem that any statement may refuse with.
+    fn common_problem(&self) -> Option<Problem> {
+        Some(match self.code.as_str() {
+            "unauthenticated" => Problem::unauthenticated(),
+            "forbidden" => Problem::forbidden(&self.fact::<String>("permission")?),
+            "session_required" => Problem::session_required(),
+            "recent_login_required" => Problem::recent_login_required(),
+            "idempotency_key_reused" => Problem::idempotency_key_reused(),
+            "not_found" => Problem::not_found(NOTHING_WITH_THIS_ID),
+            _ => return None,
+        })
+    }
+}
+
+/// What a 404 says where the path names something.
+pub const NOTHING_WITH_THIS_ID: &str = "Your credential's organization has nothing with this id.";
+
+/// For statements that refuse with nothing but the common refusals.
+pub const fn no_refusal_of_its_own(_: &Refused) -> Option<Problem> {
+    None
+}
+
+/// Calls an SQL function that answers with one JSON document: what was asked for, or
+/// `{"refusal": code}` with facts beside it.
+///
+/// `refuse` knows the codes that are the statement's own. The common ones are known
+/// here: no valid credential, no permission, an API key where a session is needed,
+/// too old a login, an Idempotency-Key of another request, nothing with this id.
 ///
 /// # Errors
+/// - What the statement refuses with.
 /// - 503 if Postgres does not answer within two seconds, or refuses
 ///   connections for as long. Whether the statement took effect is unknown.
 /// - 409 if a row or key that the statement needs stays locked.
 /// - 422 if a text has characters that Postgres cannot store.
 /// - 500 for anything unexpected; the log says what.
-pub async fn call<A: DeserializeOwned>(
+pub async fn ask<A: DeserializeOwned>(
     context: &Context,
     sql: &'static str,
     parameters: &[ParameterValue],
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
 ) -> Result<A, Problem> {
-    let row = call_row(context, sql, parameters).await?;
-    let Some(DbValue::Str(answer)) = row.first() else {
-        context.log(
-            "error",
-            &format!("{sql} returned {row:?} and not one JSON text"),
-        );
-        return Err(Problem::internal());
-    };
+    let answer = call_text(context, sql, parameters).await?;
+    if is_refusal(&answer) {
+        let refused: Refused = decode(context, sql, &answer)?;
+        let problem = refuse(&refused).or_else(|| refused.common_problem());
+        return Err(problem.unwrap_or_else(|| {
+            let code = &refused.code;
+            context.log(
+                "error",
+                &format!("{sql} refused with {code}, which is not known"),
+            );
+            Problem::internal()
+        }));
+    }
+    decode(context, sql, &answer)
+}
+
+/// Whether a document begins as a refusal does, however its tokens are spaced.
+fn is_refusal(answer: &str) -> bool {
+    let members = answer.trim_start().strip_prefix('{').map(str::trim_start);
+    members.is_some_and(|members| members.starts_with("\"refusal\""))
+}
+
+fn decode<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    answer: &str,
+) -> Result<A, Problem> {
     serde_json::from_str(answer).map_err(|error| {
         context.log(
             "error",
@@ -104,6 +177,37 @@ pub async fn call<A: DeserializeOwned>(
         );
         Problem::internal()
     })
+}
+
+/// The JSON document that a statement answers with.
+async fn call_text(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<String, Problem> {
+    let mut row = call_row(context, sql, parameters).await?;
+    match row.pop() {
+        Some(DbValue::Str(answer)) if row.is_empty() => Ok(answer),
+        last => {
+            context.log(
+                "error",
+                &format!("{sql} returned {row:?} {last:?} and not one JSON text"),
+            );
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// As [`ask`], for a statement whose answers each name their `outcome`.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn call<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<A, Problem> {
+    ask(context, sql, parameters, no_refusal_of_its_own).await
 }
 
 /// Runs a statement and returns its first row; an empty one if it has none.
@@ -342,6 +446,40 @@ mod tests {
         }
         for url in ["postgres://h/d?options=-c%20x%3D1", "host=h dbname=d"] {
             assert_eq!(with_session_settings(url), url);
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_from_answers() {
+        let table = [
+            (r#"{"refusal":"forbidden","permission":"a:b"}"#, true),
+            (r#" { "refusal" : "forbidden" }"#, true),
+            (r#"{"refusals":[]}"#, false),
+            (r#"{"code":1,"refusal":"x"}"#, false),
+            (r#"["refusal"]"#, false),
+            ("null", false),
+        ];
+        for (answer, expected) in table {
+            assert_eq!(is_refusal(answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn common_refusals_have_their_problems() {
+        let table = [
+            (r#"{"refusal":"unauthenticated"}"#, Some(401)),
+            (r#"{"refusal":"forbidden","permission":"a:b"}"#, Some(403)),
+            (r#"{"refusal":"forbidden"}"#, None),
+            (r#"{"refusal":"session_required"}"#, Some(403)),
+            (r#"{"refusal":"recent_login_required"}"#, Some(403)),
+            (r#"{"refusal":"idempotency_key_reused"}"#, Some(422)),
+            (r#"{"refusal":"not_found"}"#, Some(404)),
+            (r#"{"refusal":"role_in_use"}"#, None),
+        ];
+        for (answer, expected) in table {
+            let refused: Refused = serde_json::from_str(answer).expect("the table holds refusals");
+            let status = refused.common_problem().map(|problem| problem.status);
+            assert_eq!(status, expected, "{answer}");
         }
     }
 

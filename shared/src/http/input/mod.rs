@@ -33,6 +33,7 @@ mod strict_json;
 mod tests;
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
@@ -47,7 +48,7 @@ pub use pieces::{Change, List, PositiveAmount, Text, UnsignedAmount, UnsignedMon
 /// "Colour", {"type": "string"});`. A component carries nothing of it.
 #[macro_export]
 macro_rules! describe {
-    ($type:ty as $name:literal, $schema:tt) => {
+    ($type:ty as $name:expr, $schema:tt) => {
         #[cfg(not(target_arch = "wasm32"))]
         impl $crate::schemars::JsonSchema for $type {
             fn schema_name() -> ::std::borrow::Cow<'static, str> {
@@ -59,6 +60,72 @@ macro_rules! describe {
             }
         }
     };
+}
+
+/// Makes a type of text with rules of its own: read by `read`, which gives the text
+/// that is kept, and described by a JSON schema.
+///
+/// ```
+/// use shared::http::input::{self, Invalid};
+///
+/// shared::text_type! {
+///     /// The name of a colour.
+///     Colour, |text| input::length(text, 1..=20).map(str::to_lowercase),
+///     {"type": "string", "minLength": 1, "maxLength": 20}
+/// }
+/// ```
+#[macro_export]
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, |$text:ident| $read:expr, $schema:tt) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash,
+            $crate::serde::Serialize, $crate::serde::Deserialize,
+        )]
+        #[serde(crate = "::shared::serde", transparent)]
+        pub struct $name(String);
+
+        impl ::std::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl $crate::http::input::FromText for $name {
+            fn from_text($text: &str) -> Result<Self, $crate::http::input::Invalid> {
+                $read.map(Self)
+            }
+        }
+
+        $crate::describe!($name as stringify!($name), $schema);
+    };
+}
+
+/// The text, if its number of characters lies in `chars`.
+///
+/// # Errors
+/// `wrong_length`.
+pub fn length(text: &str, chars: RangeInclusive<usize>) -> Result<&str, Invalid> {
+    if chars.contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    let (least, most) = (chars.start(), chars.end());
+    let message = format!("must have {least} to {most} characters");
+    Err(Invalid::new("wrong_length", message))
 }
 
 /// Why a value is not what its place wants.

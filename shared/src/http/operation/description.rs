@@ -416,7 +416,7 @@ fn refusals(operation: &Operation) -> Vec<Refusal> {
         (docs.path_parameters[0].is_some(), problem::NOT_FOUND),
         (true, problem::METHOD_NOT_ALLOWED),
         (has_body, problem::BODY_TIMEOUT),
-        (is_change && has_database, problem::REQUEST_IN_FLIGHT),
+        (has_database, problem::REQUEST_IN_FLIGHT),
         (has_body, problem::BODY_TOO_LARGE),
         (has_body, problem::UNSUPPORTED_MEDIA_TYPE),
         (has_body, problem::INVALID_FIELDS),
