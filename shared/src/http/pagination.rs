@@ -1,7 +1,9 @@
 //! Pages of a list: `?limit=&cursor=`, with an opaque cursor.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, Serializer};
 
+use crate::http::input::Whole;
 use crate::http::problem::Problem;
 
 /// Items in a page when the client does not say.
@@ -10,6 +12,9 @@ pub const DEFAULT_LIMIT: u32 = 50;
 /// Most items in a page. At about 300 bytes an item a full page is 30 KB, which
 /// one response still carries in a single write.
 pub const MAX_LIMIT: u32 = 100;
+
+/// The `limit` of a query.
+pub type PageLimit = Whole<1, { MAX_LIMIT as i64 }>;
 
 /// Tells cursors of this layout from others: the first byte of the encoding.
 const CURSOR_VERSION: u8 = 1;
@@ -38,6 +43,12 @@ impl Cursor {
     }
 }
 
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.encode())
+    }
+}
+
 /// Which page a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -48,6 +59,30 @@ pub struct Page {
 }
 
 impl Page {
+    /// The page of a query's `limit`, which is [`DEFAULT_LIMIT`] when absent, and
+    /// `cursor`.
+    pub fn new(limit: Option<PageLimit>, cursor: Option<Cursor>) -> Self {
+        let limit = limit.and_then(|limit| u32::try_from(limit.0).ok());
+        Self {
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            after: cursor,
+        }
+    }
+
+    /// The items of the page, and the cursor of the next one, from rows of which there
+    /// is one more than the page holds when another follows.
+    pub fn cut<T>(
+        self,
+        mut rows: Vec<T>,
+        position: impl Fn(&T) -> i64,
+    ) -> (Vec<T>, Option<Cursor>) {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().map(|row| Cursor(position(row)));
+        (rows, last.filter(|_| has_more))
+    }
+
     /// Reads the two query parameters.
     ///
     /// # Errors
@@ -104,6 +139,24 @@ mod tests {
                 Some(Cursor(position))
             );
         }
+    }
+
+    #[test]
+    fn a_page_has_a_next_one_when_there_is_a_row_more() {
+        let page = Page::new(Some(Whole(2)), None);
+        let table = [
+            (vec![], (vec![], None)),
+            (vec![9, 8], (vec![9, 8], None)),
+            (vec![9, 8, 7], (vec![9, 8], Some(Cursor(8)))),
+        ];
+        for (rows, expected) in table {
+            assert_eq!(page.cut(rows.clone(), |row| *row), expected, "{rows:?}");
+        }
+        let default = Page::new(None, Some(Cursor(7)));
+        assert_eq!(
+            (default.limit, default.after),
+            (DEFAULT_LIMIT, Some(Cursor(7)))
+        );
     }
 
     #[test]
