@@ -5,7 +5,7 @@ DECLARE
     v_wait interval := mail_quota_take('address:' || p_address, p_max_per_address);
 BEGIN
     IF v_wait IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'too_many_mails',
+        RETURN json_build_object('refusal', 'too_many_requests',
                                  'retry_after_secs', greatest(1, ceil(extract(epoch FROM v_wait)))::integer);
     END IF;
     RETURN NULL;

@@ -13,7 +13,8 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::http::fields::Invalid;
+use crate::http::input::{self, FromText, Invalid};
+use crate::http::problem::Problem;
 use crate::text::email::EmailAddress;
 
 /// Memory in KiB: 7 MiB. OWASP considers it with five passes as strong as 19 MiB with
@@ -87,9 +88,75 @@ impl From<PasswordError> for Invalid {
     }
 }
 
-/// A normalized password that is about to be hashed or verified.
+impl PasswordError {
+    /// The problem of a body that has the text as `field`.
+    pub fn problem(self, field: &'static str) -> Problem {
+        Problem::invalid_field(field, self.code(), self.to_string())
+    }
+}
+
+/// A normalized password that is about to be hashed or verified. A body has one where
+/// somebody presents their password.
 #[derive(Clone)]
 pub struct Password(String);
+
+impl FromText for Password {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        input::length(text, 1..=MAX_PRESENTED_CHARS).map(Self::presented)
+    }
+}
+
+crate::describe!(Password as "Password", {
+    "type": "string", "minLength": 1, "maxLength": MAX_PRESENTED_CHARS,
+    "description": "A password that is shorter or longer than sign-up allows is wrong, and not invalid.",
+    "examples": ["correct horse battery"],
+});
+
+/// A password that somebody chose. It breaks no rule, except that it may be the email of
+/// its owner.
+#[derive(Debug, Clone)]
+pub struct NewPassword(Password);
+
+impl NewPassword {
+    /// The password, which the owner of `email` chose.
+    ///
+    /// # Errors
+    /// [`PasswordError::EqualsEmail`].
+    pub fn of(self, email: &EmailAddress) -> Result<Password, PasswordError> {
+        let lower = self.0.0.to_lowercase();
+        let email = normalize(email.as_str());
+        let local = email.split_once('@').map_or("", |(local, _)| local);
+        if lower == email || lower == local {
+            return Err(PasswordError::EqualsEmail);
+        }
+        Ok(self.0)
+    }
+}
+
+impl FromText for NewPassword {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        Ok(Self(checked(text)?))
+    }
+}
+
+crate::describe!(NewPassword as "NewPassword", {
+    "type": "string", "minLength": 1, "maxLength": MAX_PRESENTED_CHARS,
+    "description": "8 to 128 characters after normalization (NFKC), without NUL. In upper or lower case, it must not be the email or the part before its @ (equals_email), nor one of the most common passwords (too_common).",
+    "examples": ["correct horse battery"],
+});
+
+/// What happened to a password.
+#[shared::answer(read)]
+pub enum PasswordStatus {
+    /// It is another one from now on.
+    Changed,
+}
+
+/// A password was replaced.
+#[shared::answer(read)]
+pub struct PasswordChanged {
+    status: PasswordStatus,
+}
 
 /// Shows that there is a password and not which.
 impl fmt::Debug for Password {
@@ -104,14 +171,7 @@ impl Password {
     /// # Errors
     /// What [`check`] refuses, or [`PasswordError::EqualsEmail`].
     pub fn new_for(text: &str, email: &EmailAddress) -> Result<Self, PasswordError> {
-        let password = checked(text)?;
-        let lower = password.0.to_lowercase();
-        let email = normalize(email.as_str());
-        let local = email.split_once('@').map_or("", |(local, _)| local);
-        if lower == email || lower == local {
-            return Err(PasswordError::EqualsEmail);
-        }
-        Ok(password)
+        NewPassword(checked(text)?).of(email)
     }
 
     /// A password that somebody presents, of any length. If it is longer than a
