@@ -1,12 +1,12 @@
 //! What the routes under an organization share: their paths, the names of organizations
 //! and roles, and common refusals.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::http::fields;
 use crate::http::input::{self, Invalid};
 use crate::http::problem::Problem;
+use crate::http::time::Time;
 use crate::ids::OrganizationId;
 
 /// The path of all organizations.
@@ -102,13 +102,14 @@ fn read_role_name(text: &str) -> Result<String, Invalid> {
 }
 
 /// An organization as one of its members sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[shared::answer(read)]
 pub struct Organization {
     id: OrganizationId,
     name: String,
-    role: String,
-    time_zone: String,
-    created_at: String,
+    /// The caller's role in it.
+    role: RoleName,
+    time_zone: TimeZone,
+    created_at: Time,
 }
 
 /// The segments of a path after [`COLLECTION`]: none for the collection itself,
