@@ -19,18 +19,18 @@ BEGIN
         RETURN v_answer;
     END IF;
     IF p_expires_at <= v_effective_at THEN
-        RETURN json_build_object('outcome', 'expires_too_early');
+        RETURN json_build_object('refusal', 'expires_too_early');
     END IF;
     -- numeric(27,9) holds 18 digits before the point.
     IF p_amount - v_account.issued >= 1e18 THEN
-        RETURN json_build_object('outcome', 'balance_limit');
+        RETURN json_build_object('refusal', 'balance_limit');
     END IF;
     IF ((v_is_pending OR p_expires_at < 'infinity')
         AND (SELECT count(*) FROM credit_grants
               WHERE account_id = v_account.id AND state = 'open' AND expires_at < 'infinity')
           + (SELECT count(*) FROM credit_grants WHERE account_id = v_account.id AND state = 'pending') >= max_due_grants())
        OR (SELECT count(*) FROM credit_grants WHERE account_id = v_account.id AND state = 'open') >= max_open_grants() THEN
-        RETURN json_build_object('outcome', 'too_many_open_grants');
+        RETURN json_build_object('refusal', 'too_many_open_grants');
     END IF;
     v_post := ledger_post(v_account, p_transfer_id, 'grant', 'issued',
                           CASE WHEN v_is_pending THEN 'pending' ELSE 'available' END::credit_bucket,
@@ -48,7 +48,6 @@ BEGIN
      WHERE id = v_account.id
        AND next_due_at > CASE WHEN v_is_pending THEN v_grant.effective_at ELSE v_grant.expires_at END;
     v_answer := json_build_object(
-        'outcome', 'granted',
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'grant', credit_grant_json(v_grant, v_account.currency),

@@ -17,9 +17,9 @@ BEGIN
         SELECT account_id INTO v_account_id FROM ledger_transfers WHERE id = p_transfer_id;
     END IF;
     IF v_account_id IS NULL THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN (SELECT json_build_object('outcome', 'owned', 'user_id', prefixed_id('usr_', user_id),
+    RETURN (SELECT json_build_object('user_id', prefixed_id('usr_', user_id),
                                      'organization_id', prefixed_id('org_', organization_id))
               FROM credit_accounts WHERE id = v_account_id);
 END;

@@ -5,12 +5,11 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN json_build_object(
     'id', prefixed_id('ctx_', (p_transfer).id),
     'kind', (p_transfer).kind,
-    'amount', CASE WHEN (p_transfer).credited IN ('available', 'pending')
-                   THEN (p_transfer).amount ELSE -(p_transfer).amount END::text,
-    'available_after', (p_transfer).available_after::text,
+    'amount', money_json(CASE WHEN (p_transfer).credited IN ('available', 'pending')
+                              THEN (p_transfer).amount ELSE -(p_transfer).amount END, p_currency),
+    'available_after', money_json((p_transfer).available_after, p_currency),
     'debited', (p_transfer).debited,
     'credited', (p_transfer).credited,
-    'currency', p_currency,
     'description', (p_transfer).description,
     'service', (p_transfer).service,
     'model', (p_transfer).model,

@@ -2,7 +2,28 @@
 
 use chrono::{DateTime, Datelike, Days, NaiveDate};
 
+use serde::{Deserialize, Serialize};
+
+use crate::http::input::{FromText, Invalid};
 use crate::http::problem::Problem;
+
+/// A day of UTC: `2026-11-21`, of the years 1 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Day(pub NaiveDate);
+
+impl FromText for Day {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        parse_date(text)
+            .map(Self)
+            .ok_or_else(|| Invalid::new("invalid", "must be a date such as 2026-11-21"))
+    }
+}
+
+crate::describe!(Day as "Day", {
+    "type": "string", "format": "date",
+    "description": "A day of UTC.", "examples": ["2026-11-21"],
+});
 
 /// From `since` to before `until`, one day at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +48,28 @@ impl Period {
         max_days: i64,
     ) -> Result<Self, Problem> {
         let since = since.map(|text| parse("since", text)).transpose()?;
-        let until_given = until.map(|text| parse("until", text)).transpose()?;
+        let until = until.map(|text| parse("until", text)).transpose()?;
+        Self::new(since, until, now_millis, max_days)
+    }
+
+    /// The period from `since` to before `until`. Without `until` it is tomorrow, so
+    /// that today is in; without `since` it is the first of the month in which the last
+    /// day lies. It has at most `max_days`.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter.
+    pub fn new(
+        since: Option<Day>,
+        until_given: Option<Day>,
+        now_millis: u64,
+        max_days: i64,
+    ) -> Result<Self, Problem> {
         let until = match until_given {
-            Some(until) => until,
+            Some(Day(until)) => until,
             None => tomorrow(now_millis)?,
         };
         let since = match since {
-            Some(since) => since,
+            Some(Day(since)) => since,
             None => first_of_month(until)?,
         };
         let days = (until - since).num_days();
@@ -69,10 +105,9 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
     (date.year() >= 1).then_some(date)
 }
 
-fn parse(name: &'static str, text: &str) -> Result<NaiveDate, Problem> {
-    parse_date(text).ok_or_else(|| {
-        Problem::invalid_parameter(name, "invalid", "must be a date such as 2026-11-21")
-    })
+fn parse(name: &'static str, text: &str) -> Result<Day, Problem> {
+    Day::from_text(text)
+        .map_err(|invalid| Problem::invalid_parameter(name, invalid.code, invalid.message))
 }
 
 fn tomorrow(now_millis: u64) -> Result<NaiveDate, Problem> {
