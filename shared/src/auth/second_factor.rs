@@ -9,11 +9,15 @@ use uuid::Uuid;
 
 use crate::auth::totp::{self, ENROLMENT_BYTES, RecoveryCode};
 use crate::http::fields::{self, Fields, Invalid};
+use crate::http::input::{self, Reader, Text};
 use crate::ids::UserId;
 
 /// Most characters of a code that are read. A recovery code has 11, and people add
 /// spaces and hyphens.
 pub const MAX_CODE_CHARS: usize = 64;
+
+/// A code as a body gives it, in `totp_code` or `recovery_code`.
+pub type CodeText = Text<1, MAX_CODE_CHARS>;
 
 /// Random bytes that make each enrolment of a user different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,27 @@ pub enum Spent {
     Recovery([u8; 32]),
 }
 
+/// Notes the mistake of a body that gives both codes, for the `check` of its type.
+pub fn check_one(
+    totp_code: Option<&CodeText>,
+    recovery_code: Option<&CodeText>,
+    reader: &mut Reader,
+) {
+    if totp_code.is_some() && recovery_code.is_some() {
+        let invalid = input::Invalid::new("conflict", "must not be given with totp_code");
+        reader.refuse_member("recovery_code", invalid);
+    }
+}
+
 impl Code {
+    /// The code of a body that gives one of both, if it gives one.
+    pub fn given(totp_code: Option<CodeText>, recovery_code: Option<CodeText>) -> Option<Self> {
+        let recovery = || recovery_code.map(|text| Self::Recovery(text.0));
+        totp_code
+            .map(|text| Self::OneTime(text.0))
+            .or_else(recovery)
+    }
+
     /// Takes the optional fields `totp_code` and `recovery_code`. Only one of them may
     /// be given. `None` stands for a mistake.
     pub fn read(fields: &mut Fields) -> Option<Option<Self>> {

@@ -117,6 +117,9 @@ impl AnswerDocs {
     }
 }
 
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Headers that every response has.
 const HEADERS: [&str; 6] = [
     "Content-Length",
@@ -254,7 +257,8 @@ impl Description {
             }
             described.insert(
                 "requestBody".into(),
-                json!({"required": true, "content": content}),
+                // A refresh token may come in its cookie instead.
+                json!({"required": operation.access != Access::RefreshToken, "content": content}),
             );
         }
         described.insert("responses".into(), self.responses_of(operation)?.into());
@@ -399,6 +403,8 @@ fn refusals(operation: &Operation) -> Vec<Refusal> {
     let needs_permission = operation.permission().is_some();
     let needs_session = matches!(operation.access, Access::Session | Access::SessionWith(_));
     let has_body = docs.body.is_some();
+    // The fields of a form are parameters, and refused as such.
+    let has_fields = docs.body.is_some_and(|body| body.media_type != FORM);
     let has_database = !docs.has_no_database;
     let follow = [
         (
@@ -419,7 +425,7 @@ fn refusals(operation: &Operation) -> Vec<Refusal> {
         (has_database, problem::REQUEST_IN_FLIGHT),
         (has_body, problem::BODY_TOO_LARGE),
         (has_body, problem::UNSUPPORTED_MEDIA_TYPE),
-        (has_body, problem::INVALID_FIELDS),
+        (has_fields, problem::INVALID_FIELDS),
         (docs.is_idempotent, problem::IDEMPOTENCY_KEY_REUSED),
         (true, problem::INTERNAL),
         (has_database, problem::DEPENDENCY_UNAVAILABLE),
