@@ -22,6 +22,7 @@ use syn::{
 ///   snake_case.
 /// - An enum whose variants hold something is read from an object that names the
 ///   variant in `type`.
+/// - A field with serde's `default` is its type's default when it is absent.
 ///
 /// `#[shared::body(check)]` calls `fn check(&self, &mut Reader)` of the type when
 /// all fields are right, for rules between fields. `#[shared::body(query)]` is for
@@ -30,14 +31,16 @@ use syn::{
 pub fn body(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(options as Options);
     let item = parse_macro_input!(item as DeriveInput);
-    expand_body(&options, &item)
+    expand_body(&options, item)
         .unwrap_or_else(Error::into_compile_error)
         .into()
 }
 
 /// Makes a type a part of a response, in snake_case, and describes it.
 ///
-/// `#[shared::answer(read)]` also reads it, from what the database answers.
+/// `#[shared::answer(read)]` also reads it, from what the database answers. An enum
+/// whose variants hold something names its variant in `type`, or not at all with
+/// `#[shared::answer(untagged)]`.
 #[proc_macro_attribute]
 pub fn answer(options: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(options as Options);
@@ -52,6 +55,7 @@ struct Options {
     check: bool,
     query: bool,
     read: bool,
+    untagged: bool,
 }
 
 impl syn::parse::Parse for Options {
@@ -63,7 +67,11 @@ impl syn::parse::Parse for Options {
                 "check" => options.check = true,
                 "query" => options.query = true,
                 "read" => options.read = true,
-                _ => return Err(Error::new_spanned(name, "expected check, query or read")),
+                "untagged" => options.untagged = true,
+                _ => {
+                    let message = "expected check, query, read or untagged";
+                    return Err(Error::new_spanned(name, message));
+                }
             }
         }
         Ok(options)
@@ -71,9 +79,9 @@ impl syn::parse::Parse for Options {
 }
 
 /// The attributes by which the native build describes a type.
-fn described(is_closed: bool, tag: Option<&str>) -> Tokens {
+fn described(is_closed: bool, tag: Option<&Tokens>) -> Tokens {
     let closed = is_closed.then(|| quote!(deny_unknown_fields,));
-    let tag = tag.map(|tag| quote!(tag = #tag,));
+    let tag = tag.map(|tag| quote!(#tag,));
     quote! {
         #[cfg_attr(not(target_arch = "wasm32"), derive(::shared::schemars::JsonSchema))]
         #[cfg_attr(
@@ -88,12 +96,16 @@ fn expand_answer(options: &Options, item: &DeriveInput) -> Result<Tokens> {
         Data::Struct(_) => (true, None),
         Data::Enum(data) => {
             let is_plain = data.variants.iter().all(|v| v.fields.is_empty());
-            (false, (!is_plain).then_some("type"))
+            let tag = match options.untagged {
+                true => Some(quote!(untagged)),
+                false => (!is_plain).then(|| quote!(tag = "type")),
+            };
+            (false, tag)
         }
         Data::Union(_) => return Err(Error::new_spanned(item, "a union is no answer")),
     };
-    let described = described(is_closed, tag);
-    let tag = tag.map(|tag| quote!(#[serde(tag = #tag)]));
+    let described = described(is_closed, tag.as_ref());
+    let tag = tag.map(|tag| quote!(#[serde(#tag)]));
     let read = options.read.then(|| quote!(::shared::serde::Deserialize,));
     Ok(quote! {
         #[derive(Debug, Clone, #read ::shared::serde::Serialize)]
@@ -104,12 +116,12 @@ fn expand_answer(options: &Options, item: &DeriveInput) -> Result<Tokens> {
     })
 }
 
-fn expand_body(options: &Options, item: &DeriveInput) -> Result<Tokens> {
+fn expand_body(options: &Options, item: DeriveInput) -> Result<Tokens> {
     let name = &item.ident;
     let (reading, is_closed, tag) = match &item.data {
         Data::Struct(data) => {
             let Fields::Named(fields) = &data.fields else {
-                return Err(Error::new_spanned(item, "a body has named fields"));
+                return Err(Error::new_spanned(&item, "a body has named fields"));
             };
             let fields = read_fields(fields, &quote!(Self), options, None);
             let check = options.check.then(|| {
@@ -156,9 +168,9 @@ fn expand_body(options: &Options, item: &DeriveInput) -> Result<Tokens> {
                     _ => { reader.refuse_type(&[#(#names),*]); None }
                 }
             };
-            (reading, true, Some("type"))
+            (reading, true, Some(quote!(tag = "type")))
         }
-        Data::Union(_) => return Err(Error::new_spanned(item, "a union is no body")),
+        Data::Union(_) => return Err(Error::new_spanned(&item, "a union is no body")),
     };
     let (generics, arguments, bounds) = item.generics.split_for_impl();
     let implementation = quote! {
@@ -171,13 +183,37 @@ fn expand_body(options: &Options, item: &DeriveInput) -> Result<Tokens> {
             }
         }
     };
-    let described = described(is_closed, tag);
+    let described = described(is_closed, tag.as_ref());
+    let item = with_optional_defaults(item);
     Ok(quote! {
         #[derive(Debug, Clone)]
         #described
         #item
         #implementation
     })
+}
+
+/// The type, whose fields with a default are described as ones that may be absent.
+///
+/// What is always written would be required of an answer and not of a request, and one
+/// type has one description.
+fn with_optional_defaults(mut item: DeriveInput) -> DeriveInput {
+    let of_fields: Vec<&mut Fields> = match &mut item.data {
+        Data::Struct(data) => vec![&mut data.fields],
+        Data::Enum(data) => data.variants.iter_mut().map(|v| &mut v.fields).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    for field in of_fields.into_iter().flatten() {
+        if has_serde(&field.attrs, "default") && !has_serde(&field.attrs, "skip_serializing_if") {
+            field.attrs.push(syn::parse_quote! {
+                #[cfg_attr(
+                    not(target_arch = "wasm32"),
+                    schemars(skip_serializing_if = "::shared::http::input::is_left_out")
+                )]
+            });
+        }
+    }
+    item
 }
 
 fn read_fields(
@@ -192,10 +228,17 @@ fn read_fields(
         .filter_map(|f| f.ident.as_ref())
         .collect();
     let names: Vec<String> = idents.iter().map(|ident| field_name(ident)).collect();
+    let reads = fields
+        .named
+        .iter()
+        .map(|field| match has_serde(&field.attrs, "default") {
+            true => quote!(field_or_default),
+            false => quote!(field),
+        });
     let known = names.iter().map(String::as_str).chain(tag);
     let unknown = (!options.query).then(|| quote!(reader.refuse_unknown(object, &[#(#known),*]);));
     quote! {
-        #(let #idents = reader.field(object, #names);)*
+        #(let #idents = reader.#reads(object, #names);)*
         #unknown
         Some(#path { #(#idents: #idents?),* })
     }
@@ -251,6 +294,21 @@ fn renamed(attributes: &[Attribute]) -> Option<String> {
         }
     }
     name
+}
+
+/// Whether serde is told `option` of a field.
+fn has_serde(attributes: &[Attribute], option: &str) -> bool {
+    let mut has = false;
+    for attribute in attributes.iter().filter(|a| a.path().is_ident("serde")) {
+        let _ = attribute.parse_nested_meta(|meta| {
+            has |= meta.path.is_ident(option);
+            if meta.input.peek(syn::Token![=]) {
+                meta.value()?.parse::<syn::Expr>()?;
+            }
+            Ok(())
+        });
+    }
+    has
 }
 
 fn snake_case(name: &str) -> String {

@@ -39,6 +39,9 @@ use serde_json::{Map, Value};
 
 use crate::http::problem::{FieldError, Problem};
 
+/// Most mistakes of one request that are named. A body of 256 KiB could have 100,000.
+pub const MAX_MISTAKES: usize = 100;
+
 #[cfg(not(target_arch = "wasm32"))]
 pub use schemas::SignedMoney;
 
@@ -128,6 +131,13 @@ pub fn length(text: &str, chars: RangeInclusive<usize>) -> Result<&str, Invalid>
     Err(Invalid::new("wrong_length", message))
 }
 
+/// For descriptions only: a field with a default may be absent from what is described,
+/// and never is from what is written.
+#[cfg(not(target_arch = "wasm32"))]
+pub const fn is_left_out<T>(_: &T) -> bool {
+    false
+}
+
 /// Why a value is not what its place wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
@@ -178,7 +188,9 @@ impl<T: FromText> Input for T {
 #[derive(Debug, Default)]
 pub struct Reader {
     place: String,
+    /// The first [`MAX_MISTAKES`].
     errors: Vec<FieldError>,
+    mistakes: usize,
     /// Whether every value is a text, as in a query, so that numbers and truth
     /// values are read from texts.
     is_query: bool,
@@ -187,11 +199,21 @@ pub struct Reader {
 impl Reader {
     /// Notes a mistake at the current place.
     pub fn refuse(&mut self, invalid: Invalid) {
-        self.errors.push(FieldError {
-            field: self.place.clone().into(),
-            code: invalid.code,
-            message: invalid.message,
-        });
+        self.mistakes += 1;
+        if self.errors.len() < MAX_MISTAKES {
+            self.errors.push(FieldError {
+                field: self.place.clone().into(),
+                code: invalid.code,
+                message: invalid.message,
+            });
+        }
+    }
+
+    /// Notes mistakes that something else found, each below the current place.
+    pub fn refuse_all(&mut self, errors: Vec<FieldError>) {
+        for error in errors {
+            self.refuse_member(&error.field, Invalid::new(error.code, error.message));
+        }
     }
 
     /// The value, or its mistake noted at the current place.
@@ -206,12 +228,12 @@ impl Reader {
 
     /// How many mistakes were noted so far.
     pub const fn mistakes(&self) -> usize {
-        self.errors.len()
+        self.mistakes
     }
 
     /// Whether none was noted since there were `mistakes`.
     pub const fn is_right_since(&self, mistakes: usize) -> bool {
-        self.errors.len() == mistakes
+        self.mistakes == mistakes
     }
 
     /// Whether every value is a text, as in a query.
@@ -289,6 +311,18 @@ impl Reader {
                 absent
             }
         })
+    }
+
+    /// Reads the member `name` of an object, which is its type's default when it is absent.
+    pub fn field_or_default<T: Input + Default>(
+        &mut self,
+        object: &Map<String, Value>,
+        name: &str,
+    ) -> Option<T> {
+        match object.get(name) {
+            Some(value) => self.within(name, |reader| T::read(value, reader)),
+            None => Some(T::default()),
+        }
     }
 
     /// Notes every member of an object that is not one of `known`.

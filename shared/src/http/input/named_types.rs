@@ -3,7 +3,7 @@
 use crate::http::input::{FromText, Invalid};
 use crate::http::pagination::Cursor;
 use crate::ids;
-use crate::money::Currency;
+use crate::money::{Currency, Rounding};
 use crate::text::email::EmailAddress;
 
 /// Reads types from a text by their own [`std::str::FromStr`], whose words are shown.
@@ -36,6 +36,16 @@ from_str!(
     ids::UsageAlertId,
     ids::UserId,
 );
+
+impl FromText for Rounding {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        let found = Self::ALL.into_iter().find(|policy| policy.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Invalid::new("invalid", format!("must be one of {names}"))
+        })
+    }
+}
 
 impl FromText for EmailAddress {
     fn from_text(text: &str) -> Result<Self, Invalid> {

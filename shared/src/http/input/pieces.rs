@@ -1,11 +1,12 @@
 //! What bodies and queries are made of.
 
-use std::ops::Deref;
+use std::collections::BTreeMap;
+use std::ops::{Deref, RangeInclusive};
 
 use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
-use crate::http::input::{Input, Invalid, Reader};
+use crate::http::input::{FromText, Input, Invalid, Reader};
 use crate::money::{Currency, Money, parse_amount};
 
 impl<T: Input> Input for Option<T> {
@@ -73,6 +74,28 @@ impl<T: Input> Input for Vec<T> {
     }
 }
 
+/// An object whose members are all alike, by their names.
+impl<T: Input> Input for BTreeMap<String, T> {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let object = reader.object(value)?;
+        let read: Vec<Option<(String, T)>> = object
+            .iter()
+            .map(|(name, member)| {
+                let read = reader.within(name, |reader| T::read(member, reader));
+                read.map(|read| (name.clone(), read))
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+}
+
+/// Any text.
+impl FromText for String {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        Ok(text.to_owned())
+    }
+}
+
 impl Input for bool {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
         let read = match value {
@@ -136,23 +159,42 @@ pub struct Whole<const LEAST: i64, const MOST: i64>(pub i64);
 
 impl<const LEAST: i64, const MOST: i64> Input for Whole<LEAST, MOST> {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
-        let number = match value {
-            Value::Number(number) => whole(number),
-            Value::String(text) if reader.is_query() => {
-                text.parse().ok().filter(|_| !text.starts_with('+'))
-            }
-            _ => {
-                reader.refuse(Invalid::new("wrong_type", "must be a whole number"));
-                return None;
-            }
-        };
-        let number = number.filter(|number| (LEAST..=MOST).contains(number));
-        if number.is_none() {
-            let message = format!("must be a whole number from {LEAST} to {MOST}");
-            reader.refuse(Invalid::new("out_of_range", message));
-        }
-        number.map(Self)
+        whole_within(value, reader, LEAST..=MOST).map(Self)
     }
+}
+
+/// Reads the whole numbers of fixed width, each within its width.
+macro_rules! fixed_width {
+    ($($name:ty),*) => {
+        $(impl Input for $name {
+            fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+                let range = i64::from(Self::MIN)..=i64::from(Self::MAX);
+                whole_within(value, reader, range)?.try_into().ok()
+            }
+        })*
+    };
+}
+
+fixed_width!(u8, u32);
+
+fn whole_within(value: &Value, reader: &mut Reader, range: RangeInclusive<i64>) -> Option<i64> {
+    let number = match value {
+        Value::Number(number) => whole(number),
+        Value::String(text) if reader.is_query() => {
+            text.parse().ok().filter(|_| !text.starts_with('+'))
+        }
+        _ => {
+            reader.refuse(Invalid::new("wrong_type", "must be a whole number"));
+            return None;
+        }
+    };
+    let number = number.filter(|number| range.contains(number));
+    if number.is_none() {
+        let (least, most) = (range.start(), range.end());
+        let message = format!("must be a whole number from {least} to {most}");
+        reader.refuse(Invalid::new("out_of_range", message));
+    }
+    number
 }
 
 fn whole(number: &Number) -> Option<i64> {

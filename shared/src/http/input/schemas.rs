@@ -8,7 +8,7 @@ use crate::http::input::{
 };
 use crate::http::pagination::Cursor;
 use crate::ids;
-use crate::money::{Currency, Money};
+use crate::money::{Currency, Money, Rounding};
 use crate::text::email::EmailAddress;
 
 /// Describes generic types, which have no name of their own in the document.
@@ -114,6 +114,10 @@ const SHOWN_AMOUNT: &str = r"(?:0|[1-9][0-9]{0,17})(?:\.(?:[0-9]{2,4}|[0-9]{0,8}
 crate::describe!(Currency as "Currency", {
     "type": "string", "enum": Currency::all().map(Currency::code).collect::<Vec<_>>(),
     "description": "An active code of ISO 4217 that has a minor unit, in upper case.",
+});
+crate::describe!(Rounding as "Rounding", {
+    "type": "string", "enum": Rounding::ALL.map(Rounding::name),
+    "description": "How an amount between two minor units is rounded. half_even, half_up and half_down go to the nearest one, and from the middle to the even one, away from zero or toward zero. up goes away from zero, down toward it, ceiling toward positive infinity, floor toward negative infinity.",
 });
 crate::describe!(EmailAddress as "Email", {
     "type": "string",
