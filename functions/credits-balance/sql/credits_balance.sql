@@ -13,12 +13,12 @@ BEGIN
     END IF;
     v_account := account_as_of_now(v_principal.user_id, p_currency);
     RETURN json_build_object(
-        'outcome', 'found',
         'token_expires_millis', unix_millis(least(v_principal.expires_at, v_account.next_due_at)),
-        'user_id', prefixed_id('usr_', v_principal.user_id),
-        'currency', p_currency,
-        'available', coalesce(v_account.available, 0)::text,
-        'held', coalesce(v_account.held, 0)::text,
-        'pending', coalesce(v_account.pending, 0)::text);
+        'balance', json_build_object(
+            'user_id', prefixed_id('usr_', v_principal.user_id),
+            'available', money_json(coalesce(v_account.available, 0), p_currency),
+            'held', money_json(coalesce(v_account.held, 0), p_currency),
+            'total', money_json(coalesce(v_account.available + v_account.held, 0), p_currency),
+            'pending', money_json(coalesce(v_account.pending, 0), p_currency)));
 END;
 $$;
