@@ -13,7 +13,7 @@ BEGIN
     END IF;
     -- A key is made with what its maker has, and never with more.
     IF NOT p_scopes <@ v_principal.permissions THEN
-        RETURN json_build_object('outcome', 'scope_exceeded');
+        RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;
     INSERT INTO api_keys (id, user_id, organization_id, name, digest, hint, scopes, expires_at)
     VALUES (p_id, v_principal.user_id, v_principal.organization_id, p_name, p_key_digest, p_hint, p_scopes,
@@ -26,6 +26,6 @@ BEGIN
                              prefixed_id('key_', p_id), jsonb_build_object('name', p_name, 'scopes', p_scopes));
     END IF;
     SELECT * INTO v_key FROM api_keys WHERE id = p_id;
-    RETURN json_build_object('outcome', 'created', 'api_key', api_key_json(v_key));
+    RETURN api_key_json(v_key);
 END;
 $$;

@@ -17,8 +17,8 @@ BEGIN
     ELSIF NOT EXISTS (SELECT 1 FROM api_keys
                        WHERE id = p_id AND user_id = v_principal.user_id
                          AND organization_id = v_principal.organization_id) THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'revoked');
+    RETURN json_build_object('status', 'revoked');
 END;
 $$;

@@ -16,12 +16,12 @@ BEGIN
        AND organization_id = v_principal.organization_id AND revoked_at IS NULL
        FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     -- Whoever rotates a key holds its new secret, so a key must not rotate one
     -- that may do more than itself.
     IF v_principal.api_key_id IS NOT NULL AND NOT v_key.scopes <@ v_principal.permissions THEN
-        RETURN json_build_object('outcome', 'scope_exceeded');
+        RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;
     IF v_key.digest <> p_key_digest THEN
         UPDATE api_keys
@@ -31,6 +31,6 @@ BEGIN
         RETURNING * INTO v_key;
         PERFORM audit_append(v_principal.organization_id, 'api_key.rotated', v_principal.user_id, prefixed_id('key_', p_id));
     END IF;
-    RETURN json_build_object('outcome', 'rotated', 'api_key', api_key_json(v_key));
+    RETURN api_key_json(v_key);
 END;
 $$;

@@ -8,7 +8,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'found', 'api_keys', (
+    RETURN json_build_object('api_keys', (
         SELECT coalesce(json_agg(api_key_json(k) ORDER BY k.created_at DESC), '[]'::json)
           FROM (SELECT * FROM api_keys
                  WHERE user_id = v_principal.user_id AND organization_id = v_principal.organization_id
