@@ -15,7 +15,7 @@ BEGIN
     END IF;
     v_caller := v_hold.caller;
     IF p_time_zone IS NOT NULL AND NOT EXISTS (SELECT 1 FROM time_zones WHERE name = p_time_zone) THEN
-        RETURN json_build_object('outcome', 'time_zone_unknown');
+        RETURN json_build_object('refusal', 'time_zone_unknown');
     END IF;
     SELECT * INTO v_old FROM organizations WHERE id = p_id;
     -- Both, before the audit log is held: a change of the zone waits for batches of usage
@@ -31,7 +31,6 @@ BEGIN
                              jsonb_build_object('time_zone', p_time_zone, 'previous_time_zone', v_old.time_zone));
     END IF;
     RETURN json_build_object(
-        'outcome', 'changed',
         'organization', organization_json(p_id, v_caller.user_id),
         'member_ids', CASE WHEN p_name IS NULL THEN '[]'::json ELSE (
             SELECT json_agg(prefixed_id('usr_', user_id)) FROM memberships WHERE organization_id = p_id) END);

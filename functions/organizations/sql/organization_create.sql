@@ -14,13 +14,13 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = p_id AND user_id = v_principal.user_id) THEN
         IF (SELECT count(*) FROM memberships
              WHERE user_id = v_principal.user_id AND role = 'owner') >= p_max_owned THEN
-            RETURN json_build_object('outcome', 'organization_limit');
+            RETURN json_build_object('refusal', 'organization_limit');
         END IF;
         INSERT INTO organizations (id, name) VALUES (p_id, p_name);
         INSERT INTO memberships (organization_id, user_id, role) VALUES (p_id, v_principal.user_id, 'owner');
         PERFORM audit_append(p_id, 'organization.created', v_principal.user_id, prefixed_id('org_', p_id),
                              jsonb_build_object('name', p_name));
     END IF;
-    RETURN json_build_object('outcome', 'created', 'organization', organization_json(p_id, v_principal.user_id));
+    RETURN organization_json(p_id, v_principal.user_id);
 END;
 $$;

@@ -8,6 +8,6 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'found', 'organization', organization_json(p_id, v_principal.user_id));
+    RETURN organization_json(p_id, v_principal.user_id);
 END;
 $$;

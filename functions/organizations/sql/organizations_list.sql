@@ -9,7 +9,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'organizations', (
+    RETURN json_build_object('organizations', (
         SELECT coalesce(json_agg(organization_as_seen(o, m.role) ORDER BY m.created_at DESC), '[]'::json)
           FROM (SELECT * FROM memberships WHERE user_id = v_principal.user_id
                  ORDER BY created_at DESC LIMIT p_limit) m
