@@ -1,4 +1,4 @@
--- A member as the API shows them.
+-- A member as the API shows them, with their place in the list.
 CREATE OR REPLACE FUNCTION member_json(p_membership memberships) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object('user_id', prefixed_id('usr_', u.id), 'email', u.email, 'role', (p_membership).role,

@@ -18,19 +18,19 @@ BEGIN
     SELECT * INTO v_membership FROM memberships
      WHERE organization_id = p_organization_id AND user_id = p_user_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     v_role := organization_role(p_organization_id, p_role);
     IF v_role.id IS NULL THEN
-        RETURN json_build_object('outcome', 'role_unknown');
+        RETURN json_build_object('refusal', 'role_unknown');
     END IF;
     IF NOT v_role.permissions <@ v_caller.permissions
        OR NOT role_permissions(p_organization_id, v_membership.role) <@ v_caller.permissions THEN
-        RETURN json_build_object('outcome', 'role_exceeds_own');
+        RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
     IF v_membership.role <> p_role THEN
         IF is_last_owner(v_membership) THEN
-            RETURN json_build_object('outcome', 'last_owner');
+            RETURN json_build_object('refusal', 'last_owner');
         END IF;
         UPDATE memberships SET role = p_role
          WHERE organization_id = p_organization_id AND user_id = p_user_id;
@@ -39,6 +39,6 @@ BEGIN
                              jsonb_build_object('role', p_role, 'previous_role', v_membership.role));
         v_membership.role := p_role;
     END IF;
-    RETURN json_build_object('outcome', 'changed', 'member', member_json(v_membership));
+    RETURN member_json(v_membership);
 END;
 $$;

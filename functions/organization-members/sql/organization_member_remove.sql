@@ -23,13 +23,13 @@ BEGIN
     SELECT * INTO v_membership FROM memberships
      WHERE organization_id = p_organization_id AND user_id = p_user_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF NOT v_leaves AND NOT role_permissions(p_organization_id, v_membership.role) <@ v_caller.permissions THEN
-        RETURN json_build_object('outcome', 'role_exceeds_own');
+        RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
     IF is_last_owner(v_membership) THEN
-        RETURN json_build_object('outcome', 'last_owner');
+        RETURN json_build_object('refusal', 'last_owner');
     END IF;
     PERFORM allocations_remove(p_organization_id, p_user_id, NULL, v_caller.user_id);
     -- Before the sessions: a session that is just moving here holds this row.
@@ -40,6 +40,6 @@ BEGIN
      WHERE user_id = p_user_id AND organization_id = p_organization_id AND revoked_at IS NULL;
     PERFORM audit_append(p_organization_id, 'member.removed', v_caller.user_id, prefixed_id('usr_', p_user_id),
                          jsonb_build_object('role', v_membership.role));
-    RETURN json_build_object('outcome', 'removed');
+    RETURN json_build_object('status', 'removed');
 END;
 $$;

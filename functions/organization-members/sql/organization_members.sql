@@ -10,10 +10,10 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'members', (
+    RETURN (
         SELECT coalesce(json_agg(member_json(m) ORDER BY m.sequence DESC), '[]'::json)
           FROM (SELECT * FROM memberships
                  WHERE organization_id = p_organization_id AND sequence < p_before
-                 ORDER BY sequence DESC LIMIT p_limit + 1) m));
+                 ORDER BY sequence DESC LIMIT p_limit + 1) m);
 END;
 $$;
