@@ -23,11 +23,11 @@ BEGIN
     SELECT * INTO v_invitation FROM invitations
      WHERE digest = p_token_digest AND organization_id = p_organization_id;
     IF FOUND THEN
-        RETURN json_build_object('outcome', 'created', 'invitation', invitation_json(v_invitation));
+        RETURN invitation_json(v_invitation);
     END IF;
     v_role := organization_role(p_organization_id, p_role);
     IF v_role.id IS NULL THEN
-        RETURN json_build_object('outcome', 'role_unknown');
+        RETURN json_build_object('refusal', 'role_unknown');
     END IF;
     -- What has expired is pending no more, so that the pending ones stay few.
     UPDATE invitations SET revoked_at = now()
@@ -39,20 +39,20 @@ BEGIN
     IF NOT v_role.permissions <@ v_caller.permissions
        -- Replacing an invitation takes it back, which is a change of its role too.
        OR (v_old.id IS NOT NULL AND NOT role_permissions(p_organization_id, v_old.role) <@ v_caller.permissions) THEN
-        RETURN json_build_object('outcome', 'role_exceeds_own');
+        RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
     IF EXISTS (SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
                 WHERE m.organization_id = p_organization_id AND u.email = p_email) THEN
-        RETURN json_build_object('outcome', 'already_member');
+        RETURN json_build_object('refusal', 'already_member');
     END IF;
     IF (SELECT count(*) FROM invitations i
          WHERE i.organization_id = p_organization_id AND i.email <> p_email AND invitation_is_live(i)) >= p_max_pending THEN
-        RETURN json_build_object('outcome', 'invitation_limit');
+        RETURN json_build_object('refusal', 'invitation_limit');
     END IF;
     -- Nobody is flooded with mail, by however many organizations.
     v_wait := mail_quota_take('email:' || p_email, p_max_per_email);
     IF v_wait IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'too_many_mails',
+        RETURN json_build_object('refusal', 'too_many_requests',
                                  'retry_after_secs', greatest(1, ceil(extract(epoch FROM v_wait)))::integer);
     END IF;
     INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
@@ -67,6 +67,6 @@ BEGIN
           FROM organizations o, users u WHERE o.id = p_organization_id AND u.id = v_caller.user_id));
     PERFORM audit_append(p_organization_id, 'invitation.created', v_caller.user_id,
                          prefixed_id('ivt_', v_invitation.id), jsonb_build_object('email', p_email, 'role', p_role));
-    RETURN json_build_object('outcome', 'created', 'invitation', invitation_json(v_invitation));
+    RETURN invitation_json(v_invitation);
 END;
 $$;

@@ -14,17 +14,17 @@ BEGIN
     SELECT * INTO v_invitation FROM invitations
      WHERE id = p_id AND organization_id = p_organization_id AND accepted_at IS NULL;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     -- One that was revoked before is as revoked as the caller wants it.
     IF v_invitation.revoked_at IS NULL THEN
         IF NOT role_permissions(p_organization_id, v_invitation.role) <@ v_caller.permissions THEN
-            RETURN json_build_object('outcome', 'role_exceeds_own');
+            RETURN json_build_object('refusal', 'role_exceeds_own');
         END IF;
         UPDATE invitations SET revoked_at = now() WHERE id = p_id;
         PERFORM audit_append(p_organization_id, 'invitation.revoked', v_caller.user_id, prefixed_id('ivt_', p_id),
                              jsonb_build_object('email', v_invitation.email, 'role', v_invitation.role));
     END IF;
-    RETURN json_build_object('outcome', 'revoked');
+    RETURN json_build_object('status', 'revoked');
 END;
 $$;

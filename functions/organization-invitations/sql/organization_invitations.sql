@@ -8,7 +8,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'invitations', (
+    RETURN json_build_object('invitations', (
         SELECT coalesce(json_agg(invitation_json(i::invitations) ORDER BY i.created_at DESC, i.id DESC), '[]'::json)
           FROM (SELECT v.* FROM invitations v
                  WHERE v.organization_id = p_organization_id AND invitation_is_live(v)
