@@ -17,19 +17,19 @@ BEGIN
     PERFORM 1 FROM organizations WHERE id = v_organization_id FOR NO KEY UPDATE;
     SELECT * INTO v_invitation FROM invitations WHERE digest = p_token_digest AND revoked_at IS NULL;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'invalid_token');
     END IF;
     IF v_invitation.accepted_by IS DISTINCT FROM v_principal.user_id
        AND v_invitation.email <> (SELECT email FROM users WHERE id = v_principal.user_id) THEN
-        RETURN json_build_object('outcome', 'wrong_recipient');
+        RETURN json_build_object('refusal', 'wrong_recipient');
     END IF;
     IF v_invitation.accepted_at IS NULL THEN
         IF v_invitation.expires_at <= now() THEN
-            RETURN json_build_object('outcome', 'not_found');
+            RETURN json_build_object('refusal', 'invalid_token');
         END IF;
         v_role := organization_role(v_organization_id, v_invitation.role);
         IF v_role.id IS NULL THEN
-            RETURN json_build_object('outcome', 'role_gone');
+            RETURN json_build_object('refusal', 'role_gone');
         END IF;
         UPDATE invitations SET accepted_at = now(), accepted_by = v_principal.user_id WHERE id = v_invitation.id;
         UPDATE users SET email_verified_at = now() WHERE id = v_principal.user_id AND email_verified_at IS NULL;
@@ -46,9 +46,8 @@ BEGIN
     -- An invitation makes a member once: it does not bring back who left.
     IF NOT EXISTS (SELECT 1 FROM memberships
                     WHERE organization_id = v_organization_id AND user_id = v_principal.user_id) THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'invalid_token');
     END IF;
-    RETURN json_build_object('outcome', 'accepted',
-                             'organization', organization_json(v_organization_id, v_principal.user_id));
+    RETURN organization_json(v_organization_id, v_principal.user_id);
 END;
 $$;
