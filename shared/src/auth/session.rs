@@ -30,7 +30,7 @@ pub struct Session {
 }
 
 /// A session, with its tokens unless cookies carry them.
-#[crate::answer]
+#[shared::answer]
 pub struct SignedIn {
     /// Send it as Authorization: Bearer. Only its SHA-256 is stored: it cannot be shown
     /// again. Absent with cookies.
@@ -81,7 +81,7 @@ pub const SIGNED_IN: Answer = Answer::json::<SignedIn>(
 .with_cookies();
 
 /// How the client carries its tokens.
-#[crate::answer]
+#[shared::answer]
 #[derive(Copy, PartialEq, Eq)]
 pub enum Carrier {
     /// In the answer's body, for `Authorization: Bearer`.
@@ -90,6 +90,14 @@ pub enum Carrier {
     /// In cookies that no script can read.
     #[serde(rename = "Cookie")]
     Cookie,
+}
+
+/// How a token is presented (RFC 6750).
+#[shared::answer]
+pub enum TokenType {
+    /// In the Authorization header, after the word Bearer.
+    #[serde(rename = "Bearer")]
+    Bearer,
 }
 
 impl TokenPair {
