@@ -3,8 +3,8 @@
 -- with other parameters is replaced by the caller's new one.
 --
 -- The second factor of a user who has one is spent in the statement that opens the
--- session. A session that is there already was opened by this very statement, sent
--- before.
+-- session; null when it was spent before. A session that is there already was opened by
+-- this very statement, sent before.
 CREATE OR REPLACE FUNCTION auth_login(
     p_user_id uuid, p_verified_hash text, p_new_hash text, p_session_id uuid,
     p_access_digest bytea, p_refresh_digest bytea, p_access_ttl_secs integer, p_refresh_ttl_secs integer,
@@ -22,22 +22,25 @@ BEGIN
     PERFORM hash_lease_release(p_lease_id);
     SELECT * INTO v_user FROM users WHERE id = p_user_id AND disabled_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'refused');
+        RETURN json_build_object('refusal', 'invalid_credentials');
     END IF;
     SELECT organization_id INTO v_organization_id FROM sessions
      WHERE id = p_session_id AND user_id = p_user_id;
     IF NOT FOUND THEN
         IF v_user.password_hash <> p_verified_hash THEN
-            RETURN json_build_object('outcome', 'refused');
+            RETURN json_build_object('refusal', 'invalid_credentials');
         END IF;
         SELECT organization_id INTO v_organization_id FROM memberships
          WHERE user_id = p_user_id ORDER BY created_at LIMIT 1;
         IF NOT FOUND THEN
-            RETURN json_build_object('outcome', 'refused');
+            RETURN json_build_object('refusal', 'invalid_credentials');
         END IF;
         v_second_factor := second_factor_spend(p_user_id, p_enrolment, p_totp_step, p_recovery_digest);
-        IF v_second_factor IN ('required', 'invalid') THEN
-            RETURN json_build_object('outcome', 'second_factor_' || v_second_factor);
+        IF v_second_factor = 'required' THEN
+            RETURN json_build_object('refusal', 'second_factor_required');
+        END IF;
+        IF v_second_factor = 'invalid' THEN
+            RETURN 'null'::json;
         END IF;
         IF p_new_hash <> p_verified_hash THEN
             UPDATE users SET password_hash = p_new_hash WHERE id = p_user_id;
@@ -56,7 +59,6 @@ BEGIN
                                 ELSE '{}' END);
     END IF;
     RETURN json_build_object(
-        'outcome', 'opened',
         'session_id', prefixed_id('ses_', p_session_id),
         'user_id', prefixed_id('usr_', p_user_id),
         'organization_id', prefixed_id('org_', v_organization_id),
