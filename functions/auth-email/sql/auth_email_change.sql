@@ -1,5 +1,6 @@
 -- Sends the link that makes another email the user's. One that somebody has is
--- answered alike, so that nobody learns who has an account.
+-- answered alike, so that nobody learns who has an account. Answers the mail, or
+-- null when it was sent before.
 CREATE OR REPLACE FUNCTION auth_email_change(
     p_digest bytea, p_email text, p_address text, p_message_id uuid, p_token text, p_token_digest bytea,
     p_ttl_secs integer, p_max_per_email integer, p_max_per_address integer
@@ -15,10 +16,10 @@ BEGIN
         RETURN v_refusal;
     END IF;
     IF EXISTS (SELECT 1 FROM outbox_messages WHERE id = p_message_id) THEN
-        RETURN json_build_object('outcome', 'accepted');
+        RETURN 'null'::json;
     END IF;
     IF EXISTS (SELECT 1 FROM users WHERE id = v_principal.user_id AND email = p_email) THEN
-        RETURN json_build_object('outcome', 'unchanged');
+        RETURN json_build_object('refusal', 'unchanged');
     END IF;
     v_refusal := mail_refusal(p_address, p_max_per_address);
     IF v_refusal IS NOT NULL THEN
@@ -30,7 +31,6 @@ BEGIN
     PERFORM email_token_add(p_token_digest, CASE WHEN v_is_allowed THEN v_principal.user_id END,
                             'change_email', p_email, p_ttl_secs);
     PERFORM outbox_add(p_message_id, 'change_email', v_recipient, p_token);
-    RETURN json_build_object('outcome', 'accepted',
-                             'mail', json_build_object('kind', 'change_email', 'to', v_recipient));
+    RETURN json_build_object('kind', 'change_email', 'to', v_recipient);
 END;
 $$;

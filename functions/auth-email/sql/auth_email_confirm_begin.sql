@@ -7,8 +7,8 @@ BEGIN
     SELECT * INTO v_token FROM email_tokens
      WHERE digest = p_token_digest AND purpose IN ('verify_email', 'change_email');
     IF NOT email_token_is_good(v_token) THEN
-        RETURN json_build_object('outcome', 'invalid_token');
+        RETURN json_build_object('refusal', 'invalid_token');
     END IF;
-    RETURN json_build_object('outcome', 'proceed', 'user_id', prefixed_id('usr_', v_token.user_id));
+    RETURN to_json(prefixed_id('usr_', v_token.user_id));
 END;
 $$;

@@ -15,10 +15,10 @@ BEGIN
     END IF;
     SELECT * INTO v_user FROM users WHERE id = v_principal.user_id;
     IF v_user.email_verified_at IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'verified');
+        RETURN json_build_object('status', 'verified');
     END IF;
     IF EXISTS (SELECT 1 FROM outbox_messages WHERE id = p_message_id) THEN
-        RETURN json_build_object('outcome', 'accepted');
+        RETURN json_build_object('status', 'accepted');
     END IF;
     v_refusal := mail_refusal(p_address, p_max_per_address);
     IF v_refusal IS NOT NULL THEN
@@ -29,7 +29,7 @@ BEGIN
         PERFORM email_token_add(p_token_digest, v_user.id, 'verify_email', v_user.email, p_ttl_secs);
     END IF;
     PERFORM outbox_add(p_message_id, 'verify_email', v_recipient, p_token);
-    RETURN json_build_object('outcome', 'accepted',
+    RETURN json_build_object('status', 'accepted',
                              'mail', json_build_object('kind', 'verify_email', 'to', v_recipient));
 END;
 $$;
