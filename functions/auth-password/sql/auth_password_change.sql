@@ -16,10 +16,10 @@ BEGIN
     SELECT * INTO v_user FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
     -- Sent twice, it was changed by the first.
     IF v_user.password_hash = p_new_hash THEN
-        RETURN json_build_object('outcome', 'changed');
+        RETURN json_build_object('status', 'changed');
     END IF;
     IF v_user.password_hash <> p_verified_hash THEN
-        RETURN json_build_object('outcome', 'wrong_password');
+        RETURN json_build_object('refusal', 'wrong_password');
     END IF;
     UPDATE users SET password_hash = p_new_hash WHERE id = v_user.id;
     DELETE FROM login_attempts WHERE subject = 'account:' || v_user.email;
@@ -27,6 +27,6 @@ BEGIN
      WHERE user_id = v_principal.user_id AND revoked_at IS NULL AND id <> v_principal.session_id;
     PERFORM audit_append(v_principal.organization_id, 'password.changed', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id));
-    RETURN json_build_object('outcome', 'changed');
+    RETURN json_build_object('status', 'changed');
 END;
 $$;

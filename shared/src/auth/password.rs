@@ -158,6 +158,13 @@ pub struct PasswordChanged {
     status: PasswordStatus,
 }
 
+impl PasswordChanged {
+    /// The answer, which is always the same.
+    pub const ANSWER: Self = Self {
+        status: PasswordStatus::Changed,
+    };
+}
+
 /// Shows that there is a password and not which.
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
