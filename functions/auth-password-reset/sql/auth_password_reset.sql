@@ -1,6 +1,7 @@
 -- Spends the token, sets the password and ends every session. Of N uses at the
 -- same moment the user's row lets one through, and the rest find the token
--- spent. A second factor stays what it was.
+-- spent. A second factor stays what it was. Answers the mail, or null when it was
+-- sent before.
 CREATE OR REPLACE FUNCTION auth_password_reset(
     p_token_digest bytea, p_use_id uuid, p_new_hash text, p_message_id uuid, p_lease_id uuid
 ) RETURNS json
@@ -18,11 +19,11 @@ BEGIN
     SELECT * INTO v_token FROM email_tokens
      WHERE digest = p_token_digest AND purpose = 'reset_password' FOR UPDATE;
     IF v_token.spent_by = p_use_id THEN
-        RETURN json_build_object('outcome', 'changed');
+        RETURN 'null'::json;
     END IF;
     IF NOT email_token_is_good(v_token) OR v_user.id IS NULL
        OR v_user.email <> v_token.email OR v_user.disabled_at IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'invalid_token');
+        RETURN json_build_object('refusal', 'invalid_token');
     END IF;
     UPDATE email_tokens SET spent_at = now(), spent_by = CASE WHEN digest = p_token_digest THEN p_use_id END
      WHERE user_id = v_user.id AND purpose = 'reset_password' AND spent_at IS NULL;
@@ -41,7 +42,6 @@ BEGIN
         PERFORM audit_append(v_organization_id, 'password.reset', v_user.id, prefixed_id('usr_', v_user.id));
     END IF;
     PERFORM outbox_add(p_message_id, 'password_changed', v_user.email, NULL);
-    RETURN json_build_object('outcome', 'changed',
-                             'mail', json_build_object('kind', 'password_changed', 'to', v_user.email));
+    RETURN json_build_object('kind', 'password_changed', 'to', v_user.email);
 END;
 $$;

@@ -11,11 +11,11 @@ BEGIN
     SELECT * INTO v_user FROM users
      WHERE id = v_token.user_id AND email = v_token.email AND disabled_at IS NULL;
     IF NOT email_token_is_good(v_token) OR v_user.id IS NULL THEN
-        RETURN json_build_object('outcome', 'invalid_token');
+        RETURN json_build_object('refusal', 'invalid_token');
     END IF;
     IF NOT hash_lease_take(p_lease_id, p_host_id, p_max_leases) THEN
-        RETURN json_build_object('outcome', 'busy');
+        RETURN json_build_object('refusal', 'too_many_hashes');
     END IF;
-    RETURN json_build_object('outcome', 'proceed', 'user_id', prefixed_id('usr_', v_user.id), 'email', v_user.email);
+    RETURN json_build_object('user_id', prefixed_id('usr_', v_user.id), 'email', v_user.email);
 END;
 $$;
