@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 use chrono::{Datelike, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::http::input::{self, FromText, Invalid, Whole};
+use crate::http::input::{FromText, Invalid, Whole};
 use crate::http::time::{Moment, Time};
 use crate::ids::OrganizationId;
 use crate::money::Money;
-use crate::rating::plan_terms::{self, MAX_PLAN_CODE_CHARS};
+
+pub use crate::rating::plan_terms::PlanCode;
 
 /// Most seats of a subscription. At the largest price, which is below 10^12, the revenue
 /// is below 10^18, which a `numeric(27,9)` holds.
@@ -21,25 +22,6 @@ pub type Seats = Whole<1, MAX_SEATS>;
 /// The years that a period lies in. A year after the last of them is still written with
 /// four digits.
 const YEARS: RangeInclusive<i32> = 2000..=9998;
-
-crate::text_type! {
-    /// The code of a plan.
-    PlanCode, |text| read_plan_code(text), {
-        "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$", "minLength": 1, "maxLength": 64,
-        "description": "The code of a plan.", "examples": ["team"],
-    }
-}
-
-fn read_plan_code(text: &str) -> Result<String, Invalid> {
-    let text = input::length(text, 1..=MAX_PLAN_CODE_CHARS)?;
-    if plan_terms::is_plan_code(text) {
-        return Ok(text.to_owned());
-    }
-    Err(Invalid::new(
-        "invalid",
-        "must begin with a lower-case letter or a digit and have only those, '-' and '_'",
-    ))
-}
 
 /// How often a price is due.
 #[shared::body]
@@ -150,27 +132,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn plan_codes() {
-        let long = "a".repeat(65);
-        let table = [
-            ("team", None),
-            ("a-1_b", None),
-            ("9", None),
-            (&long[..64], None),
-            (&long, Some("wrong_length")),
-            ("", Some("wrong_length")),
-            ("-a", Some("invalid")),
-            ("Team", Some("invalid")),
-            ("a b", Some("invalid")),
-            ("é", Some("invalid")),
-        ];
-        for (text, expected) in table {
-            let got = PlanCode::from_text(text).err().map(|invalid| invalid.code);
-            assert_eq!(got, expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn times_of_periods() {
