@@ -23,18 +23,16 @@ BEGIN
     END IF;
     IF v_account.id IS NULL OR v_account.available < p_amount THEN
         v_answer := json_build_object(
-            'outcome', 'insufficient_credits',
-            'available', coalesce(v_account.available, 0)::text,
-            'currency', p_currency);
+            'refusal', 'insufficient_credits',
+            'available', money_json(coalesce(v_account.available, 0), p_currency));
     ELSIF NOT usage_names_fit(v_account.id, p_service, p_model) THEN
-        RETURN json_build_object('outcome', 'too_many_usage_names');
+        RETURN json_build_object('refusal', 'too_many_usage_names');
     ELSE
         v_post := ledger_post(v_account, p_transfer_id, 'consume', 'available', 'consumed', p_amount,
                               p_description, v_principal.user_id, p_service => p_service, p_model => p_model);
         INSERT INTO credit_movements (transfer_id, grant_id, amount, position)
         SELECT p_transfer_id, t.grant_id, t.amount, t.part FROM grants_take(v_account.id, p_amount, false) t;
-        v_answer := json_build_object(
-            'outcome', 'consumed', 'transaction', transfer_json(v_post.transfer, p_currency));
+        v_answer := json_build_object('transaction', transfer_json(v_post.transfer, p_currency));
     END IF;
     INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
     VALUES (v_principal.user_id, p_key, p_request_digest, v_answer);
