@@ -23,7 +23,7 @@ BEGIN
     END IF;
     PERFORM 1 FROM users WHERE id = p_user_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'user_not_found');
+        RETURN json_build_object('refusal', 'user_not_found');
     END IF;
     INSERT INTO credit_accounts (id, user_id, currency) VALUES (p_account_id, p_user_id, p_currency)
     ON CONFLICT ON CONSTRAINT credit_accounts_by_user DO NOTHING;

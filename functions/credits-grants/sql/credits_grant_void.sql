@@ -21,10 +21,10 @@ BEGIN
     END IF;
     SELECT * INTO v_grant FROM credit_grants WHERE id = p_grant_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF v_grant.remaining = 0 THEN
-        RETURN json_build_object('outcome', 'nothing_left');
+        RETURN json_build_object('refusal', 'nothing_left');
     END IF;
     v_post := ledger_post(v_account, p_transfer_id, 'void',
                           CASE v_grant.state WHEN 'pending' THEN 'pending' ELSE 'available' END::credit_bucket, 'issued',
@@ -33,10 +33,9 @@ BEGIN
     UPDATE credit_grants SET remaining = 0, state = 'closed', voided_at = clock_timestamp()
      WHERE id = p_grant_id RETURNING * INTO v_grant;
     v_answer := json_build_object(
-        'outcome', 'voided',
-        'grant', credit_grant_json(v_grant, v_account.currency),
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),
+        'grant', credit_grant_json(v_grant, v_account.currency),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
     INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
     VALUES (v_principal.user_id, p_key, p_request_digest, v_answer);

@@ -13,13 +13,13 @@ BEGIN
         RETURN v_refusal;
     END IF;
     v_account := account_as_of_now(v_principal.user_id, p_currency);
-    RETURN json_build_object('outcome', 'found', 'rows', (
+    RETURN (
         SELECT coalesce(json_agg(json_build_object(
                    'sequence', page.sequence, 'grant', credit_grant_json(page, p_currency))
                    ORDER BY page.sequence DESC), '[]'::json)
           FROM (SELECT * FROM credit_grants
                  WHERE account_id = v_account.id AND sequence < p_before
                  ORDER BY sequence DESC
-                 LIMIT p_limit + 1) page));
+                 LIMIT p_limit + 1) page);
 END;
 $$;
