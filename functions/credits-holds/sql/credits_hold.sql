@@ -22,13 +22,13 @@ BEGIN
         RETURN v_answer;
     END IF;
     IF v_account.id IS NULL OR v_account.available < p_amount THEN
-        v_answer := json_build_object('outcome', 'insufficient_credits',
-                                      'available', coalesce(v_account.available, 0)::text, 'currency', p_currency);
+        v_answer := json_build_object('refusal', 'insufficient_credits',
+                                      'available', money_json(coalesce(v_account.available, 0), p_currency));
     ELSIF (SELECT count(*) FROM (SELECT 1 FROM credit_holds WHERE account_id = v_account.id AND state = 'open'
                                   LIMIT max_open_holds()) open_holds) >= max_open_holds() THEN
-        RETURN json_build_object('outcome', 'too_many_open_holds');
+        RETURN json_build_object('refusal', 'too_many_open_holds');
     ELSIF NOT usage_names_fit(v_account.id, p_service, p_model) THEN
-        RETURN json_build_object('outcome', 'too_many_usage_names');
+        RETURN json_build_object('refusal', 'too_many_usage_names');
     ELSE
         v_post := ledger_post(v_account, p_transfer_id, 'hold', 'available', 'held', p_amount,
                               p_description, v_principal.user_id, p_service => p_service, p_model => p_model);
@@ -47,7 +47,7 @@ BEGIN
         SELECT p_transfer_id, t.grant_id, t.amount, t.part FROM taken t;
         UPDATE credit_accounts SET next_due_at = v_hold.expires_at
          WHERE id = v_account.id AND next_due_at > v_hold.expires_at;
-        v_answer := json_build_object('outcome', 'held', 'hold', credit_hold_json(v_hold, p_currency),
+        v_answer := json_build_object('hold', credit_hold_json(v_hold, p_currency),
                                       'transaction', transfer_json(v_post.transfer, p_currency));
     END IF;
     INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)

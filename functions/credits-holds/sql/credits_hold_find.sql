@@ -13,12 +13,12 @@ BEGIN
     SELECT a.* INTO v_account FROM credit_holds h JOIN credit_accounts a ON a.id = h.account_id
      WHERE h.id = p_hold_id AND a.user_id = v_principal.user_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF v_account.next_due_at <= clock_timestamp() THEN
         v_account := account_hold_by_id(v_account.id);
     END IF;
     SELECT * INTO v_hold FROM credit_holds WHERE id = p_hold_id;
-    RETURN json_build_object('outcome', 'found', 'hold', credit_hold_json(v_hold, v_account.currency));
+    RETURN json_build_object('hold', credit_hold_json(v_hold, v_account.currency));
 END;
 $$;

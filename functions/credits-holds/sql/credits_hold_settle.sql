@@ -32,20 +32,20 @@ BEGIN
         RETURN v_answer;
     END IF;
     IF v_account.id IS NULL THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF p_currency <> v_account.currency THEN
-        RETURN json_build_object('outcome', 'currency_mismatch', 'currency', v_account.currency);
+        RETURN json_build_object('refusal', 'currency_mismatch', 'currency', v_account.currency);
     END IF;
     SELECT * INTO v_hold FROM credit_holds WHERE id = p_hold_id;
     IF v_hold.state <> 'open' THEN
-        RETURN json_build_object('outcome', 'hold_not_open', 'state', v_hold.state);
+        RETURN json_build_object('refusal', 'hold_not_open', 'state', v_hold.state);
     END IF;
     v_from_hold := least(v_amount, v_hold.amount);
     v_excess := v_amount - v_from_hold;
     IF v_excess > v_account.available THEN
-        v_answer := json_build_object('outcome', 'insufficient_credits',
-                                      'available', v_account.available::text, 'currency', v_account.currency);
+        v_answer := json_build_object('refusal', 'insufficient_credits',
+                                      'available', money_json(v_account.available, v_account.currency));
         INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
         VALUES (v_principal.user_id, p_key, p_request_digest, v_answer);
         RETURN v_answer;
@@ -88,7 +88,7 @@ BEGIN
      WHERE id = p_hold_id RETURNING * INTO v_hold;
     -- What was released into a grant that has expired meanwhile expires now.
     v_account := account_settle(v_account, clock_timestamp());
-    v_answer := json_build_object('outcome', 'settled', 'hold', credit_hold_json(v_hold, v_account.currency),
+    v_answer := json_build_object('hold', credit_hold_json(v_hold, v_account.currency),
                                   'transactions', array_to_json(v_transactions));
     INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
     VALUES (v_principal.user_id, p_key, p_request_digest, v_answer);
