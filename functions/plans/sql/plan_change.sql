@@ -14,7 +14,7 @@ BEGIN
     END IF;
     SELECT * INTO v_plan FROM plans WHERE code = p_code FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     v_archived := v_plan.archived_at IS NOT NULL;
     v_changes := jsonb_strip_nulls(jsonb_build_object(
@@ -31,6 +31,6 @@ BEGIN
         PERFORM audit_append(v_principal.organization_id, 'plan.changed', v_principal.user_id,
                              prefixed_id('pln_', v_plan.id), jsonb_build_object('code', p_code) || v_changes);
     END IF;
-    RETURN json_build_object('outcome', 'saved', 'plan', plan_json(v_plan));
+    RETURN json_build_object('plan', plan_json(v_plan));
 END;
 $$;

@@ -30,11 +30,11 @@ BEGIN
         END IF;
     END IF;
     IF v_plan.id = p_id THEN
-        RETURN json_build_object('outcome', 'created', 'plan', plan_json(v_plan));
+        RETURN json_build_object('is_new', true, 'plan', plan_json(v_plan));
     END IF;
     IF (v_plan.name, v_plan.currency, v_plan.billing_period) = (p_name, p_currency, p_billing_period) THEN
-        RETURN json_build_object('outcome', 'unchanged', 'plan', plan_json(v_plan));
+        RETURN json_build_object('is_new', false, 'plan', plan_json(v_plan));
     END IF;
-    RETURN json_build_object('outcome', 'plan_exists');
+    RETURN json_build_object('refusal', 'plan_exists');
 END;
 $$;

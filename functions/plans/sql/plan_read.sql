@@ -10,8 +10,8 @@ BEGIN
     END IF;
     SELECT * INTO v_plan FROM plans WHERE code = p_code;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'plan', plan_json(v_plan));
+    RETURN json_build_object('plan', plan_json(v_plan));
 END;
 $$;

@@ -7,8 +7,8 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'plans', (
+    RETURN (
         SELECT coalesce(json_agg(plan_json(p) ORDER BY p.sequence DESC), '[]'::json)
-          FROM (SELECT * FROM plans WHERE sequence < p_before ORDER BY sequence DESC LIMIT p_limit + 1) p));
+          FROM (SELECT * FROM plans WHERE sequence < p_before ORDER BY sequence DESC LIMIT p_limit + 1) p);
 END;
 $$;
