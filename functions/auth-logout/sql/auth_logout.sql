@@ -15,6 +15,6 @@ BEGIN
     END IF;
     PERFORM audit_append(v_principal.organization_id, 'session.ended', v_principal.user_id,
                          prefixed_id('ses_', v_principal.session_id));
-    RETURN json_build_object('outcome', 'ended');
+    RETURN json_build_object('status', 'logged_out');
 END;
 $$;
