@@ -1,6 +1,6 @@
 -- Spends a refresh token for a new pair. The row lock makes N parallel uses
 -- queue; the first wins and every other one finds the token spent, which is
--- reuse, and ends the session. The same caller sending the same statement again
+-- reuse: it ends the session, and the answer is null. The same caller sending the same statement again
 -- is not reuse: it offers the successor that is already there.
 CREATE OR REPLACE FUNCTION auth_refresh(
     p_digest bytea, p_access_digest bytea, p_refresh_digest bytea,
@@ -13,7 +13,7 @@ DECLARE
 BEGIN
     SELECT * INTO v_token FROM refresh_tokens WHERE digest = p_digest FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'refused');
+        RETURN json_build_object('refusal', 'invalid_refresh_token');
     END IF;
     SELECT * INTO v_session FROM sessions WHERE id = v_token.session_id FOR NO KEY UPDATE;
     IF v_token.successor IS NOT NULL AND v_token.successor <> p_refresh_digest THEN
@@ -21,11 +21,11 @@ BEGIN
             PERFORM audit_append(v_session.organization_id, 'session.refresh_reused', v_session.user_id,
                                  prefixed_id('ses_', v_session.id));
         END IF;
-        RETURN json_build_object('outcome', 'reused');
+        RETURN 'null'::json;
     END IF;
     IF v_session.revoked_at IS NOT NULL OR v_token.expires_at <= now()
        OR NOT EXISTS (SELECT 1 FROM users WHERE id = v_session.user_id AND disabled_at IS NULL) THEN
-        RETURN json_build_object('outcome', 'refused');
+        RETURN json_build_object('refusal', 'invalid_refresh_token');
     END IF;
     UPDATE refresh_tokens SET successor = p_refresh_digest WHERE digest = p_digest;
     INSERT INTO refresh_tokens (digest, session_id, expires_at)
@@ -38,7 +38,6 @@ BEGIN
     ON CONFLICT DO NOTHING;
     UPDATE sessions SET last_used_at = now() WHERE id = v_session.id;
     RETURN json_build_object(
-        'outcome', 'refreshed',
         'session_id', prefixed_id('ses_', v_session.id),
         'user_id', prefixed_id('usr_', v_session.user_id),
         'organization_id', prefixed_id('org_', v_session.organization_id),
