@@ -8,7 +8,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'found', 'sessions', (
+    RETURN json_build_object('sessions', (
         SELECT coalesce(json_agg(json_build_object(
                    'id', prefixed_id('ses_', s.id),
                    'organization_id', prefixed_id('org_', s.organization_id),

@@ -20,13 +20,13 @@ BEGIN
     -- One that has ended already is as revoked as the caller wants it.
     IF v_revoked = 0 AND p_session_id IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM sessions WHERE id = p_session_id AND user_id = v_principal.user_id) THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF v_revoked > 0 THEN
         PERFORM audit_append(v_principal.organization_id, 'session.revoked', v_principal.user_id,
                              coalesce(prefixed_id('ses_', p_session_id), prefixed_id('usr_', v_principal.user_id)),
                              jsonb_build_object('sessions', v_revoked));
     END IF;
-    RETURN json_build_object('outcome', 'revoked', 'count', v_revoked);
+    RETURN json_build_object('revoked', v_revoked);
 END;
 $$;
