@@ -14,7 +14,7 @@ BEGIN
      WHERE organization_id = p_organization_id AND user_id = v_principal.user_id
        FOR KEY SHARE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF v_principal.organization_id <> p_organization_id THEN
         UPDATE sessions SET organization_id = p_organization_id WHERE id = v_principal.session_id;
@@ -22,7 +22,6 @@ BEGIN
                              prefixed_id('ses_', v_principal.session_id));
     END IF;
     RETURN json_build_object(
-        'outcome', 'changed',
         'session_id', prefixed_id('ses_', v_principal.session_id),
         'user_id', prefixed_id('usr_', v_principal.user_id),
         'organization_id', prefixed_id('org_', p_organization_id));
