@@ -32,17 +32,17 @@ BEGIN
     END IF;
     SELECT * INTO v_consumed FROM ledger_transfers WHERE id = p_consumed_id AND credited = 'consumed';
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF p_currency <> v_account.currency THEN
-        RETURN json_build_object('outcome', 'currency_mismatch', 'currency', v_account.currency);
+        RETURN json_build_object('refusal', 'currency_mismatch', 'currency', v_account.currency);
     END IF;
     v_refundable := v_consumed.amount - coalesce(
         (SELECT sum(amount) FROM ledger_transfers WHERE refunds_id = p_consumed_id), 0);
     v_left := coalesce(p_amount, v_refundable);
     IF v_left > v_refundable OR v_left = 0 THEN
-        RETURN json_build_object('outcome', 'exceeds_refundable', 'refundable', v_refundable::text,
-                                 'currency', v_account.currency);
+        RETURN json_build_object('refusal', 'exceeds_refundable',
+                                 'refundable', money_json(v_refundable, v_account.currency));
     END IF;
     IF v_account.organization_id IS NOT NULL THEN
         -- After the account's row, as a spend does it.
@@ -77,7 +77,6 @@ BEGIN
     END IF;
     v_account := account_settle(v_account, clock_timestamp());
     v_answer := json_build_object(
-        'outcome', 'refunded',
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
