@@ -26,7 +26,6 @@ BEGIN
         v_before := least(v_before, ledger_sequence_at(v_account.id, v_account.sequence, p_until));
     END IF;
     RETURN json_build_object(
-        'outcome', 'found',
         'account_id', CASE WHEN v_account.id IS NOT NULL THEN prefixed_id('cac_', v_account.id) END,
         'from', v_from,
         'rows', transfers_page(v_account.id, p_currency, p_kind, v_from, v_before, p_limit));
