@@ -25,6 +25,7 @@ pub mod entitlements;
 pub mod http;
 pub mod ids;
 pub mod mail;
+pub mod metering;
 pub mod money;
 pub mod organizations;
 pub mod rating;

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 /// Every room, from lowest to highest. A room uses rooms before it in this list and
 /// itself, and no other.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
     "text",
     "ids",
     "token",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 13] = [
     "credits",
     "organizations",
     "billing",
+    "metering",
     "entitlements",
 ];
 

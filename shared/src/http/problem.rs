@@ -133,6 +133,22 @@ pub struct FieldError {
     pub message: Cow<'static, str>,
 }
 
+crate::describe!(FieldError as "FieldError", {
+    "type": "object",
+    "required": ["field", "code", "message"],
+    "properties": {
+        "field": {
+            "type": "string",
+            "description": "The field, parameter or header; empty for the body as a whole.",
+        },
+        "code": {
+            "type": "string", "pattern": "^[a-z_]+$", "description": "Stable, for programs.",
+        },
+        "message": {"type": "string", "description": "For people; may change."},
+    },
+    "additionalProperties": false,
+});
+
 /// A refusal: what a handler returns instead of a reply.
 ///
 /// `code` is the stable name that programs branch on; `detail` is for people
