@@ -12,7 +12,7 @@ BEGIN
     SELECT * INTO v_meter FROM meters
      WHERE organization_id = v_principal.organization_id AND slug = p_slug FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF v_meter.archived_at IS NULL THEN
         UPDATE meters SET archived_at = now()
@@ -21,6 +21,6 @@ BEGIN
         PERFORM audit_append(v_principal.organization_id, 'meter.archived', v_principal.user_id,
                              prefixed_id('mtr_', v_meter.id), jsonb_build_object('slug', p_slug));
     END IF;
-    RETURN json_build_object('outcome', 'archived', 'meter', meter_json(v_meter));
+    RETURN json_build_object('meter', meter_json(v_meter));
 END;
 $$;

@@ -22,7 +22,7 @@ BEGIN
     IF NOT FOUND THEN
         IF (SELECT count(*) FILTER (WHERE archived_at IS NULL) >= p_max_active OR count(*) >= p_max_ever
               FROM meters WHERE organization_id = v_organization_id) THEN
-            RETURN json_build_object('outcome', 'meter_limit');
+            RETURN json_build_object('refusal', 'meter_limit');
         END IF;
         INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property, group_by, filters,
                             filter_path)
@@ -32,8 +32,8 @@ BEGIN
         PERFORM audit_append(v_organization_id, 'meter.created', v_caller.user_id, prefixed_id('mtr_', p_id),
                              jsonb_build_object('slug', p_slug));
     ELSIF v_meter.id <> p_id THEN
-        RETURN json_build_object('outcome', 'meter_exists');
+        RETURN json_build_object('refusal', 'meter_exists');
     END IF;
-    RETURN json_build_object('outcome', 'created', 'meter', meter_json(v_meter));
+    RETURN json_build_object('meter', meter_json(v_meter));
 END;
 $$;

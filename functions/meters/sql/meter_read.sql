@@ -12,8 +12,8 @@ BEGIN
     SELECT * INTO v_meter FROM meters
      WHERE organization_id = v_principal.organization_id AND slug = p_slug;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'meter', meter_json(v_meter));
+    RETURN json_build_object('meter', meter_json(v_meter));
 END;
 $$;

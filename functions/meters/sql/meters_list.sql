@@ -8,7 +8,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'meters', (
+    RETURN json_build_object('meters', (
         SELECT coalesce(json_agg(meter_json(m) ORDER BY m.created_at DESC, m.id DESC), '[]'::json)
           FROM meters m WHERE m.organization_id = v_principal.organization_id));
 END;
