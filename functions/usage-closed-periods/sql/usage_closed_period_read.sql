@@ -11,8 +11,8 @@ BEGIN
     END IF;
     v_period := usage_closed_period_json(p_organization_id);
     IF v_period IS NULL THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'period', v_period);
+    RETURN v_period;
 END;
 $$;

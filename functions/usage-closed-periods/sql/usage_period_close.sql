@@ -8,14 +8,14 @@ BEGIN
     -- Of those who close at once each waits for the one before it.
     PERFORM 1 FROM organizations WHERE id = p_organization_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF p_until > clock_timestamp() THEN
-        RETURN json_build_object('outcome', 'too_far_ahead');
+        RETURN json_build_object('refusal', 'too_far_ahead');
     END IF;
     SELECT until INTO v_previous FROM usage_closed_periods WHERE organization_id = p_organization_id;
     IF v_previous > p_until THEN
-        RETURN json_build_object('outcome', 'period_closed', 'until', rfc3339(v_previous));
+        RETURN json_build_object('refusal', 'period_closed', 'until', rfc3339(v_previous));
     END IF;
     IF v_previous IS DISTINCT FROM p_until THEN
         PERFORM audit_append(p_organization_id, 'usage.closed', p_actor_id, prefixed_id('org_', p_organization_id),
@@ -25,6 +25,6 @@ BEGIN
         VALUES (p_organization_id, p_until, clock_timestamp() + usage_settling_time())
         ON CONFLICT (organization_id) DO UPDATE SET until = excluded.until, settled_at = excluded.settled_at;
     END IF;
-    RETURN json_build_object('outcome', 'closed', 'period', usage_closed_period_json(p_organization_id));
+    RETURN usage_closed_period_json(p_organization_id);
 END;
 $$;
