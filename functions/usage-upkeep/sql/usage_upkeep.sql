@@ -18,7 +18,8 @@ BEGIN
     END IF;
     -- Ends with the transaction, so that nobody who fails keeps it.
     IF NOT pg_try_advisory_xact_lock(hashtext('usage_upkeep')) THEN
-        RETURN json_build_object('outcome', 'busy');
+        RETURN json_build_object('status', 'already_running', 'created', v_created, 'dropped', v_dropped,
+                                 'missing', v_missing);
     END IF;
     PERFORM time_zones_add();
     FOR v_months IN -2..p_months_ahead LOOP
@@ -40,6 +41,6 @@ BEGIN
         EXECUTE format('DROP TABLE %I', v_partition);
         v_dropped := v_dropped || replace(right(v_partition, 7), '_', '-');
     END LOOP;
-    RETURN json_build_object('outcome', 'done', 'created', v_created, 'dropped', v_dropped, 'missing', v_missing);
+    RETURN json_build_object('status', 'done', 'created', v_created, 'dropped', v_dropped, 'missing', v_missing);
 END;
 $$;
