@@ -22,7 +22,8 @@ BEGIN
       FROM entitlements e, entitlement_usage(e, v_now) u
      WHERE e.organization_id = v_principal.organization_id AND e.id = v_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'checked', 'has_access', false, 'reason', 'not_entitled');
+        RETURN json_build_object('feature', p_feature, 'subject', p_subject, 'has_access', false,
+                                 'reason', 'not_entitled');
     END IF;
     v_entitlement := v_found.entitlement;
     v_reason := CASE
@@ -45,7 +46,8 @@ BEGIN
     END IF;
     -- Zero times what was used, so that without a meter there is nothing at all.
     RETURN json_build_object(
-        'outcome', 'checked', 'has_access', v_reason IS NULL, 'reason', v_reason, 'type', v_entitlement.type,
+        'feature', p_feature, 'subject', p_subject, 'has_access', v_reason IS NULL, 'reason', v_reason,
+        'type', v_entitlement.type,
         'limit', trim_scale(v_entitlement.usage_limit)::text, 'used', trim_scale(v_found.used)::text,
         'remaining', trim_scale(greatest(v_entitlement.usage_limit - v_found.used, v_found.used * 0))::text,
         'overage', trim_scale(greatest(v_found.used - v_entitlement.usage_limit, v_found.used * 0))::text,
