@@ -14,9 +14,9 @@ BEGIN
     IF v_hold.refusal IS NOT NULL THEN
         RETURN v_hold.refusal;
     ELSIF NOT v_entitlement.is_current THEN
-        RETURN json_build_object('outcome', 'ended');
+        RETURN json_build_object('refusal', 'entitlement_ended');
     ELSIF v_entitlement.type = 'boolean' AND num_nonnulls(p_limit, p_is_soft) > 0 THEN
-        RETURN json_build_object('outcome', 'not_metered');
+        RETURN json_build_object('refusal', 'entitlement_not_metered');
     END IF;
     v_changed := v_entitlement;
     v_changed.usage_limit := coalesce(p_limit, v_entitlement.usage_limit);
@@ -27,7 +27,7 @@ BEGIN
     IF v_changed IS DISTINCT FROM v_entitlement THEN
         -- The time that it has already may be past.
         IF v_changed.expires_at IS DISTINCT FROM v_entitlement.expires_at AND p_expires_at <= clock_timestamp() THEN
-            RETURN json_build_object('outcome', 'expires_too_early');
+            RETURN json_build_object('refusal', 'expires_too_early');
         END IF;
         UPDATE entitlements e
            SET usage_limit = v_changed.usage_limit, is_soft = v_changed.is_soft, expires_at = v_changed.expires_at,
@@ -44,6 +44,6 @@ BEGIN
                     'limit', trim_scale(v_entitlement.usage_limit)::text, 'is_soft', v_entitlement.is_soft,
                     'expires_at', rfc3339(v_entitlement.expires_at))));
     END IF;
-    RETURN json_build_object('outcome', 'saved', 'entitlement', entitlement_json(v_changed));
+    RETURN json_build_object('entitlement', entitlement_json(v_changed));
 END;
 $$;

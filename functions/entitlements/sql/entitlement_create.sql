@@ -18,25 +18,25 @@ BEGIN
     END IF;
     IF p_subject IS NULL THEN
         IF 'entitlements:grant' <> ALL (v_caller.permissions) THEN
-            RETURN json_build_object('outcome', 'grant_required');
+            RETURN json_build_object('refusal', 'forbidden', 'permission', 'entitlements:grant');
         ELSIF p_organization_id IS NULL THEN
-            RETURN json_build_object('outcome', 'organization_required');
+            RETURN json_build_object('refusal', 'organization_required');
         END IF;
     END IF;
     SELECT * INTO v_entitlement FROM entitlements WHERE organization_id = v_hold.organization_id AND id = p_id;
     IF FOUND THEN
-        RETURN json_build_object('outcome', 'created', 'entitlement', entitlement_json(v_entitlement));
+        RETURN json_build_object('entitlement', entitlement_json(v_entitlement));
     END IF;
     IF p_expires_at <= v_now THEN
-        RETURN json_build_object('outcome', 'expires_too_early');
+        RETURN json_build_object('refusal', 'expires_too_early');
     END IF;
     IF p_meter IS NOT NULL THEN
         SELECT * INTO v_meter FROM meters
          WHERE organization_id = v_hold.organization_id AND slug = p_meter AND archived_at IS NULL;
         IF NOT FOUND THEN
-            RETURN json_build_object('outcome', 'meter_unknown');
+            RETURN json_build_object('refusal', 'meter_unknown');
         ELSIF v_meter.aggregation NOT IN ('count', 'sum') THEN
-            RETURN json_build_object('outcome', 'meter_unsupported');
+            RETURN json_build_object('refusal', 'meter_unsupported');
         END IF;
     END IF;
     SELECT n.entitlement_id INTO v_expired.id FROM entitlement_names n
@@ -44,13 +44,13 @@ BEGIN
     IF FOUND THEN
         SELECT * INTO v_expired FROM entitlements WHERE organization_id = v_hold.organization_id AND id = v_expired.id;
         IF v_expired.expires_at IS NULL OR v_expired.expires_at > v_now THEN
-            RETURN json_build_object('outcome', 'entitlement_exists');
+            RETURN json_build_object('refusal', 'entitlement_exists');
         END IF;
         UPDATE entitlements SET is_current = false
          WHERE organization_id = v_hold.organization_id AND id = v_expired.id;
     ELSE
         IF (SELECT current FROM entitlement_counts WHERE organization_id = v_hold.organization_id) >= p_max_current THEN
-            RETURN json_build_object('outcome', 'entitlement_limit');
+            RETURN json_build_object('refusal', 'entitlement_limit');
         END IF;
         PERFORM entitlement_count_add(v_hold.organization_id, 1);
     END IF;
@@ -69,6 +69,6 @@ BEGIN
             'feature', p_feature, 'subject', p_subject, 'type', p_type, 'meter', p_meter,
             'limit', trim_scale(p_limit)::text, 'period', p_period, 'is_soft', p_is_soft,
             'expires_at', rfc3339(p_expires_at), 'replaces', prefixed_id('ent_', v_expired.id))));
-    RETURN json_build_object('outcome', 'created', 'entitlement', entitlement_json(v_entitlement));
+    RETURN json_build_object('entitlement', entitlement_json(v_entitlement));
 END;
 $$;

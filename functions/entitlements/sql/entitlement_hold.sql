@@ -13,16 +13,16 @@ BEGIN
     refusal := v_hold.refusal;
     IF refusal IS NOT NULL THEN
         -- Nothing is in an organization that there is not.
-        IF refusal ->> 'outcome' = 'organization_unknown' THEN
-            refusal := json_build_object('outcome', 'not_found');
+        IF refusal ->> 'refusal' = 'organization_unknown' THEN
+            refusal := json_build_object('refusal', 'not_found');
         END IF;
         RETURN;
     END IF;
     SELECT * INTO entitlement FROM entitlements e WHERE e.organization_id = v_hold.organization_id AND e.id = p_id;
     IF NOT FOUND THEN
-        refusal := json_build_object('outcome', 'not_found');
+        refusal := json_build_object('refusal', 'not_found');
     ELSIF entitlement.subject = '' AND 'entitlements:grant' <> ALL (caller.permissions) THEN
-        refusal := json_build_object('outcome', 'grant_required');
+        refusal := json_build_object('refusal', 'forbidden', 'permission', 'entitlements:grant');
     END IF;
 END;
 $$;

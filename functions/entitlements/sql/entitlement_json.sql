@@ -1,4 +1,4 @@
--- An entitlement as the API shows it, and its place in the list, which the API does not.
+-- An entitlement as the API shows it.
 CREATE OR REPLACE FUNCTION entitlement_json(p_entitlement entitlements) RETURNS json
 LANGUAGE sql STABLE
 RETURN json_build_object(
@@ -10,5 +10,4 @@ RETURN json_build_object(
     'limit', trim_scale((p_entitlement).usage_limit)::text, 'period', (p_entitlement).period,
     'is_soft', (p_entitlement).is_soft, 'expires_at', rfc3339((p_entitlement).expires_at),
     'reset_at', rfc3339((p_entitlement).reset_at), 'created_at', rfc3339((p_entitlement).created_at),
-    'updated_at', rfc3339((p_entitlement).updated_at), 'revoked_at', rfc3339((p_entitlement).revoked_at),
-    'sequence', (p_entitlement).sequence);
+    'updated_at', rfc3339((p_entitlement).updated_at), 'revoked_at', rfc3339((p_entitlement).revoked_at));

@@ -12,8 +12,8 @@ BEGIN
     END IF;
     SELECT * INTO v_entitlement FROM entitlements WHERE organization_id = v_organization_id AND id = p_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'entitlement', entitlement_json(v_entitlement));
+    RETURN json_build_object('entitlement', entitlement_json(v_entitlement));
 END;
 $$;

@@ -17,9 +17,9 @@ BEGIN
      WHERE organization_id = v_entitlement.organization_id AND entitlement_id = p_id AND key = p_key;
     IF NOT FOUND THEN
         IF NOT v_entitlement.is_current THEN
-            RETURN json_build_object('outcome', 'ended');
+            RETURN json_build_object('refusal', 'entitlement_ended');
         ELSIF v_entitlement.type = 'boolean' THEN
-            RETURN json_build_object('outcome', 'not_metered');
+            RETURN json_build_object('refusal', 'entitlement_not_metered');
         END IF;
         SELECT * INTO v_usage FROM entitlement_usage(v_entitlement, v_now);
         v_used := v_usage.used;
@@ -35,7 +35,6 @@ BEGIN
             jsonb_build_object('feature', v_entitlement.feature, 'subject', nullif(v_entitlement.subject, ''),
                                'used', trim_scale(v_used)::text));
     END IF;
-    RETURN json_build_object('outcome', 'reset', 'entitlement', entitlement_json(v_entitlement),
-                             'used_before', trim_scale(v_used)::text);
+    RETURN json_build_object('entitlement', entitlement_json(v_entitlement), 'used_before', trim_scale(v_used)::text);
 END;
 $$;

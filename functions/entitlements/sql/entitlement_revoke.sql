@@ -23,6 +23,6 @@ BEGIN
             v_entitlement.organization_id, 'entitlement.revoked', v_caller.user_id, prefixed_id('ent_', p_id),
             jsonb_build_object('feature', v_entitlement.feature, 'subject', nullif(v_entitlement.subject, '')));
     END IF;
-    RETURN json_build_object('outcome', 'revoked', 'entitlement', entitlement_json(v_entitlement));
+    RETURN json_build_object('entitlement', entitlement_json(v_entitlement));
 END;
 $$;

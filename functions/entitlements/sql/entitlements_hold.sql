@@ -12,7 +12,7 @@ BEGIN
     IF refusal IS NULL THEN
         PERFORM 1 FROM organizations o WHERE o.id = entitlements_hold.organization_id FOR NO KEY UPDATE;
         IF NOT FOUND THEN
-            refusal := json_build_object('outcome', 'organization_unknown');
+            refusal := json_build_object('refusal', 'organization_unknown');
             RETURN;
         END IF;
         caller := authenticate(p_digest);

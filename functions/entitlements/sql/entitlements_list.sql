@@ -33,7 +33,8 @@ BEGIN
                          WHERE e.organization_id = v_organization_id AND e.is_current
                            AND e.sequence < p_before ORDER BY e.sequence DESC LIMIT p_limit + 1);
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'entitlements', (
-        SELECT coalesce(json_agg(entitlement_json(e) ORDER BY e.sequence DESC), '[]'::json) FROM unnest(v_page) e));
+    RETURN (SELECT coalesce(json_agg(json_build_object('sequence', e.sequence, 'entitlement', entitlement_json(e))
+                                     ORDER BY e.sequence DESC), '[]'::json)
+              FROM unnest(v_page) e);
 END;
 $$;

@@ -7,5 +7,6 @@ RETURN CASE
     WHEN 'entitlements:grant' = ANY ((p_principal).permissions) THEN NULL
     WHEN p_permission <> ALL ((p_principal).permissions)
         THEN ('{"refusal":"forbidden","permission":"' || p_permission || '"}')::json
-    WHEN p_organization_id <> (p_principal).organization_id THEN '{"outcome":"grant_required"}'::json
+    WHEN p_organization_id <> (p_principal).organization_id
+        THEN '{"refusal":"forbidden","permission":"entitlements:grant"}'::json
 END;
