@@ -11,7 +11,7 @@ BEGIN
     END IF;
     SELECT * INTO v_alert FROM usage_alerts WHERE organization_id = v_principal.organization_id AND id = p_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF v_alert.archived_at IS NULL THEN
         -- So that no batch that took it for active fires it after the answer.
@@ -24,6 +24,6 @@ BEGIN
         END IF;
         SELECT * INTO v_alert FROM usage_alerts WHERE organization_id = v_principal.organization_id AND id = p_id;
     END IF;
-    RETURN json_build_object('outcome', 'archived', 'alert', usage_alert_json(v_alert));
+    RETURN json_build_object('alert', usage_alert_json(v_alert));
 END;
 $$;

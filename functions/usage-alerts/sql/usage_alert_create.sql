@@ -24,19 +24,19 @@ BEGIN
     v_caller := v_hold.caller;
     SELECT * INTO v_alert FROM usage_alerts WHERE organization_id = v_organization_id AND id = p_id;
     IF FOUND THEN
-        RETURN json_build_object('outcome', 'created', 'alert', usage_alert_json(v_alert));
+        RETURN json_build_object('alert', usage_alert_json(v_alert));
     END IF;
     SELECT * INTO v_meter FROM meters WHERE organization_id = v_organization_id AND slug = p_meter;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'meter_unknown');
+        RETURN json_build_object('refusal', 'meter_unknown');
     ELSIF v_meter.aggregation NOT IN ('count', 'sum') THEN
-        RETURN json_build_object('outcome', 'meter_not_additive');
+        RETURN json_build_object('refusal', 'meter_not_additive');
     ELSIF v_meter.archived_at IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'meter_archived');
+        RETURN json_build_object('refusal', 'meter_archived');
     END IF;
     IF (SELECT count(*) FROM usage_alerts
          WHERE organization_id = v_organization_id AND archived_at IS NULL) >= p_max_active THEN
-        RETURN json_build_object('outcome', 'usage_alert_limit');
+        RETURN json_build_object('refusal', 'usage_alert_limit');
     END IF;
     -- A member who proved the address can be told as often as the organization likes;
     -- nobody else is flooded with mail.
@@ -45,7 +45,7 @@ BEGIN
              WHERE u.email = p_email AND u.email_verified_at IS NOT NULL AND m.organization_id = v_organization_id) THEN
         v_wait := mail_quota_take('email:' || p_email, p_max_per_email);
         IF v_wait IS NOT NULL THEN
-            RETURN json_build_object('outcome', 'too_many_mails',
+            RETURN json_build_object('refusal', 'too_many_requests',
                                      'retry_after_secs', greatest(1, ceil(extract(epoch FROM v_wait)))::integer);
         END IF;
     END IF;
@@ -68,6 +68,6 @@ BEGIN
     END LOOP;
     PERFORM audit_append(v_organization_id, 'usage_alert.created', v_caller.user_id, prefixed_id('ual_', p_id),
                          jsonb_build_object('name', p_name));
-    RETURN json_build_object('outcome', 'created', 'alert', usage_alert_json(v_alert));
+    RETURN json_build_object('alert', usage_alert_json(v_alert));
 END;
 $$;

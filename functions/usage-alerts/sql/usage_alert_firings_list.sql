@@ -17,7 +17,7 @@ BEGIN
                  ORDER BY sequence DESC LIMIT p_limit + 1) f;
     ELSIF NOT EXISTS (SELECT 1 FROM usage_alerts
                        WHERE organization_id = v_principal.organization_id AND id = p_alert_id) THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     ELSE
         SELECT json_agg(json_build_object('sequence', f.sequence, 'firing', usage_alert_firing_json(f::usage_alert_firings))
                         ORDER BY f.sequence DESC) INTO v_rows
@@ -25,6 +25,6 @@ BEGIN
                  WHERE organization_id = v_principal.organization_id AND alert_id = p_alert_id AND sequence < p_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) f;
     END IF;
-    RETURN json_build_object('outcome', 'fired', 'rows', coalesce(v_rows, '[]'::json));
+    RETURN coalesce(v_rows, '[]'::json);
 END;
 $$;

@@ -11,8 +11,8 @@ BEGIN
     END IF;
     SELECT * INTO v_alert FROM usage_alerts WHERE organization_id = v_principal.organization_id AND id = p_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'alert', usage_alert_json(v_alert));
+    RETURN json_build_object('alert', usage_alert_json(v_alert));
 END;
 $$;

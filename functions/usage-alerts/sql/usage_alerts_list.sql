@@ -9,11 +9,11 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'rows', (
+    RETURN (
         SELECT coalesce(json_agg(json_build_object('sequence', a.sequence, 'alert', usage_alert_json(a::usage_alerts))
                                  ORDER BY a.sequence DESC), '[]'::json)
           FROM (SELECT * FROM usage_alerts
                  WHERE organization_id = v_principal.organization_id AND sequence < p_before
-                 ORDER BY sequence DESC LIMIT p_limit + 1) a));
+                 ORDER BY sequence DESC LIMIT p_limit + 1) a);
 END;
 $$;
