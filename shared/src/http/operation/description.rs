@@ -510,9 +510,10 @@ fn headers() -> Map<String, Value> {
         .collect()
 }
 
-/// The example of a JSON body as JSON, of any other as a text.
+/// The example of a JSON body as JSON, that of a form as the object of its fields, of any
+/// other as a text.
 fn example(media_type: &str, text: &str) -> Result<Value, String> {
-    if media_type.ends_with("json") {
+    if media_type.ends_with("json") || media_type == FORM {
         serde_json::from_str(text)
             .map_err(|error| format!("the example {text} is not JSON: {error}"))
     } else {
