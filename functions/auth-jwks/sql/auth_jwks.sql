@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION auth_jwks(p_new_kid text) RETURNS json
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM signing_key_current(p_new_kid);
-    RETURN (SELECT json_build_object('kids', json_agg(kid ORDER BY signs_from DESC, kid))
+    RETURN (SELECT json_agg(kid ORDER BY signs_from DESC, kid)
               FROM signing_keys WHERE retired_at IS NULL OR retired_at > clock_timestamp());
 END;
 $$;
