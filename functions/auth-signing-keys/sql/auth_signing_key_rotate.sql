@@ -16,13 +16,13 @@ BEGIN
     IF NOT FOUND THEN
         v_waiting := signing_key_in_state('next', clock_timestamp());
         IF v_waiting.kid IS NOT NULL THEN
-            RETURN json_build_object('outcome', 'rotation_pending', 'retry_after_secs',
+            RETURN json_build_object('refusal', 'rotation_pending', 'retry_after_secs',
                 greatest(1, ceil(extract(epoch FROM v_waiting.signs_from - clock_timestamp())))::integer);
         END IF;
         v_key := signing_key_publish(p_new_kid, signing_key_in_state('signing', clock_timestamp()));
         PERFORM audit_append(v_principal.organization_id, 'signing_key.published', v_principal.user_id, v_key.kid,
                              jsonb_build_object('signs_from', rfc3339(v_key.signs_from)));
     END IF;
-    RETURN json_build_object('outcome', 'rotated', 'signing_key', signing_key_json(v_key, clock_timestamp()));
+    RETURN json_build_object('signing_key', signing_key_json(v_key, clock_timestamp()));
 END;
 $$;

@@ -17,7 +17,7 @@ BEGIN
     v_now := clock_timestamp();
     SELECT * INTO v_key FROM signing_keys WHERE kid = p_kid;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     v_state := signing_key_state(v_key, v_now);
     -- One that is retired already is as gone as the caller wants it.
@@ -32,6 +32,6 @@ BEGIN
         PERFORM audit_append(v_principal.organization_id, 'signing_key.withdrawn', v_principal.user_id, p_kid,
                              jsonb_build_object('state', v_state));
     END IF;
-    RETURN json_build_object('outcome', 'withdrawn');
+    RETURN json_build_object('status', 'withdrawn');
 END;
 $$;

@@ -9,7 +9,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'found', 'signing_keys', (
+    RETURN json_build_object('signing_keys', (
         SELECT coalesce(json_agg(signing_key_json(k, v_now) ORDER BY k.created_at DESC, k.kid), '[]'::json)
           FROM (SELECT * FROM signing_keys ORDER BY created_at DESC, kid LIMIT p_limit) k));
 END;
