@@ -12,7 +12,7 @@ BEGIN
         RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     IF NOT coalesce(p_scope, '{}') <@ v_principal.permissions THEN
-        RETURN json_build_object('outcome', 'scope_exceeded');
+        RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;
     v_key := signing_key_current(p_new_kid);
     v_issued_secs := unix_secs(clock_timestamp());
@@ -23,7 +23,6 @@ BEGIN
         RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     RETURN json_build_object(
-        'outcome', 'granted',
         'kid', v_key.kid,
         'issued_secs', v_issued_secs,
         'expires_secs', v_expires_secs,
