@@ -8,22 +8,21 @@ DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := session_refusal(v_principal);
     v_user users;
-    v_wait interval;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
     SELECT * INTO v_user FROM users WHERE id = v_principal.user_id;
     -- Guessing here is guessing at the login, and counts as that.
-    v_wait := login_wait(v_user.email, p_address);
-    IF v_wait IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'locked', 'retry_after_secs', ceil(extract(epoch FROM v_wait))::integer);
+    v_refusal := login_refusal(v_user.email, p_address);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     END IF;
     IF NOT hash_lease_take(p_lease_id, p_host_id, p_max_leases) THEN
-        RETURN json_build_object('outcome', 'busy');
+        RETURN json_build_object('refusal', 'too_many_hashes');
     END IF;
     RETURN json_build_object(
-        'outcome', 'proceed', 'user_id', prefixed_id('usr_', v_user.id), 'email', v_user.email,
+        'user_id', prefixed_id('usr_', v_user.id), 'email', v_user.email,
         'password_hash', v_user.password_hash, 'enrolment', totp_enrolment(v_user.id));
 END;
 $$;

@@ -8,7 +8,6 @@ use serde::de::Error as _;
 use uuid::Uuid;
 
 use crate::auth::totp::{self, ENROLMENT_BYTES, RecoveryCode};
-use crate::http::fields::{self, Fields, Invalid};
 use crate::http::input::{self, Reader, Text};
 use crate::ids::UserId;
 
@@ -88,24 +87,6 @@ impl Code {
             .or_else(recovery)
     }
 
-    /// Takes the optional fields `totp_code` and `recovery_code`. Only one of them may
-    /// be given. `None` stands for a mistake.
-    pub fn read(fields: &mut Fields) -> Option<Option<Self>> {
-        let code = |value: &_| fields::text(value, 1..=MAX_CODE_CHARS);
-        let one_time = fields.optional("totp_code", code);
-        let is_given = !matches!(one_time, Some(None));
-        let recovery = fields.optional("recovery_code", |value| {
-            if is_given {
-                return Err(Invalid::new("conflict", "must not be given with totp_code"));
-            }
-            code(value)
-        });
-        Some(match (one_time?, recovery?) {
-            (Some(text), _) => Some(Self::OneTime(text)),
-            (None, recovery) => recovery.map(Self::Recovery),
-        })
-    }
-
     /// The field that carried the code.
     pub const fn field(&self) -> &'static str {
         match self {
@@ -162,8 +143,21 @@ mod tests {
         UserId::new(1_700_000_000_000, &[3; 10])
     }
 
+    /// A body as sign-in has it.
+    #[shared::body(check)]
+    struct Codes {
+        totp_code: Option<CodeText>,
+        recovery_code: Option<CodeText>,
+    }
+
+    impl Codes {
+        fn check(&self, reader: &mut Reader) {
+            check_one(self.totp_code.as_ref(), self.recovery_code.as_ref(), reader);
+        }
+    }
+
     #[test]
-    fn fields_are_read_and_refused_by_name() {
+    fn codes_are_read_and_refused_by_name() {
         let table = [
             (json!({}), Ok(None)),
             (json!({"totp_code": null}), Ok(None)),
@@ -183,7 +177,7 @@ mod tests {
                 json!({"totp_code": 123_456, "recovery_code": ""}),
                 Err(vec![
                     ("totp_code", "wrong_type"),
-                    ("recovery_code", "conflict"),
+                    ("recovery_code", "wrong_length"),
                 ]),
             ),
             (
@@ -192,10 +186,10 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let mut fields = Fields::new(body.clone()).expect("an object");
-            let code = Code::read(&mut fields);
-            let read = fields.finish(|| code).map_err(|problem| {
-                let named = problem.errors.into_iter();
+            let read = input::value_at::<Codes>(&body, "")
+                .map(|codes| Code::given(codes.totp_code, codes.recovery_code));
+            let read = read.map_err(|errors| {
+                let named = errors.into_iter();
                 named
                     .map(|e| (e.field.into_owned(), e.code))
                     .collect::<Vec<_>>()
