@@ -10,7 +10,7 @@ BEGIN
     END IF;
     PERFORM 1 FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
     IF totp_enrolment(v_principal.user_id) IS NULL THEN
-        RETURN json_build_object('outcome', 'totp_not_enabled');
+        RETURN json_build_object('refusal', 'totp_not_enabled');
     END IF;
     -- Sent twice, they were replaced by the first.
     IF NOT recovery_codes_are(v_principal.user_id, p_recovery_digests) THEN
@@ -18,6 +18,6 @@ BEGIN
         PERFORM audit_append(v_principal.organization_id, 'totp.recovery_codes_replaced', v_principal.user_id,
                              prefixed_id('usr_', v_principal.user_id));
     END IF;
-    RETURN json_build_object('outcome', 'replaced');
+    RETURN 'null'::json;
 END;
 $$;

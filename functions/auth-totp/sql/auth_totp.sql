@@ -9,7 +9,6 @@ BEGIN
         RETURN v_refusal;
     END IF;
     RETURN json_build_object(
-        'outcome', 'found',
         'enabled', totp_enrolment(v_principal.user_id) IS NOT NULL,
         'recovery_codes_left', (SELECT count(*) FROM recovery_codes
                                  WHERE user_id = v_principal.user_id AND used_at IS NULL));

@@ -15,12 +15,12 @@ BEGIN
     SELECT * INTO v_enrolment FROM totp_enrolments WHERE user_id = v_principal.user_id;
     IF v_enrolment.confirmed_at IS NOT NULL THEN
         -- Sent twice, the codes that were kept are this caller's.
-        RETURN json_build_object('outcome', CASE
-            WHEN recovery_codes_are(v_principal.user_id, p_recovery_digests) THEN 'enabled' ELSE 'totp_enabled' END);
+        RETURN CASE WHEN recovery_codes_are(v_principal.user_id, p_recovery_digests)
+                    THEN 'null'::json ELSE json_build_object('refusal', 'totp_enabled') END;
     END IF;
     -- The code was checked against one enrolment, and so says nothing of another.
     IF v_enrolment.enrolment IS DISTINCT FROM p_enrolment THEN
-        RETURN json_build_object('outcome', 'totp_not_enrolled');
+        RETURN json_build_object('refusal', 'totp_not_enrolled');
     END IF;
     UPDATE totp_enrolments SET confirmed_at = now(), last_step = p_totp_step WHERE user_id = v_principal.user_id;
     PERFORM recovery_codes_replace(v_principal.user_id, p_recovery_digests);
@@ -30,6 +30,6 @@ BEGIN
      WHERE user_id = v_principal.user_id AND id <> v_principal.session_id AND revoked_at IS NULL;
     PERFORM audit_append(v_principal.organization_id, 'totp.enabled', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id));
-    RETURN json_build_object('outcome', 'enabled');
+    RETURN 'null'::json;
 END;
 $$;

@@ -5,26 +5,25 @@ DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := session_refusal(v_principal);
     v_email text;
-    v_wait interval;
     v_enrolment totp_enrolments;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
     SELECT email INTO v_email FROM users WHERE id = v_principal.user_id;
-    v_wait := login_wait(v_email, p_address);
-    IF v_wait IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'locked', 'retry_after_secs', ceil(extract(epoch FROM v_wait))::integer);
+    v_refusal := login_refusal(v_email, p_address);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     END IF;
     SELECT * INTO v_enrolment FROM totp_enrolments WHERE user_id = v_principal.user_id;
     IF v_enrolment.confirmed_at IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'totp_enabled');
+        RETURN json_build_object('refusal', 'totp_enabled');
     END IF;
     IF v_enrolment.user_id IS NULL OR v_enrolment.created_at <= now() - totp_confirmation_interval() THEN
-        RETURN json_build_object('outcome', 'totp_not_enrolled');
+        RETURN json_build_object('refusal', 'totp_not_enrolled');
     END IF;
     RETURN json_build_object(
-        'outcome', 'proceed', 'user_id', prefixed_id('usr_', v_principal.user_id), 'email', v_email,
+        'user_id', prefixed_id('usr_', v_principal.user_id), 'email', v_email,
         'enrolment', encode(v_enrolment.enrolment, 'hex'));
 END;
 $$;

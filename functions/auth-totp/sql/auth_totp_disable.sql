@@ -16,6 +16,6 @@ BEGIN
         PERFORM audit_append(v_principal.organization_id, 'totp.disabled', v_principal.user_id,
                              prefixed_id('usr_', v_principal.user_id));
     END IF;
-    RETURN json_build_object('outcome', 'disabled');
+    RETURN json_build_object('status', 'disabled');
 END;
 $$;

@@ -15,9 +15,8 @@ BEGIN
        SET enrolment = p_enrolment, created_at = now(), last_step = 0
      WHERE e.confirmed_at IS NULL;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'totp_enabled');
+        RETURN json_build_object('refusal', 'totp_enabled');
     END IF;
-    RETURN json_build_object(
-        'outcome', 'enrolled', 'user_id', prefixed_id('usr_', v_principal.user_id), 'email', v_email);
+    RETURN json_build_object('user_id', prefixed_id('usr_', v_principal.user_id), 'email', v_email);
 END;
 $$;
