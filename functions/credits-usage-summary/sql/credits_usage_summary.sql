@@ -27,20 +27,18 @@ BEGIN
         RETURN v_refusal;
     END IF;
     SELECT id INTO v_account_id FROM credit_accounts WHERE user_id = v_principal.user_id AND currency = p_currency;
-    SELECT json_build_object('spent', coalesce(sum(spent), 0)::text, 'refunded', coalesce(sum(refunded), 0)::text,
-                             'spends', coalesce(sum(spends), 0)::bigint, 'refunds', coalesce(sum(refunds), 0)::bigint)
+    SELECT usage_sum_json(sum(spent), sum(refunded), sum(spends)::bigint, sum(refunds)::bigint, p_currency)
       INTO v_total
       FROM credit_usage_daily WHERE account_id = v_account_id AND day >= p_since AND day < p_until;
     IF p_by_day AND NOT p_by_service AND NOT p_by_model THEN
         v_first := greatest(p_since, p_after_day + 1);
         SELECT json_agg(json_build_object(
                    'day', to_char(v_first + n, 'YYYY-MM-DD'),
-                   'spent', coalesce(u.spent, 0)::text, 'refunded', coalesce(u.refunded, 0)::text,
-                   'spends', coalesce(u.spends, 0)::bigint, 'refunds', coalesce(u.refunds, 0)::bigint) ORDER BY n)
+                   'sum', usage_sum_json(u.spent, u.refunded, u.spends, u.refunds, p_currency)) ORDER BY n)
           INTO v_groups
           FROM generate_series(0, least(p_limit, p_until - v_first - 1)) n
           LEFT JOIN (SELECT day, sum(spent) AS spent, sum(refunded) AS refunded,
-                            sum(spends) AS spends, sum(refunds) AS refunds
+                            sum(spends)::bigint AS spends, sum(refunds)::bigint AS refunds
                        FROM credit_usage_daily
                       WHERE account_id = v_account_id AND day >= v_first AND day < p_until AND day <= v_first + p_limit
                       GROUP BY day) u ON u.day = v_first + n;
@@ -50,7 +48,7 @@ BEGIN
         EXECUTE format(
             'SELECT json_agg(json_build_object(
                         ''day'', to_char(%2$s, ''YYYY-MM-DD''), ''service'', %3$s, ''model'', %4$s,
-                        ''spent'', spent::text, ''refunded'', refunded::text, ''spends'', spends, ''refunds'', refunds))
+                        ''sum'', usage_sum_json(spent, refunded, spends, refunds, $8)))
                FROM (SELECT %1$s, sum(spent) AS spent, sum(refunded) AS refunded,
                             sum(spends)::bigint AS spends, sum(refunds)::bigint AS refunds
                        FROM credit_usage_daily
@@ -63,10 +61,10 @@ BEGIN
             CASE WHEN v_has_after THEN format('AND (%s) > (%s)', v_columns, v_after) ELSE '' END)
            INTO v_groups
           USING v_account_id, greatest(p_since, p_after_day), p_until,
-                p_after_day, p_after_service, p_after_model, p_limit + 1;
+                p_after_day, p_after_service, p_after_model, p_limit + 1, p_currency;
     END IF;
     RETURN json_build_object(
-        'outcome', 'found', 'token_expires_millis', unix_millis(v_principal.expires_at),
+        'token_expires_millis', unix_millis(v_principal.expires_at),
         'total', v_total, 'groups', coalesce(v_groups, '[]'::json));
 END;
 $$;
