@@ -10,8 +10,8 @@ BEGIN
     END IF;
     SELECT currency INTO v_currency FROM plans WHERE code = p_code;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'currency', 'currency', v_currency);
+    RETURN to_json(v_currency);
 END;
 $$;

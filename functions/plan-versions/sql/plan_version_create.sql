@@ -16,27 +16,25 @@ BEGIN
     -- Of versions that are made at once each waits for the one before it.
     SELECT * INTO v_plan FROM plans WHERE code = p_code FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     -- Sent twice, it was made by the first.
     SELECT * INTO v_version FROM plan_versions WHERE id = p_id;
     IF FOUND THEN
-        RETURN json_build_object('outcome', 'created', 'version', plan_version_json(v_version, v_principal),
-                                 'terms', v_version.terms);
+        RETURN json_build_object('is_new', true, 'version', plan_version_shown(v_version, p_code, v_principal));
     END IF;
     SELECT * INTO v_version FROM plan_versions WHERE plan_id = v_plan.id AND version = v_plan.versions;
     IF v_version.terms = v_terms THEN
-        RETURN json_build_object('outcome', 'unchanged', 'version', plan_version_json(v_version, v_principal),
-                                 'terms', v_version.terms);
+        RETURN json_build_object('is_new', false, 'version', plan_version_shown(v_version, p_code, v_principal));
     END IF;
     IF v_plan.currency <> v_terms ->> 'currency' THEN
-        RETURN json_build_object('outcome', 'other_currency', 'currency', v_plan.currency);
+        RETURN json_build_object('refusal', 'other_currency', 'currency', v_plan.currency);
     END IF;
     IF v_plan.archived_at IS NOT NULL THEN
-        RETURN json_build_object('outcome', 'plan_archived');
+        RETURN json_build_object('refusal', 'plan_archived');
     END IF;
     IF v_plan.versions >= p_max_versions THEN
-        RETURN json_build_object('outcome', 'version_limit');
+        RETURN json_build_object('refusal', 'version_limit');
     END IF;
     UPDATE plans SET versions = versions + 1, updated_at = clock_timestamp() WHERE id = v_plan.id
     RETURNING * INTO v_plan;
@@ -47,7 +45,6 @@ BEGIN
         v_principal.organization_id, 'plan.versioned', v_principal.user_id, prefixed_id('pln_', v_plan.id),
         jsonb_build_object('code', p_code, 'version', v_version.version,
                            'terms_sha256', encode(sha256(convert_to(v_terms::text, 'UTF8')), 'hex')));
-    RETURN json_build_object('outcome', 'created', 'version', plan_version_json(v_version, v_principal),
-                             'terms', v_version.terms);
+    RETURN json_build_object('is_new', true, 'version', plan_version_shown(v_version, p_code, v_principal));
 END;
 $$;

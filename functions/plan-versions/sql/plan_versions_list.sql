@@ -12,11 +12,11 @@ BEGIN
     END IF;
     SELECT id INTO v_plan_id FROM plans WHERE code = p_code;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'versions', (
+    RETURN (
         SELECT coalesce(json_agg(plan_version_json(v, v_principal) ORDER BY v.version DESC), '[]'::json)
           FROM (SELECT * FROM plan_versions WHERE plan_id = v_plan_id AND version < p_before
-                 ORDER BY version DESC LIMIT p_limit + 1) v));
+                 ORDER BY version DESC LIMIT p_limit + 1) v);
 END;
 $$;

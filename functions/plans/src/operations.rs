@@ -1,29 +1,10 @@
 use shared::billing::subscription::BillingPeriod;
-use shared::http::input::{self, Invalid};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::time::Time;
 use shared::ids::PlanId;
 use shared::money::Currency;
-use shared::rating::MAX_NAME_CHARS;
-use shared::rating::plan_terms::PlanCode;
-
-shared::text_type! {
-    /// The name of a plan.
-    PlanName, |text| input::length(text, 1..=MAX_NAME_CHARS).and_then(without_controls), {
-        "type": "string", "minLength": 1, "maxLength": 200,
-        "description": "The name of a plan, without control characters.",
-        "examples": ["Team"],
-    }
-}
-
-fn without_controls(text: &str) -> Result<String, Invalid> {
-    if text.chars().any(char::is_control) {
-        let message = "must not contain control characters";
-        return Err(Invalid::new("invalid_character", message));
-    }
-    Ok(text.to_owned())
-}
+use shared::rating::plan_terms::{PlanCode, PlanName};
 
 /// A plan of the platform's catalog.
 #[shared::answer(read)]

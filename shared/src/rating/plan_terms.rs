@@ -4,10 +4,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::http::input::{self, Input, Invalid, List, Reader};
+use crate::http::input::{self, FromText, Input, Invalid, List, Reader};
 use crate::http::problem::{FieldError, Problem};
 use crate::money::Currency;
-use crate::rating::{Charge, IncludedUnits, MAX_INCLUDED_METRICS, Number, Plan, Trial};
+use crate::rating::{
+    Charge, IncludedUnits, MAX_INCLUDED_METRICS, MAX_NAME_CHARS, Number, Plan, Trial,
+};
 
 /// Longest code of a plan.
 pub const MAX_PLAN_CODE_CHARS: usize = 64;
@@ -42,6 +44,46 @@ fn plan_code(text: &str) -> Result<String, Invalid> {
         "must begin with a lower-case letter or a digit and have only those, '-' and '_'",
     ))
 }
+
+crate::text_type! {
+    /// The name of a plan.
+    PlanName, |text| input::length(text, 1..=MAX_NAME_CHARS).and_then(without_controls), {
+        "type": "string", "minLength": 1, "maxLength": 200,
+        "description": "The name of a plan, without control characters.",
+        "examples": ["Team"],
+    }
+}
+
+fn without_controls(text: &str) -> Result<String, Invalid> {
+    if text.chars().any(char::is_control) {
+        let message = "must not contain control characters";
+        return Err(Invalid::new("invalid_character", message));
+    }
+    Ok(text.to_owned())
+}
+
+/// The number of a version, as a path names it: digits without a zero before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionNumber(pub i32);
+
+impl FromText for VersionNumber {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        let is_plain = !text.starts_with(['0', '+']);
+        let number = text.parse().ok().filter(|_| is_plain);
+        number
+            .filter(|number| (1..=MAX_PLAN_VERSIONS).contains(number))
+            .map(Self)
+            .ok_or_else(|| {
+                let message = format!("must be a number from 1 to {MAX_PLAN_VERSIONS}");
+                Invalid::new("invalid", message)
+            })
+    }
+}
+
+crate::describe!(VersionNumber as "VersionNumber", {
+    "type": "integer", "minimum": 1, "maximum": 1000,
+    "description": "The number of a version. The first is 1.",
+});
 
 /// 404: there is no such plan.
 pub fn plan_not_found() -> Problem {
@@ -486,6 +528,26 @@ mod tests {
         ] {
             let refused = input::text::<PlanCode>(text).err();
             assert_eq!(refused.map(|invalid| invalid.code), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_versions() {
+        let table = [
+            ("1", Some(1)),
+            ("1000", Some(1000)),
+            ("1001", None),
+            ("0", None),
+            ("01", None),
+            ("+1", None),
+            ("-1", None),
+            ("", None),
+            ("newest", None),
+            ("99999999999", None),
+        ];
+        for (text, expected) in table {
+            let read = input::text::<VersionNumber>(text).ok();
+            assert_eq!(read.map(|number| number.0), expected, "{text:?}");
         }
     }
 }
