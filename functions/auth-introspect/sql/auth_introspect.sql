@@ -12,16 +12,8 @@ BEGIN
     END IF;
     v_subject := authenticate(p_subject);
     RETURN json_build_object(
-        'outcome', 'answered',
-        'caller_organization_id', prefixed_id('org_', v_caller.organization_id),
+        'caller', json_build_object('organization_id', prefixed_id('org_', v_caller.organization_id)),
         'caller_expires_millis', CASE WHEN v_caller.expires_at < 'infinity' THEN unix_millis(v_caller.expires_at) END,
-        'subject', CASE WHEN v_subject.user_id IS NOT NULL THEN json_build_object(
-            'organization_id', prefixed_id('org_', v_subject.organization_id),
-            'user_id', prefixed_id('usr_', v_subject.user_id),
-            'session_id', prefixed_id('ses_', v_subject.session_id),
-            'api_key_id', prefixed_id('key_', v_subject.api_key_id),
-            'expires_millis', CASE WHEN v_subject.expires_at < 'infinity' THEN unix_millis(v_subject.expires_at) END,
-            'permissions', (SELECT coalesce(json_agg(DISTINCT p ORDER BY p), '[]'::json) FROM unnest(v_subject.permissions) p)
-        ) END);
+        'subject', introspected_json(v_subject));
 END;
 $$;

@@ -33,15 +33,7 @@ BEGIN
         END IF;
     END IF;
     RETURN json_build_object(
-        'outcome', 'answered',
         'now_secs', unix_secs(clock_timestamp()),
-        'subject', CASE WHEN v_subject.organization_id = p_organization_id THEN json_build_object(
-            'organization_id', prefixed_id('org_', v_subject.organization_id),
-            'user_id', prefixed_id('usr_', v_subject.user_id),
-            'session_id', prefixed_id('ses_', v_subject.session_id),
-            'api_key_id', prefixed_id('key_', v_subject.api_key_id),
-            'expires_millis', CASE WHEN v_subject.expires_at < 'infinity' THEN unix_millis(v_subject.expires_at) END,
-            'permissions', (SELECT coalesce(json_agg(DISTINCT p ORDER BY p), '[]'::json) FROM unnest(v_subject.permissions) p)
-        ) END);
+        'subject', CASE WHEN v_subject.organization_id = p_organization_id THEN introspected_json(v_subject) END);
 END;
 $$;
