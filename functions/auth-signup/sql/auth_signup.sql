@@ -1,6 +1,6 @@
 -- Registers the user unless the email is taken. Whoever has the email is sent
 -- the link that proves it, or is told that they have an account; the caller is
--- answered alike. 'mail' is for the developer's log only.
+-- answered alike. The answer is for the developer's log only.
 CREATE OR REPLACE FUNCTION auth_signup(
     p_user_id uuid, p_organization_id uuid, p_email text, p_password_hash text, p_lease_id uuid,
     p_message_id uuid, p_token text, p_token_digest bytea, p_ttl_secs integer, p_max_per_email integer
@@ -14,7 +14,7 @@ BEGIN
     PERFORM hash_lease_release(p_lease_id);
     -- Sent twice, it has written its message already.
     IF EXISTS (SELECT 1 FROM outbox_messages WHERE id = p_message_id) THEN
-        RETURN json_build_object('outcome', 'accepted');
+        RETURN 'null'::json;
     END IF;
     v_kind := CASE WHEN v_is_new THEN 'verify_email' ELSE 'email_taken' END;
     IF mail_quota_take('email:' || p_email, p_max_per_email) IS NULL THEN
@@ -22,7 +22,6 @@ BEGIN
     END IF;
     PERFORM email_token_add(p_token_digest, CASE WHEN v_is_new THEN p_user_id END, 'verify_email', p_email, p_ttl_secs);
     PERFORM outbox_add(p_message_id, v_kind, v_recipient, CASE WHEN v_is_new THEN p_token END);
-    RETURN json_build_object('outcome', 'accepted',
-                             'mail', json_build_object('kind', v_kind, 'to', v_recipient));
+    RETURN json_build_object('kind', v_kind, 'to', v_recipient);
 END;
 $$;

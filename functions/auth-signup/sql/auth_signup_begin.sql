@@ -8,13 +8,13 @@ DECLARE
     v_refusal json;
 BEGIN
     IF NOT hash_lease_take(p_lease_id, p_host_id, p_max_leases) THEN
-        RETURN json_build_object('outcome', 'busy');
+        RETURN json_build_object('refusal', 'too_many_hashes');
     END IF;
     v_refusal := mail_refusal(p_address, p_max_per_address);
     IF v_refusal IS NOT NULL THEN
         PERFORM hash_lease_release(p_lease_id);
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'proceed');
+    RETURN 'null'::json;
 END;
 $$;
