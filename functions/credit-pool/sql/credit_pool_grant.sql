@@ -21,7 +21,7 @@ BEGIN
     END IF;
     PERFORM 1 FROM organizations WHERE id = p_organization_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     INSERT INTO credit_accounts (id, organization_id, currency) VALUES (p_account_id, p_organization_id, p_currency)
     ON CONFLICT ON CONSTRAINT credit_accounts_by_organization DO NOTHING;

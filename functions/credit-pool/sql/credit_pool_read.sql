@@ -25,13 +25,17 @@ BEGIN
              WHERE organization_id = p_organization_id AND currency = p_currency
         )
         SELECT json_build_object(
-                   'outcome', 'found',
                    'token_expires_millis', unix_millis(v_principal.expires_at),
                    'pool_expires_millis', unix_millis(least(p.next_due_at, a.next_end, 'infinity')),
-                   'available', coalesce(p.available, 0)::text,
-                   'held', coalesce(p.held, 0)::text,
-                   'pending', coalesce(p.pending, 0)::text,
-                   'allocated', coalesce(a.allocated, 0)::text)
+                   'pool', json_build_object(
+                       'organization_id', prefixed_id('org_', p_organization_id),
+                       'available', money_json(coalesce(p.available, 0), p_currency),
+                       'held', money_json(coalesce(p.held, 0), p_currency),
+                       'total', money_json(coalesce(p.available + p.held, 0), p_currency),
+                       'pending', money_json(coalesce(p.pending, 0), p_currency),
+                       'allocated', money_json(coalesce(a.allocated, 0), p_currency),
+                       'unallocated', money_json(
+                           greatest(coalesce(p.available, 0) - coalesce(a.allocated, 0), 0), p_currency)))
           FROM allocations a LEFT JOIN pool p ON true);
 END;
 $$;

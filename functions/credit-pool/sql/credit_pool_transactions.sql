@@ -39,6 +39,6 @@ BEGIN
                  WHERE account_id = v_account.id AND kind = p_kind AND sequence >= v_from AND sequence < v_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) t;
     END IF;
-    RETURN json_build_object('outcome', 'found', 'rows', coalesce(v_rows, '[]'::json));
+    RETURN coalesce(v_rows, '[]'::json);
 END;
 $$;
