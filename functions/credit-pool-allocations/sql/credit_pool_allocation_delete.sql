@@ -13,8 +13,8 @@ BEGIN
     END IF;
     v_caller := v_hold.caller;
     IF allocations_remove(p_organization_id, p_user_id, p_currency, v_caller.user_id) = 0 THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'removed');
+    RETURN json_build_object('status', 'removed');
 END;
 $$;

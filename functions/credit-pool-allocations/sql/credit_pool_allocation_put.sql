@@ -20,7 +20,7 @@ BEGIN
     v_caller := v_hold.caller;
     PERFORM 1 FROM memberships WHERE organization_id = p_organization_id AND user_id = p_user_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     SELECT * INTO v_old FROM credit_pool_allocations
      WHERE organization_id = p_organization_id AND user_id = p_user_id AND currency = p_currency
@@ -29,10 +29,10 @@ BEGIN
     IF v_old.user_id IS NULL
        AND (SELECT count(*) FROM credit_pool_allocations
              WHERE organization_id = p_organization_id AND currency = p_currency) >= p_max_allocations THEN
-        RETURN json_build_object('outcome', 'allocation_limit');
+        RETURN json_build_object('refusal', 'allocation_limit');
     END IF;
     IF (v_old.spending_limit, v_old.reset) IS NOT DISTINCT FROM (p_limit, p_reset) THEN
-        RETURN json_build_object('outcome', 'saved', 'allocation', allocation_json(v_old, v_now));
+        RETURN allocation_json(v_old, v_now);
     END IF;
     IF v_old.reset = p_reset THEN
         v_allocation := allocation_as_of(v_old, v_now);
@@ -54,6 +54,6 @@ BEGIN
                                             'reset', p_reset,
                                             'previous_limit', v_old.spending_limit::text,
                                             'previous_reset', v_old.reset));
-    RETURN json_build_object('outcome', 'saved', 'allocation', allocation_json(v_allocation, v_now));
+    RETURN allocation_json(v_allocation, v_now);
 END;
 $$;

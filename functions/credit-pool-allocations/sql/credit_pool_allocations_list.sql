@@ -11,10 +11,12 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'allocations', (
-        SELECT coalesce(json_agg(allocation_json(a, clock_timestamp()) ORDER BY a.sequence DESC), '[]'::json)
+    RETURN (
+        SELECT coalesce(json_agg(json_build_object(
+                   'sequence', a.sequence, 'allocation', allocation_json(a, clock_timestamp()))
+                   ORDER BY a.sequence DESC), '[]'::json)
           FROM (SELECT * FROM credit_pool_allocations
                  WHERE organization_id = p_organization_id AND currency = p_currency AND sequence < p_before
-                 ORDER BY sequence DESC LIMIT p_limit + 1) a));
+                 ORDER BY sequence DESC LIMIT p_limit + 1) a);
 END;
 $$;
