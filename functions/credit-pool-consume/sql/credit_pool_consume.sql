@@ -31,7 +31,7 @@ BEGIN
      WHERE organization_id = p_organization_id AND user_id = v_principal.user_id AND currency = p_currency
        FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'allocation_required');
+        RETURN json_build_object('refusal', 'allocation_required');
     END IF;
     v_now := greatest(clock_timestamp(), v_account.last_occurred_at);
     -- What fell due while the allocation was waited for.
@@ -41,16 +41,14 @@ BEGIN
     v_allocation := allocation_as_of(v_allocation, v_now);
     IF v_allocation.spending_limit - v_allocation.used < p_amount THEN
         v_answer := json_build_object(
-            'outcome', 'allocation_exceeded',
-            'remaining', greatest(v_allocation.spending_limit - v_allocation.used, 0)::text,
-            'currency', p_currency);
+            'refusal', 'allocation_exceeded',
+            'remaining', money_json(greatest(v_allocation.spending_limit - v_allocation.used, 0), p_currency));
     ELSIF v_account.id IS NULL OR v_account.available < p_amount THEN
         v_answer := json_build_object(
-            'outcome', 'insufficient_credits',
-            'available', coalesce(v_account.available, 0)::text,
-            'currency', p_currency);
+            'refusal', 'insufficient_credits',
+            'available', money_json(coalesce(v_account.available, 0), p_currency));
     ELSIF NOT usage_names_fit(v_account.id, p_service, p_model) THEN
-        RETURN json_build_object('outcome', 'too_many_usage_names');
+        RETURN json_build_object('refusal', 'too_many_usage_names');
     ELSE
         v_post := ledger_post(v_account, p_transfer_id, 'consume', 'available', 'consumed', p_amount,
                               p_description, v_principal.user_id, v_now, NULL, p_service, p_model);
@@ -63,7 +61,7 @@ BEGIN
          WHERE organization_id = p_organization_id AND user_id = v_principal.user_id AND currency = p_currency
         RETURNING * INTO v_allocation;
         v_answer := json_build_object(
-            'outcome', 'consumed', 'transaction', transfer_json(v_post.transfer, p_currency),
+            'transaction', transfer_json(v_post.transfer, p_currency),
             'allocation', allocation_json(v_allocation, v_now));
     END IF;
     INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
