@@ -57,14 +57,19 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
                     .await?;
             project.say_built(&built, true);
         }
-        Command::Migrate { database } => {
+        Command::Migrate { prune, database } => {
             let database = Database::open(project, database).await?;
-            project.say_applied(&database.migrate(project).await?);
+            let report = if prune {
+                database.migrate_and_prune(project).await?
+            } else {
+                database.migrate(project).await?
+            };
+            project.say_migrated(&report);
             database.close().await?;
         }
         Command::Seed { database } => {
             let database = Database::open(project, database).await?;
-            project.say_applied(&database.migrate(project).await?);
+            project.say_migrated(&database.migrate(project).await?);
             let demo = database.load_demo().await?;
             project.say(format_args!(
                 "demo        {} and, who may grant credits, {}; password {}",

@@ -72,8 +72,11 @@ pub enum Command {
         /// The components to build [default: all that have a folder in functions/]
         components: Vec<String>,
     },
-    /// Apply the migrations that the database lacks
+    /// Apply the migrations that the database lacks, and the SQL functions if they changed
     Migrate {
+        /// Drop the functions of earlier releases too, once no instance of them runs any more
+        #[arg(long)]
+        prune: bool,
         #[command(flatten)]
         database: DatabaseArguments,
     },
