@@ -80,7 +80,7 @@ pub async fn recorded(transaction: &Transaction<'_>) -> Result<Option<Recorded>>
         .context("cannot read the table function_sets")?;
     rows.first()
         .map(|row| {
-            Ok(Recorded {
+            anyhow::Ok(Recorded {
                 number: text(row, "number")?.parse()?,
                 digest: text(row, "digest")?.to_owned(),
                 release: Release::parse(text(row, "version")?, text(row, "schema_version")?)?,
@@ -229,10 +229,14 @@ impl FunctionSet {
         }
         let mut values = Vec::new();
         for (name, function) in &self.functions {
-            let arguments = made.get(name).with_context(|| {
-                format!("{} did not make {name}", function.path.display())
-            })?;
-            values.push(format!("({}, {}, {number})", literal(name), literal(arguments)));
+            let arguments = made
+                .get(name)
+                .with_context(|| format!("{} did not make {name}", function.path.display()))?;
+            values.push(format!(
+                "({}, {}, {number})",
+                literal(name),
+                literal(arguments)
+            ));
         }
         transaction
             .run(&format!(
@@ -292,7 +296,11 @@ impl FunctionSet {
             return;
         }
         let called = calls(&bound_at_creation(&self.functions[name].sql));
-        for (needed, _) in self.functions.iter().filter(|(key, _)| called.contains(*key)) {
+        for (needed, _) in self
+            .functions
+            .iter()
+            .filter(|(key, _)| called.contains(*key))
+        {
             self.visit(needed, seen, order);
         }
         order.push(name);
@@ -427,7 +435,9 @@ fn read_file(path: PathBuf) -> Result<(String, Function)> {
     let name = path
         .file_stem()
         .and_then(|stem| stem.to_str())
-        .filter(|stem| stem.starts_with(|c: char| c.is_ascii_lowercase()) && stem.chars().all(plain))
+        .filter(|stem| {
+            stem.starts_with(|c: char| c.is_ascii_lowercase()) && stem.chars().all(plain)
+        })
         .with_context(|| {
             format!(
                 "{} is no function: name it after its function, in a-z, 0-9 and _",

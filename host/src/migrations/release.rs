@@ -116,7 +116,12 @@ mod tests {
 
     #[test]
     fn what_is_no_release_is_refused() {
-        for (version, schema) in [("1.2", "1"), ("1.2.3.4", "1"), ("1.2.x", "1"), ("1.2.3", "")] {
+        for (version, schema) in [
+            ("1.2", "1"),
+            ("1.2.3.4", "1"),
+            ("1.2.x", "1"),
+            ("1.2.3", ""),
+        ] {
             assert!(
                 Release::parse(version, schema).is_err(),
                 "{version:?} with {schema:?} was read"

@@ -41,10 +41,7 @@ struct Recorded {
 }
 
 /// Applies the migrations that the database lacks, oldest first, and returns them.
-pub async fn apply(
-    transaction: &Transaction<'_>,
-    available: &[Migration],
-) -> Result<Vec<Applied>> {
+pub async fn apply(transaction: &Transaction<'_>, available: &[Migration]) -> Result<Vec<Applied>> {
     transaction
         .run(
             "CREATE TABLE IF NOT EXISTS schema_migrations (\
