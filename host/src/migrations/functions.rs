@@ -19,6 +19,16 @@ use super::release::{OlderRelease, Release};
 use super::{Leftovers, Transaction, explain, literal, text};
 use crate::postgres_cluster::hex;
 
+/// The codes with which Postgres refuses to replace a function by one that it takes for another.
+const REFUSED_REPLACEMENTS: [SqlState; 2] = [
+    SqlState::INVALID_FUNCTION_DEFINITION,
+    SqlState::WRONG_OBJECT_TYPE,
+];
+
+/// What to do about a function that cannot take the place of another, or stand beside it.
+const ADVICE: &str = "Give the new one another name, or another number of arguments without \
+                      defaults, so that both can stand until the rollout is over";
+
 /// What happened to the functions of a database. A function is named with its argument types.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FunctionChanges {
@@ -177,7 +187,7 @@ impl FunctionSet {
         match leftovers {
             Leftovers::Keep => changes.leftovers = left,
             Leftovers::Prune => {
-                self.prune(transaction, number, &left).await?;
+                drop_leftovers(transaction, number, &left).await?;
                 changes.pruned = left;
             }
         }
@@ -258,19 +268,19 @@ impl FunctionSet {
             let Err(error) = transaction.run(sql).await else {
                 continue;
             };
-            let cannot_replace = [
-                SqlState::INVALID_FUNCTION_DEFINITION,
-                SqlState::WRONG_OBJECT_TYPE,
-            ]
-            .iter()
-            .any(|state| error.code() == Some(state));
             let is_installed = installed.iter().any(|row| row.get("name") == Some(name));
-            let advice = if cannot_replace && is_installed {
-                "\n  A function that the release before may still call cannot change what it \
-                 returns or what its arguments are called. Give the new one another name, or \
-                 other arguments, so that both can stand until the rollout is over"
-            } else {
-                ""
+            let advice = match error.code() {
+                Some(code) if *code == SqlState::AMBIGUOUS_FUNCTION => {
+                    format!(
+                        "\n  A function that the release before may still call stands beside the new one. {ADVICE}"
+                    )
+                }
+                Some(code) if is_installed && REFUSED_REPLACEMENTS.contains(code) => {
+                    format!(
+                        "\n  A function that the release before may still call cannot change what it returns, or what its arguments are called. {ADVICE}"
+                    )
+                }
+                _ => String::new(),
             };
             bail!(
                 "the SQL function {} failed, and nothing was kept: {}{advice}",
@@ -305,47 +315,31 @@ impl FunctionSet {
         }
         order.push(name);
     }
+}
 
-    /// Drops what is left of earlier sets.
-    ///
-    /// A body of standard SQL holds on to the functions that it was created with, and a call in it
-    /// may have meant one of those that go. So these get out of the way first, and the set is
-    /// created once more without them.
-    async fn prune(
-        &self,
-        transaction: &Transaction<'_>,
-        number: i32,
-        leftovers: &[String],
-    ) -> Result<()> {
-        if leftovers.is_empty() {
-            return Ok(());
-        }
-        let mut hidden = Vec::new();
-        for (position, leftover) in leftovers.iter().enumerate() {
-            let arguments = leftover.split_once('(').map_or("", |(_, rest)| rest);
-            let name = format!("turnpike_leftover_{position}");
-            transaction
-                .run(&format!("ALTER ROUTINE {leftover} RENAME TO {name}"))
-                .await
-                .with_context(|| format!("cannot rename {leftover}"))?;
-            hidden.push(format!("{name}({arguments}"));
-        }
-        self.create(transaction).await?;
-        let sql = format!("DROP ROUTINE {}", hidden.join(", "));
-        if let Err(error) = transaction.run(&sql).await {
-            bail!(
-                "cannot drop {}, and nothing was kept: {}",
-                leftovers.join(", "),
-                explain(&error, &sql)
-            );
-        }
-        transaction
-            .run(&format!(
-                "DELETE FROM installed_functions WHERE set_number < {number}"
-            ))
-            .await
-            .context("cannot record what was dropped")
+/// Drops what is left of earlier sets, all at once, because one may need another.
+async fn drop_leftovers(
+    transaction: &Transaction<'_>,
+    number: i32,
+    leftovers: &[String],
+) -> Result<()> {
+    if leftovers.is_empty() {
+        return Ok(());
     }
+    let list = leftovers.join(", ");
+    let sql = format!("DROP ROUTINE {list}");
+    if let Err(error) = transaction.run(&sql).await {
+        bail!(
+            "cannot drop {list}, and nothing was kept: {}",
+            explain(&error, &sql)
+        );
+    }
+    transaction
+        .run(&format!(
+            "DELETE FROM installed_functions WHERE set_number < {number}"
+        ))
+        .await
+        .context("cannot record what was dropped")
 }
 
 /// A function that this transaction made: another row each time that it replaces it.
@@ -394,13 +388,13 @@ async fn leftovers_of(transaction: &Transaction<'_>, number: i32) -> Result<Vec<
         .collect()
 }
 
-/// Components send parameters without types. So a call that two functions of one name could answer,
-/// by the number of its arguments, fails.
+/// A call that two functions of one name can take, by the number of its arguments, is ambiguous.
+/// The types do not help, because components send parameters without them.
 async fn check_calls_have_one_meaning(transaction: &Transaction<'_>) -> Result<()> {
     let rows = transaction
         .rows(
             "WITH installed AS (
-                 SELECT p.oid, i.name, i.arguments, i.set_number, p.proargtypes::oid[] AS types,
+                 SELECT i.name, i.arguments, i.set_number,
                         p.pronargs - p.pronargdefaults AS fewest, p.pronargs AS most
                    FROM installed_functions i
                    JOIN pg_proc p ON p.proname = i.name AND oidvectortypes(p.proargtypes) = i.arguments
@@ -412,7 +406,6 @@ async fn check_calls_have_one_meaning(transaction: &Transaction<'_>) -> Result<(
                FROM installed old
                JOIN installed new ON new.name = old.name AND new.set_number > old.set_number
               WHERE greatest(old.fewest, new.fewest) <= least(old.most, new.most)
-                AND old.types[0:least(old.most, new.most) - 1] <> new.types[0:least(old.most, new.most) - 1]
               ORDER BY 1, 2",
         )
         .await
@@ -420,8 +413,7 @@ async fn check_calls_have_one_meaning(transaction: &Transaction<'_>) -> Result<(
     if let Some(row) = rows.first() {
         bail!(
             "{} cannot stand beside {}, which the release before may still call: a call with {} \
-             arguments could mean both. Give the new one another name, or another number of \
-             arguments",
+             arguments could mean both. {ADVICE}",
             text(row, "new")?,
             text(row, "old")?,
             text(row, "count")?
