@@ -3,6 +3,7 @@
 mod arguments;
 pub mod audit_log;
 mod database;
+mod new;
 mod project;
 pub mod seed;
 mod up;
@@ -80,6 +81,15 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
         Command::Audit {
             command: AuditCommand::Verify { database },
         } => return verify_audit_log(project, database).await,
+        Command::New(arguments) => {
+            for place in new::create(project.root(), &arguments)? {
+                project.say(format_args!("wrote       {place}"));
+            }
+            project.say(format_args!(
+                "next        TURNPIKE_WRITE=1 cargo test -p openapi && cargo test -p turnpike-tests --test api -- {}",
+                arguments.id.replace('-', "_")
+            ));
+        }
         Command::Bench { name, arguments } => return bench(project, &name, &arguments).await,
         Command::Up(_) => {}
     }

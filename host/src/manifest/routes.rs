@@ -101,7 +101,11 @@ impl Routes {
         };
         Some(RouteMatch {
             route: &self.routes[*found],
-            captures: captures.params().iter().map(|capture| capture.value().to_owned()).collect(),
+            captures: captures
+                .params()
+                .iter()
+                .map(|capture| capture.value().to_owned())
+                .collect(),
             path_info,
         })
     }
