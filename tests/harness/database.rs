@@ -101,7 +101,7 @@ impl Databases {
             .batch_execute(&format!("CREATE DATABASE {template}"))
             .await
             .context("the tests need a Postgres user who may create databases")?;
-        migrations::migrate(&databases.server.url(&template), &root.join("migrations")).await?;
+        migrations::migrate(&databases.server.url(&template), root).await?;
         Ok(databases)
     }
 

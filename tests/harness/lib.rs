@@ -17,7 +17,7 @@ pub mod personas;
 pub mod pools;
 pub mod random;
 pub mod response;
-pub mod schema;
+mod schema;
 pub mod times;
 pub mod wire;
 

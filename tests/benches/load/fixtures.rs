@@ -18,7 +18,7 @@ pub async fn create(cluster: &Cluster, database: &str, root: &Path) -> Result<(S
     remove(cluster, database).await?;
     cluster.ensure_database(database).await?;
     let db_url = cluster.url(database);
-    migrations::migrate(&db_url, &root.join("migrations")).await?;
+    migrations::migrate(&db_url, root).await?;
     let client = postgres_cluster::connect(&db_url).await?;
     Ok((db_url, client))
 }
