@@ -11,7 +11,7 @@ use shared::http::{Reply, Request};
 use crate::queries;
 
 /// How long a list may be kept: 300 seconds. The database waits for longer than that
-/// before a new key signs; see `jwks_max_age_interval` in the migrations.
+/// before a new key signs; see the SQL function `jwks_max_age_interval`.
 const CACHE_CONTROL: &str = "public, max-age=300";
 
 #[derive(Serialize)]
