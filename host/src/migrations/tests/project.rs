@@ -73,7 +73,7 @@ fn definitions(source: &str) -> Vec<(String, bool)> {
         else {
             continue;
         };
-        let head = rest.split_once(" AS $").map_or(rest, |(head, _)| head);
+        let head = rest.split_once("AS $").map_or(rest, |(head, _)| head);
         if let Some((name, rest)) = head.split_once('(') {
             found.push((name.trim().to_owned(), rest.contains("RETURNS trigger")));
         }

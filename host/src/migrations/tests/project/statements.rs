@@ -70,7 +70,7 @@ fn argument(text: &str, wanted: usize) -> Option<&str> {
 /// What the variable was last given before the end of the code, in the same function.
 fn assigned<'a>(code: &'a str, variable: &str) -> Option<&'a str> {
     let function = code.rfind("fn ")?;
-    let begin = code[function..].rfind(&format!("let {variable} = "))? + function;
+    let begin = code[function..].rfind(&format!("let {variable} ="))? + function;
     let rest = &code[begin..];
     let mut depth = 0_i32;
     for (position, character) in rest.char_indices() {
@@ -215,6 +215,10 @@ fn statements_are_found() {
             Err("is imported"),
         ),
         ("db::call(context)", Err("no second argument")),
+        (
+            "fn f() {\n let sql =\n  \"SELECT 1\";\n db::call(context, sql, &[]) }",
+            Ok(vec!["SELECT 1"]),
+        ),
     ] {
         match (of(source), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "found in {source}"),
