@@ -19,7 +19,7 @@ DECLARE
     v_excess numeric;
     v_left numeric;
     v_take numeric;
-    v_transactions json[] := '{}';
+    v_transactions json[] := '{}'::json[];
 BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;

@@ -6,7 +6,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'plans:manage');
-    v_terms jsonb := p_terms;
+    v_terms jsonb := p_terms::jsonb;
     v_plan plans;
     v_version plan_versions;
 BEGIN

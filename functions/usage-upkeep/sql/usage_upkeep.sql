@@ -9,9 +9,9 @@ DECLARE
     v_this_month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
     v_month timestamp;
     v_partition text;
-    v_created text[] := '{}';
-    v_dropped text[] := '{}';
-    v_missing text[] := '{}';
+    v_created text[] := '{}'::text[];
+    v_dropped text[] := '{}'::text[];
+    v_missing text[] := '{}'::text[];
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;

@@ -5,6 +5,7 @@ use super::schema::{parse_file_name, transaction_statement};
 use super::*;
 use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory};
 
+mod project;
 mod rollout;
 mod sets;
 

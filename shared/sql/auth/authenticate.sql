@@ -11,7 +11,7 @@ BEGIN
            role_permissions(s.organization_id, m.role) || CASE
                WHEN u.platform_role IS NULL THEN '{}'
                ELSE role_permissions(NULL, u.platform_role) END,
-           NULL
+           NULL::uuid
       INTO v_principal
       FROM access_tokens t
       JOIN sessions s ON s.id = t.session_id
