@@ -33,7 +33,7 @@ async fn reset_token(host: &TestHost, email: &str) -> String {
 }
 
 async fn replaces_the_password_and_ends_every_session(host: &TestHost) {
-    let user = host.new_user("ada").await;
+    let user = host.signed_up_user("ada").await;
     let eve = host.new_user("eve").await;
     let other = host.issue_session(&user).await;
     host.execute("UPDATE users SET email_verified_at = now() - interval '1 day'")
@@ -164,7 +164,7 @@ async fn of_parallel_uses_one_succeeds(host: &TestHost) {
 }
 
 async fn a_token_that_is_no_good_opens_nothing(host: &TestHost) {
-    let user = host.new_user("ada").await;
+    let user = host.signed_up_user("ada").await;
     let eve = host.new_user("eve").await;
     let unknown = invented(TokenKind::Email, user.id);
     let wrong_kind = invented(TokenKind::Access, user.id);

@@ -76,7 +76,8 @@ async fn a_disabled_user_is_out_at_once(host: &TestHost) {
     let rows = host
         .query(&format!(
             "SELECT e.event_type FROM audit_events e
-              WHERE e.actor_id = {} AND e.event_type LIKE 'user.%' ORDER BY e.sequence",
+              WHERE e.actor_id = {} AND e.event_type IN ('user.disabled', 'user.enabled')
+              ORDER BY e.sequence",
             sql_id(admin.id)
         ))
         .await;

@@ -418,11 +418,32 @@ impl TestHost {
         }
     }
 
+    /// Somebody new who signed up through the API, and was therefore sent the mail that verifies
+    /// their email. The session is written straight to the database.
+    pub async fn signed_up_user(&self, name: &str) -> User {
+        let email = self.signup(name).await;
+        let rows = self
+            .query(&format!(
+                "SELECT prefixed_id('usr_', id) FROM users WHERE email = '{email}'"
+            ))
+            .await;
+        let id: &str = rows[0].get(0);
+        let user = User {
+            id: id
+                .parse()
+                .unwrap_or_else(|_| panic!("{id} is no user's id")),
+            email,
+            token: String::new(),
+        };
+        let token = self.issue_token(&user).await;
+        User { token, ..user }
+    }
+
     /// Somebody new with an organization of their own, signed in there. They are as sign-up and
     /// sign-in leave them, and their password is [`PASSWORD`]; but no request is sent and nothing
     /// is hashed, because that takes longer than all the rest of most tests. No mail is written
-    /// either. Tests of sign-up, sign-in and mail call [`TestHost::signup`] and
-    /// [`TestHost::login`].
+    /// either: tests of mail take [`TestHost::signed_up_user`], and tests of sign-up and sign-in
+    /// [`TestHost::signup`] and [`TestHost::login`].
     pub async fn new_user(&self, name: &str) -> User {
         self.new_user_with(name, "").await
     }
