@@ -32,6 +32,9 @@ const KEY_VALUE_BYTES: u64 = 16 * 1024 * 1024;
 /// with it.
 const LOG_LINES_SHOWN: usize = 50;
 
+/// How long requests in flight may take at the end of a test, on a busy machine too.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How long what a test left running may take to end.
 const RUNTIME_END_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -224,6 +227,7 @@ pub async fn start_host(
         reuse: settings.reuse.instances(),
         postgres_pool_size: settings.postgres_pool_size,
         log,
+        drain_timeout: DRAIN_PATIENCE,
         ..HostOptions::default()
     };
     let app = if settings.sources.is_empty() {

@@ -15,6 +15,8 @@ pub mod explain;
 pub mod host;
 pub mod personas;
 pub mod pools;
+pub mod quickest;
+pub mod race;
 pub mod random;
 pub mod response;
 pub mod schema;
@@ -25,6 +27,8 @@ pub use api::{Api, Call};
 pub use environment::{Environment, environment};
 pub use host::{Reuse, Settings, TestHost, run};
 pub use personas::User;
+pub use quickest::Quickest;
+pub use race::Race;
 pub use random::Random;
 pub use response::Response;
 
