@@ -13,12 +13,16 @@ const NEW_PASSWORD: &str = "a quite different phrase";
 const PARALLEL_USES: usize = 12;
 
 api_tests![
-    replaces_the_password_and_ends_every_session,
     of_an_unverified_email_ends_the_keys_too,
     a_token_works_once,
     of_parallel_uses_one_succeeds,
     a_token_that_is_no_good_opens_nothing,
     refuses,
+];
+
+api_tests![
+    fresh_too:
+    replaces_the_password_and_ends_every_session,
 ];
 
 fn reset(host: &TestHost, token: &str, new: &str) -> Call {

@@ -29,12 +29,12 @@ async fn expect_me(host: &TestHost, token: &str, status: u16) {
     host.get(ME).bearer(token).send().await.expect(status);
 }
 
+api_tests![lists_ones_own_newest_first, ends_one, refuses,];
+
 api_tests![
-    lists_ones_own_newest_first,
-    ends_one,
+    fresh_too:
     ends_all_others,
     validations_race_with_the_end_of_every_session,
-    refuses
 ];
 
 async fn lists_ones_own_newest_first(host: &TestHost) {

@@ -56,8 +56,12 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 api_tests![
     a_rotation_is_prepared_before_it_signs,
     one_of_many_rotations_wins,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
     a_withdrawn_key_is_gone_at_once,
-    refuses
 ];
 
 async fn a_rotation_is_prepared_before_it_signs(host: &TestHost) {

@@ -262,6 +262,7 @@ async fn spoil(host: &TestHost, mut replace: impl FnMut(&[(String, Vec<u8>)], us
 }
 
 api_tests![
+    fresh_too:
     a_store_that_fails_is_done_without,
     a_store_that_hangs_is_done_without,
     a_write_during_a_failure_is_not_forgotten,

@@ -14,10 +14,14 @@ api_tests![
     gives_back_what_is_refunded,
     what_lapses_is_gone_when_it_says,
     lists_who_spent_what,
-    shows_at_once,
-    the_right_to_see_it_ends_at_once,
     refuses,
     refuses_grants,
+];
+
+api_tests![
+    fresh_too:
+    shows_at_once,
+    the_right_to_see_it_ends_at_once,
 ];
 
 fn money(amount: &str) -> Value {

@@ -13,8 +13,12 @@ api_tests![
     what_goes_back_to_an_ended_grant_goes_its_way,
     is_done_once_for_each_key,
     never_refunds_more_than_was_spent,
-    shows_at_once,
     refuses,
+];
+
+api_tests![
+    fresh_too:
+    shows_at_once,
 ];
 
 fn money(amount: &str) -> Value {

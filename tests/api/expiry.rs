@@ -15,12 +15,16 @@ const CLOCK_TOLERANCE: Duration = Duration::from_millis(500);
 const DECISION_INTERVAL: &str = "1 second";
 
 api_tests![
+    a_grant_that_expires_amid_spends_is_spent_or_expires,
+    all_that_can_be_open_falls_due_at_once,
+];
+
+api_tests![
+    fresh_too:
     an_expired_token_is_refused,
     a_token_that_expires_while_cached_is_refused,
     a_grant_that_expires_while_cached_is_gone,
     a_grant_begins_when_it_says,
-    a_grant_that_expires_amid_spends_is_spent_or_expires,
-    all_that_can_be_open_falls_due_at_once,
 ];
 
 async fn an_expired_token_is_refused(host: &TestHost) {

@@ -13,9 +13,13 @@ api_tests![
     the_same_terms_again_change_nothing,
     moves_the_revenue,
     of_changes_of_one_version_at_once_one_is_done,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
     shows_at_once,
     the_right_to_see_it_ends_at_once,
-    refuses,
 ];
 
 fn path(organization: OrganizationId) -> String {

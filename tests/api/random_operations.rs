@@ -224,7 +224,10 @@ impl Crowd<'_> {
     }
 }
 
-api_tests![leave_sound_books,];
+api_tests![
+    fresh_too:
+    leave_sound_books,
+];
 
 async fn leave_sound_books(host: &TestHost) {
     let mut random = Random::seeded("random operations");

@@ -24,7 +24,12 @@ async fn administrator(host: &TestHost) -> User {
     user
 }
 
-api_tests![a_disabled_user_is_out_at_once, refuses];
+api_tests![refuses,];
+
+api_tests![
+    fresh_too:
+    a_disabled_user_is_out_at_once,
+];
 
 async fn a_disabled_user_is_out_at_once(host: &TestHost) {
     let admin = administrator(host).await;
