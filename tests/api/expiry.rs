@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use serde_json::json;
 use turnpike_tests::personas::{BALANCE, ME, sql_digest, sql_id};
 use turnpike_tests::{TestHost, api_tests};
 
