@@ -1,6 +1,9 @@
 //! The part of JSON Schema that `openapi.json` uses. A keyword that is not known here is a
 //! failure, not a rule that is quietly skipped.
 
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
@@ -201,7 +204,18 @@ fn match_pattern(pattern: &str, text: &str) -> Result<bool, String> {
     {
         return Ok(true);
     }
+    Ok(regex(pattern)?.is_match(text))
+}
+
+/// The pattern, compiled. To compile it takes much longer than to match it, and there are few.
+fn regex(pattern: &str) -> Result<Regex, String> {
+    static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = compiled.get(pattern) {
+        return Ok(regex.clone());
+    }
     let regex = Regex::new(pattern)
         .map_err(|error| format!("the pattern {pattern:?} cannot be read: {error}"))?;
-    Ok(regex.is_match(text))
+    compiled.insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
 }
