@@ -25,10 +25,14 @@ fn consume(host: &TestHost, key: &str) -> Call {
 api_tests![
     acts_as_its_user_within_its_scopes,
     is_listed_without_its_secret,
+    a_key_makes_no_key_stronger_than_itself,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
     is_rotated_with_an_overlap,
     is_dead_once_revoked_or_expired,
-    a_key_makes_no_key_stronger_than_itself,
-    refuses
 ];
 
 async fn acts_as_its_user_within_its_scopes(host: &TestHost) {

@@ -25,9 +25,13 @@ async fn warm_introspection(host: &TestHost, caller: &str, token: &str) -> Call 
 api_tests![
     tells_what_a_token_stands_for,
     everything_else_is_exactly_inactive,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
     is_answered_from_the_cache,
     what_was_ended_is_dead_on_the_next_request,
-    refuses
 ];
 
 async fn tells_what_a_token_stands_for(host: &TestHost) {

@@ -16,7 +16,12 @@ pub fn keys(response: &Response) -> Vec<PublicJwk> {
     }
 }
 
-api_tests![is_public_and_may_be_kept, the_first_key_is_made_once];
+api_tests![is_public_and_may_be_kept,];
+
+api_tests![
+    fresh_too:
+    the_first_key_is_made_once,
+];
 
 async fn is_public_and_may_be_kept(host: &TestHost) {
     let first = host.get(JWKS).send().await.expect(200);

@@ -97,8 +97,7 @@ async fn locks_out_after_six_failures(host: &TestHost) {
         "the sixth failure locks an account for a second"
     );
     // Longer than a slow machine may take between two requests.
-    host.execute("UPDATE login_attempts SET locked_until = now() + interval '3 seconds' WHERE subject LIKE 'account:%'").await;
-    let began = std::time::Instant::now();
+    host.execute("UPDATE login_attempts SET locked_until = now() + interval '1 minute' WHERE subject LIKE 'account:%'").await;
     let mut refusals = Vec::new();
     for (email, password) in [
         (email.as_str(), PASSWORD),
@@ -114,7 +113,7 @@ async fn locks_out_after_six_failures(host: &TestHost) {
             .header("retry-after")
             .and_then(|text| text.parse().ok())
             .unwrap_or_default();
-        if !(1..=3).contains(&secs) {
+        if !(1..=60).contains(&secs) {
             refused.fail("Retry-After must be the rest of the wait");
         }
         refusals.push((refused.json()["title"].clone(), refused.db_queries()));
@@ -127,8 +126,7 @@ async fn locks_out_after_six_failures(host: &TestHost) {
         refusals[0].1, refusals[2].1,
         "an unknown email must cost what a known one does"
     );
-    let wait = std::time::Duration::from_millis(3_100).saturating_sub(began.elapsed());
-    tokio::time::sleep(wait).await;
+    host.execute("UPDATE login_attempts SET locked_until = now() - interval '1 second' WHERE subject LIKE 'account:%'").await;
     host.login_call(&email, PASSWORD).send().await.expect(200);
     // A success forgets the failures: five more are free again.
     for _ in 0..5 {

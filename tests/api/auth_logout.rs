@@ -4,7 +4,12 @@ use turnpike_tests::{TestHost, api_tests};
 
 use crate::refusals::refuse;
 
-api_tests![ends_the_session_everywhere, refuses,];
+api_tests![refuses,];
+
+api_tests![
+    fresh_too:
+    ends_the_session_everywhere,
+];
 
 /// Dead on the next request, everywhere, whatever is cached.
 async fn ends_the_session_everywhere(host: &TestHost) {

@@ -28,7 +28,11 @@ const OWNER: [&str; 19] = [
 api_tests![
     tells_who_the_token_stands_for,
     tells_who_an_api_key_stands_for,
-    is_cached_until_logout
+];
+
+api_tests![
+    fresh_too:
+    is_cached_until_logout,
 ];
 
 async fn tells_who_the_token_stands_for(host: &TestHost) {

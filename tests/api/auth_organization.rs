@@ -10,7 +10,12 @@ fn change(host: &TestHost, token: &str, organization: impl std::fmt::Display) ->
         .json(&json!({"organization_id": organization.to_string()}))
 }
 
-api_tests![acts_in_the_other_organization_at_once, refuses];
+api_tests![refuses,];
+
+api_tests![
+    fresh_too:
+    acts_in_the_other_organization_at_once,
+];
 
 async fn acts_in_the_other_organization_at_once(host: &TestHost) {
     let (ada, boss) = (host.new_user("ada").await, host.new_user("boss").await);

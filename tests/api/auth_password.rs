@@ -7,10 +7,14 @@ use crate::refusals::refuse;
 const NEW_PASSWORD: &str = "a quite different phrase";
 
 api_tests![
-    changes_it_and_ends_every_other_session,
     refuses_a_wrong_current_password,
     is_locked_out_with_the_login,
-    refuses
+    refuses,
+];
+
+api_tests![
+    fresh_too:
+    changes_it_and_ends_every_other_session,
 ];
 
 async fn changes_it_and_ends_every_other_session(host: &TestHost) {

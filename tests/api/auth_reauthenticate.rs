@@ -27,6 +27,11 @@ async fn age(host: &TestHost, user: &User) {
     .await;
 }
 
+async fn reauthentications(host: &TestHost) -> i64 {
+    let sql = "SELECT count(*) FROM audit_events WHERE event_type = 'session.reauthenticated'";
+    host.query(sql).await[0].get(0)
+}
+
 async fn opens_sensitive_changes(host: &TestHost) {
     let user = host.new_user("ada").await;
     let other = host.issue_token(&user).await;
@@ -58,10 +63,7 @@ async fn opens_sensitive_changes(host: &TestHost) {
         let refused = host.post(TOTP).bearer(token).send().await;
         refused.expect_problem(403, "recent_login_required");
     }
-    let rows = host
-        .query("SELECT count(*) FROM audit_events WHERE event_type = 'session.reauthenticated'")
-        .await;
-    assert_eq!(rows[0].get::<_, i64>(0), 2);
+    assert_eq!(reauthentications(host).await, 2);
     let rows = host.query("SELECT count(*) FROM hash_leases").await;
     assert_eq!(
         rows[0].get::<_, i64>(0),
@@ -140,6 +142,7 @@ async fn one_code_is_good_once(host: &TestHost) {
     let user = host.new_user("ada").await;
     let tokens = [host.issue_token(&user).await, host.issue_token(&user).await];
     let (authenticator, codes) = Authenticator::turn_on(host, &user.token).await;
+    let mut good = 0;
     for body in [
         json!({"totp_code": authenticator.code_in(1)}),
         json!({"recovery_code": codes[0]}),
@@ -157,7 +160,14 @@ async fn one_code_is_good_once(host: &TestHost) {
                 _ => drop(response.expect(422)),
             }
         }
-        assert_eq!(confirmed, 1, "{body} must be good once");
+        // The winner's answer may be lost on a busy machine, and its second attempt be too late.
+        assert!(confirmed <= 1, "{body} must be good once");
+        good += 1;
+        assert_eq!(
+            reauthentications(host).await,
+            good,
+            "{body} must be good once"
+        );
     }
 }
 

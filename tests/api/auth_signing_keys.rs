@@ -56,8 +56,12 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 api_tests![
     a_rotation_is_prepared_before_it_signs,
     one_of_many_rotations_wins,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
     a_withdrawn_key_is_gone_at_once,
-    refuses
 ];
 
 async fn a_rotation_is_prepared_before_it_signs(host: &TestHost) {
@@ -114,7 +118,8 @@ async fn one_of_many_rotations_wins(host: &TestHost) {
             answer.expect_problem(409, "rotation_pending");
         }
     }
-    assert_eq!(won, 1);
+    // The winner's answer may be lost on a busy machine, and its second attempt be too late.
+    assert!(won <= 1, "{won} rotations were done");
     let states = states(host, &admin).await;
     assert_eq!(states.len(), 2, "{states:?}");
     assert_eq!(states[1], (signing, "signing".to_owned()));

@@ -53,9 +53,13 @@ api_tests![
     is_validated_offline,
     says_no_more_than_the_credential,
     opens_no_route_of_ours,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
     is_signed_by_one_key_however_many_ask,
     keys_rotate_by_themselves,
-    refuses
 ];
 
 async fn is_validated_offline(host: &TestHost) {

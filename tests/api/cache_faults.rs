@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use turnpike_host::Fault;
 use turnpike_tests::personas::{BALANCE, LOGOUT, ME, TRANSACTIONS, decimal};
-use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
+use turnpike_tests::{Call, Quickest, Random, Response, TestHost, User, api_tests};
 
 use crate::metering::{SUMMARY, meter, send_call};
 
@@ -15,19 +15,29 @@ use crate::metering::{SUMMARY, meter, send_call};
 /// milliseconds for the store; the rest is for Postgres and a busy machine.
 const ANSWER_BOUND: Duration = Duration::from_millis(500);
 
-/// How soon after an outage of the store no read may be stale any more. A write that the store
-/// did not take repeats its invalidation with pauses that double from 100 milliseconds, so after
-/// an outage of 300 milliseconds the next attempt comes within 400; the rest is for a busy machine.
-const RECOVERY_BOUND: Duration = Duration::from_millis(1_000);
+/// How soon after an outage of the store no read may be stale any more, on a busy machine too. A
+/// write that the store did not take repeats its invalidation with pauses that double from 100
+/// milliseconds, so it comes as long after the outage as that was, at the latest. What it is about
+/// is far longer: a balance that was not invalidated is served for a minute.
+const RECOVERY_BOUND: Duration = Duration::from_secs(15);
 
-fn expect_soon(response: Response, statuses: &[&str]) -> Response {
-    if response.elapsed > ANSWER_BOUND {
-        response.fail("an answer must not wait for the cache longer than half a second");
-    }
+/// When the cache must be used again after an outage: instances leave it alone for a second.
+const REUSE_BOUND: Duration = Duration::from_secs(60);
+
+/// Rounds of requests during an outage.
+const ROUNDS: u32 = 4;
+
+fn expect_status(response: Response, statuses: &[&str]) -> Response {
     if !statuses.contains(&response.cache()) {
         response.fail(&format!("x-cache must be one of {statuses:?}"));
     }
     response
+}
+
+/// An answer that the cache has no part in.
+fn expect_bypass(quickest: &mut Quickest, kind: &'static str, response: Response) -> Response {
+    quickest.note(kind, &response);
+    expect_status(response, &["bypass"])
 }
 
 /// Everything a user does, with a store that answers nothing.
@@ -38,67 +48,51 @@ async fn use_without_cache(host: &TestHost, fault: Fault) {
         host.warm(&call.bearer(&user.token)).await;
     }
     host.key_value().set_fault(fault);
-    for round in 0..4 {
-        let me = expect_soon(
-            host.get(ME).bearer(&user.token).send().await.expect(200),
-            &["bypass"],
-        );
+    let mut quickest = Quickest::within(ANSWER_BOUND);
+    let mut round = 0;
+    while round < ROUNDS || quickest.asks_for_more() {
+        round += 1;
+        let me = host.get(ME).bearer(&user.token).send().await.expect(200);
+        let me = expect_bypass(&mut quickest, "who one is", me);
         assert_eq!(me.text_at("/email"), user.email, "{me}");
-        let spent = expect_soon(
-            host.consume_call(&user, "1.50").send().await.expect(201),
-            &["bypass"],
-        );
+        let spent = host.consume_call(&user, "1.50").settle().await.expect(201);
+        let spent = expect_bypass(&mut quickest, "a spend", spent);
         expected -= decimal("1.50");
         assert_eq!(
             decimal(&spent.text_at("/transaction/available_after/amount")),
             expected,
             "{spent}"
         );
-        let balance = expect_soon(
-            host.balance_call(&user).send().await.expect(200),
-            &["bypass"],
-        );
+        let balance = host.balance_call(&user).send().await.expect(200);
+        let balance = expect_bypass(&mut quickest, "a balance", balance);
         assert_eq!(
             decimal(&balance.text_at("/available/amount")),
             expected,
             "round {round}\n{balance}"
         );
-        expect_soon(
-            host.grant_call(&admin, user.id, "0.50", "USD")
-                .send()
-                .await
-                .expect(201),
-            &["bypass"],
-        );
-        expected += decimal("0.50");
-        let list = host
-            .get(TRANSACTIONS)
-            .bearer(&user.token)
-            .send()
-            .await
-            .expect(200);
-        expect_soon(list, &["bypass"]);
+        let grant = host.grant_call(&admin, user.id, "1.25", "USD");
+        let grant = grant.settle().await.expect(201);
+        expect_bypass(&mut quickest, "a grant", grant);
+        expected += decimal("1.25");
+        let list = host.get(TRANSACTIONS).bearer(&user.token).send().await;
+        expect_bypass(&mut quickest, "the ledger", list.expect(200));
         host.get("/api/v1/health").send().await.expect(200);
+        let other_token = host.issue_token(&user).await;
+        let me = host.get(ME).bearer(&other_token).send().await.expect(200);
+        expect_bypass(&mut quickest, "who one is", me);
+        let logout = host.post(LOGOUT).bearer(&other_token).settle().await;
+        // A 401 answers a repetition whose first attempt had ended the session.
+        assert!(matches!(logout.status, 200 | 401), "{logout}");
+        expect_bypass(&mut quickest, "a logout", logout);
+        let refused = host.get(ME).bearer(&other_token).send().await;
+        let refused = refused.expect_problem(401, "unauthenticated");
+        expect_bypass(&mut quickest, "a token that ended", refused);
     }
-    let other_token = host.issue_token(&user).await;
-    expect_soon(
-        host.get(ME).bearer(&other_token).send().await.expect(200),
-        &["bypass"],
-    );
-    expect_soon(
-        host.post(LOGOUT)
-            .bearer(&other_token)
-            .send()
-            .await
-            .expect(200),
-        &["bypass"],
-    );
-    let refused = host.get(ME).bearer(&other_token).send().await;
-    expect_soon(refused.expect_problem(401, "unauthenticated"), &["bypass"]);
+    quickest.assert_met();
     host.key_value().set_fault(Fault::None);
     assert_eq!(settled_balance(host, &user, expected).await, expected);
     // Served from the cache again, once the instances have rested.
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + REUSE_BOUND;
     while host.balance_call(&user).send().await.expect(200).cache() != "hit" {
         assert!(
             Instant::now() < deadline,
@@ -133,7 +127,7 @@ async fn recover_from(host: &TestHost, fault: Fault) {
     assert_eq!(
         settled_balance(host, &user, expected).await,
         expected,
-        "a second after the outage the cache still serves what was there before it"
+        "so long after the outage the cache still serves what was there before it"
     );
     for _ in 0..20 {
         assert_eq!(
@@ -145,9 +139,17 @@ async fn recover_from(host: &TestHost, fault: Fault) {
 }
 
 /// Reads everything, which must be right whatever the store holds.
-async fn read_all(host: &TestHost, users: &[(User, Decimal)], statuses: &[&str], what: &str) {
+async fn read_all(
+    host: &TestHost,
+    users: &[(User, Decimal)],
+    quickest: &mut Quickest,
+    statuses: &[&str],
+    what: &str,
+) {
     for (user, expected) in users {
-        let balance = expect_soon(host.balance_call(user).send().await.expect(200), statuses);
+        let balance = host.balance_call(user).send().await.expect(200);
+        let balance = expect_status(balance, statuses);
+        quickest.note("a balance", &balance);
         if decimal(&balance.text_at("/available/amount")) != *expected
             || balance.text_at("/user_id") != user.id.to_string()
         {
@@ -155,10 +157,9 @@ async fn read_all(host: &TestHost, users: &[(User, Decimal)], statuses: &[&str],
                 "{what} in the store must not become an answer: {expected} is right"
             ));
         }
-        let me = expect_soon(
-            host.get(ME).bearer(&user.token).send().await.expect(200),
-            statuses,
-        );
+        let me = host.get(ME).bearer(&user.token).send().await.expect(200);
+        let me = expect_status(me, statuses);
+        quickest.note("who one is", &me);
         if me.text_at("/email") != user.email {
             me.fail(&format!(
                 "{what} in the store must not become an answer: this is {}",
@@ -190,16 +191,20 @@ async fn count_without_cache(host: &TestHost, fault: Fault) {
     meter(host, &user.token, "calls", "count", json!({})).await;
     host.warm(&summary_call(host, &user)).await;
     host.key_value().set_fault(fault);
-    for count in 1..=4 {
+    let mut quickest = Quickest::within(ANSWER_BOUND);
+    let mut count = 0;
+    while count < u64::from(ROUNDS) || quickest.asks_for_more() {
+        count += 1;
         let sent = event_call(host, &user, count).send().await.expect(200);
-        expect_soon(sent, &["bypass"]);
+        expect_bypass(&mut quickest, "an event", sent);
         let summary = summary_call(host, &user).send().await.expect(200);
-        let summary = expect_soon(summary, &["bypass"]);
+        let summary = expect_bypass(&mut quickest, "a summary", summary);
         assert_eq!(counted(&summary), count, "{summary}");
     }
+    quickest.assert_met();
     host.key_value().set_fault(Fault::None);
-    settle_on(host, &user, 4).await;
-    assert_eq!(counted(&host.warm(&summary_call(host, &user)).await), 4);
+    settle_on(host, &user, count).await;
+    assert_eq!(counted(&host.warm(&summary_call(host, &user)).await), count);
 }
 
 /// Reads for as long as an outage may leave stale entries behind, until so many are shown.
@@ -211,7 +216,7 @@ async fn settle_on(host: &TestHost, user: &User, expected: u64) {
             return;
         }
         if Instant::now() > deadline {
-            summary.fail("a second after the outage the cache still serves what was before it");
+            summary.fail("so long after the outage the cache still serves what was before it");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -257,6 +262,7 @@ async fn spoil(host: &TestHost, mut replace: impl FnMut(&[(String, Vec<u8>)], us
 }
 
 api_tests![
+    fresh_too:
     a_store_that_fails_is_done_without,
     a_store_that_hangs_is_done_without,
     a_write_during_a_failure_is_not_forgotten,
@@ -315,6 +321,7 @@ async fn garbage_is_no_summary(host: &TestHost) {
             event_call(host, user, id).send().await.expect(200);
         }
     }
+    let mut quickest = Quickest::within(ANSWER_BOUND);
     for round in 0..10 {
         for (user, _) in &users {
             host.warm(&summary_call(host, user)).await;
@@ -330,11 +337,13 @@ async fn garbage_is_no_summary(host: &TestHost) {
         for _ in 0..2 {
             for (user, events) in &users {
                 let summary = summary_call(host, user).send().await.expect(200);
-                let summary = expect_soon(summary, &["hit", "miss", "bypass"]);
+                let summary = expect_status(summary, &["hit", "miss", "bypass"]);
+                quickest.note("a summary", &summary);
                 assert_eq!(counted(&summary), *events, "round {round}\n{summary}");
             }
         }
     }
+    quickest.assert_met();
 }
 
 async fn garbage_is_never_answered(host: &TestHost) {
@@ -349,14 +358,15 @@ async fn garbage_is_never_answered(host: &TestHost) {
             host.warm(&host.get(ME).bearer(&user.token)).await;
         }
     };
+    let quickest = &mut Quickest::within(ANSWER_BOUND);
     let unusable = ["miss", "bypass"];
     let any = ["hit", "miss", "bypass"];
 
     for length in [0, 1, 29, 1_000] {
         refill().await;
         spoil(host, |_, _| random.bytes(length)).await;
-        read_all(host, &users, &unusable, "random bytes").await;
-        read_all(host, &users, &any, "random bytes").await;
+        read_all(host, &users, quickest, &unusable, "random bytes").await;
+        read_all(host, &users, quickest, &any, "random bytes").await;
     }
     refill().await;
     spoil(host, |entries, index| {
@@ -365,7 +375,7 @@ async fn garbage_is_never_answered(host: &TestHost) {
         value[..keep].to_vec()
     })
     .await;
-    read_all(host, &users, &unusable, "a cut entry").await;
+    read_all(host, &users, quickest, &unusable, "a cut entry").await;
 
     refill().await;
     spoil(host, |entries, index| {
@@ -375,7 +385,14 @@ async fn garbage_is_never_answered(host: &TestHost) {
         value
     })
     .await;
-    read_all(host, &users, &unusable, "an entry with a changed bit").await;
+    read_all(
+        host,
+        &users,
+        quickest,
+        &unusable,
+        "an entry with a changed bit",
+    )
+    .await;
 
     // One donor for all, then every rotation: among these, each of two users gets exactly
     // what the other had, generations included.
@@ -386,7 +403,7 @@ async fn garbage_is_never_answered(host: &TestHost) {
             _ => entries[(index + shift) % entries.len()].1.clone(),
         })
         .await;
-        read_all(host, &users, &any, "another entry").await;
+        read_all(host, &users, quickest, &any, "another entry").await;
     }
     refill().await;
     let partner = |key: &str| {
@@ -410,7 +427,8 @@ async fn garbage_is_never_answered(host: &TestHost) {
         other.map_or(own, |(_, value)| value).clone()
     })
     .await;
-    read_all(host, &users, &any, "the other user's entry").await;
+    read_all(host, &users, quickest, &any, "the other user's entry").await;
+    quickest.assert_met();
 }
 
 async fn an_emptied_store_is_filled_again(host: &TestHost) {

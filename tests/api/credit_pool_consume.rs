@@ -233,19 +233,36 @@ async fn one_key_spends_once(host: &TestHost) {
 /// Sixteen clients spend across the end of a period: what came to pass before it and after it
 /// is within the limit each time.
 async fn a_period_holds_no_more_than_its_limit(host: &TestHost) {
+    for millis in [1_200, 5_000, 20_000, 80_000] {
+        if spend_across_the_end(host, &format!("{millis} milliseconds")).await {
+            return;
+        }
+    }
+    panic!("ten spends never came in before the end of the period");
+}
+
+/// Spends across the end of a period that is so near. Answers whether the first period was used up,
+/// which takes more time on a busy machine.
+async fn spend_across_the_end(host: &TestHost, lead: &str) -> bool {
     let (owner, organization, _) = host.organization_with("1000").await;
     let member = host.member_with(&owner, organization, "10", "day").await;
-    let boundary = host.time_in("1200 milliseconds").await;
+    let boundary = host.time_in(lead).await;
+    let id = organization.as_uuid();
     host.execute(&format!(
-        "UPDATE credit_pool_allocations SET period_ends_at = '{boundary}'"
+        "UPDATE credit_pool_allocations SET period_ends_at = '{boundary}' WHERE organization_id = '{id}'"
     ))
     .await;
+    // Until the second period is used up, too.
     let clients = (0..16).map(|_| async {
-        for _ in 0..20 {
+        loop {
+            let begins = host.time_in("0").await;
             let call = host.pool_spend_call(&member, organization, "1", &fresh_key());
             let response = call.settle().await;
             if response.status != 201 {
                 response.expect_problem(402, "allocation_exceeded");
+                if begins > boundary {
+                    break;
+                }
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -253,25 +270,30 @@ async fn a_period_holds_no_more_than_its_limit(host: &TestHost) {
     join_all(clients).await;
     let rows = host
         .query(&format!(
-            "SELECT count(*) FILTER (WHERE occurred_at < '{boundary}'),
-                    count(*) FILTER (WHERE occurred_at >= '{boundary}')
-               FROM ledger_transfers WHERE kind = 'consume'"
+            "SELECT count(*) FILTER (WHERE t.occurred_at < '{boundary}'),
+                    count(*) FILTER (WHERE t.occurred_at >= '{boundary}')
+               FROM ledger_transfers t JOIN credit_accounts a ON a.id = t.account_id
+              WHERE t.kind = 'consume' AND a.organization_id = '{id}'"
         ))
         .await;
     let spent: (i64, i64) = (rows[0].get(0), rows[0].get(1));
-    assert_eq!(spent, (10, 10), "each period's limit, and no more");
+    assert!(
+        spent.0 <= 10 && spent.1 == 10,
+        "each period's limit, and no more: {spent:?}"
+    );
     let rows = host
         .query(&format!(
             "SELECT used = 10 AND period_started_at = '{boundary}'
                     AND period_ends_at = (date_trunc('day', '{boundary}'::timestamptz AT TIME ZONE 'UTC')
                                           + interval '1 day') AT TIME ZONE 'UTC'
-               FROM credit_pool_allocations"
+               FROM credit_pool_allocations WHERE organization_id = '{id}'"
         ))
         .await;
     assert!(
         rows[0].get::<_, bool>(0),
         "the new period begins where the old one ended"
     );
+    spent.0 == 10
 }
 
 /// A spend that is answered after a removal was answered is refused, whatever was under way.

@@ -7,8 +7,12 @@ use crate::refusals::check_currency_parameter;
 api_tests![
     tells_what_can_be_spent,
     tells_what_is_held_and_pending,
-    is_cached_until_it_changes,
     refuses,
+];
+
+api_tests![
+    fresh_too:
+    is_cached_until_it_changes,
 ];
 
 async fn tells_what_can_be_spent(host: &TestHost) {

@@ -324,12 +324,12 @@ async fn captures_race_with_the_expiry(host: &TestHost) {
 async fn holds_outlive_the_grants_they_are_of(host: &TestHost) {
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
-    let expires_at = host.time_in("1500 milliseconds").await;
-    host.grant_with(&admin, &user, "10", json!({"expires_at": expires_at}))
+    let tomorrow = host.time_in("1 day").await;
+    host.grant_with(&admin, &user, "10", json!({"expires_at": tomorrow}))
         .await;
     let captured = hold(host, &user, "3").await;
     let released = hold(host, &user, "2").await;
-    host.wait_until_due("credit_grants", "expires_at").await;
+    host.let_grants_end().await;
     expect_balances(host, &user, "0.00", "5.00").await;
     capture_call(host, &user, &captured, "1")
         .send()

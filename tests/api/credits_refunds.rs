@@ -13,8 +13,12 @@ api_tests![
     what_goes_back_to_an_ended_grant_goes_its_way,
     is_done_once_for_each_key,
     never_refunds_more_than_was_spent,
-    shows_at_once,
     refuses,
+];
+
+api_tests![
+    fresh_too:
+    shows_at_once,
 ];
 
 fn money(amount: &str) -> Value {
@@ -130,8 +134,8 @@ async fn refunds_a_capture(host: &TestHost) {
 async fn what_goes_back_to_an_ended_grant_goes_its_way(host: &TestHost) {
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
-    let expires_at = host.time_in("1500 milliseconds").await;
-    let terms = json!({"priority": 1, "expires_at": expires_at});
+    let tomorrow = host.time_in("1 day").await;
+    let terms = json!({"priority": 1, "expires_at": tomorrow});
     host.grant_with(&admin, &user, "3", terms).await;
     let voided = host
         .grant_with(&admin, &user, "4", json!({"priority": 2}))
@@ -151,7 +155,7 @@ async fn what_goes_back_to_an_ended_grant_goes_its_way(host: &TestHost) {
         .send()
         .await
         .expect(200);
-    host.wait_until_due("credit_grants", "expires_at").await;
+    host.let_grants_end().await;
     assert_eq!(host.balance(&user).await.to_string(), "5.00");
     refund_call(host, &admin, &spent, None)
         .send()

@@ -137,10 +137,10 @@ fn kinds(transactions: &[Value]) -> Vec<String> {
 async fn shows_every_kind(host: &TestHost) {
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
-    let effective_at = host.time_in("2 seconds").await;
-    let expires_at = host.time_in("3 seconds").await;
+    let effective_at = host.time_in("1 day").await;
+    let expires_at = host.time_in("2 days").await;
     let terms = json!({"effective_at": effective_at, "expires_at": expires_at});
-    host.grant_with(&admin, &user, "5", terms).await;
+    let dated = host.grant_with(&admin, &user, "5", terms).await;
     let voided = host.grant_with(&admin, &user, "7", json!({})).await;
     let spent = host.consume(&user, "2").await;
     let spent = spent["id"].as_str().unwrap_or_default();
@@ -157,6 +157,15 @@ async fn shows_every_kind(host: &TestHost) {
         .send()
         .await
         .expect(200);
+    // It began and ended, in this order and after all the rest, before anybody looked.
+    let expires_at = host.time_in("10 milliseconds").await;
+    host.execute(&format!(
+        "UPDATE credit_grants SET effective_at = '{expires_at}'::timestamptz - interval '5 milliseconds',
+                                  expires_at = '{expires_at}'
+          WHERE prefixed_id('cgr_', id) = '{dated}';
+         UPDATE credit_accounts SET next_due_at = '-infinity'"
+    ))
+    .await;
     host.wait_until_due("credit_grants", "expires_at").await;
     let (transactions, _) = page(host, &user, "").await;
     let mut seen = kinds(&transactions);

@@ -29,10 +29,14 @@ api_tests![
     has_a_length_up_to_a_page,
     quotes_texts_and_disarms_formulas,
     narrows_as_the_list_does,
-    shows_one_moment_to_whoever_began,
-    breaks_off_when_postgres_fails,
     belongs_to_its_user,
     refuses,
+];
+
+api_tests![
+    fresh_too:
+    shows_one_moment_to_whoever_began,
+    breaks_off_when_postgres_fails,
 ];
 
 fn export_call(host: &TestHost, user: &User, query: &str) -> Call {

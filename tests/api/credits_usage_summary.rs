@@ -9,12 +9,16 @@ api_tests![
     adds_up_by_day_service_and_model,
     days_are_those_of_utc,
     covers_the_month_unless_asked_otherwise,
-    shows_each_spend_at_once,
     has_every_one_of_many_parallel_spends,
     pages_show_every_group_once,
     belongs_to_its_user_and_currency,
     a_day_has_a_thousand_names,
     refuses,
+];
+
+api_tests![
+    fresh_too:
+    shows_each_spend_at_once,
 ];
 
 fn summary_call(host: &TestHost, user: &User, query: &str) -> Call {

@@ -1,17 +1,26 @@
 //! No read is older than a write that was acknowledged before it began, however the two race.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::{join, join_all};
 use serde_json::json;
 use turnpike_tests::personas::{BALANCE, ME, USAGE_SUMMARY, decimal, unique};
-use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
+use turnpike_tests::{Call, Race, Random, Response, TestHost, User, api_tests};
 
 use crate::metering::{SUMMARY, meter, send};
 
-/// Length of each of the six races: fifteen seconds in all.
+/// Length of each race. Two run with reused instances and with fresh ones, and take two such
+/// races each at once.
 const RACE: Duration = Duration::from_millis(2_500);
+
+/// Writes and cached reads that every race has, however slow the machine is.
+const ENOUGH_WRITES: u64 = 20;
+const ENOUGH_HITS: u64 = 5;
+
+/// The longest pause of a writer.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
+const BATCH_PAUSE: Duration = Duration::from_millis(40);
 
 /// Readers for each writer.
 const READERS: usize = 6;
@@ -36,25 +45,15 @@ fn hundredths(amount: &str) -> u64 {
 }
 
 /// Spends one hundredth at a time, and pauses now and then so that readers fill the cache.
-async fn write(
-    host: &TestHost,
-    user: &User,
-    known: &Known,
-    end: Instant,
-    mut random: Random,
-) -> u64 {
-    let mut count = 0;
-    while Instant::now() < end {
+async fn write(host: &TestHost, user: &User, known: &Known, race: &Race, mut random: Random) {
+    while race.goes_on() {
         known.sent.fetch_sub(1, Ordering::SeqCst);
         let response = host.consume_call(user, "0.01").settle().await.expect(201);
         let after = hundredths(&response.text_at("/transaction/available_after/amount"));
         known.acknowledged.store(after, Ordering::SeqCst);
-        count += 1;
-        if random.below(2) == 0 {
-            tokio::time::sleep(Duration::from_millis(random.below(20))).await;
-        }
+        race.note_write();
+        race.pause(&mut random, WRITE_PAUSE).await;
     }
-    count
 }
 
 /// Where a reader sees what is left: in the balance, or as what was not spent.
@@ -83,9 +82,8 @@ impl Seen {
     }
 }
 
-async fn read(host: &TestHost, user: &User, known: &Known, end: Instant, seen: Seen) -> (u64, u64) {
-    let (mut count, mut hits) = (0, 0);
-    while Instant::now() < end {
+async fn read(host: &TestHost, user: &User, known: &Known, race: &Race, seen: Seen) {
+    while race.goes_on() {
         let most = known.acknowledged.load(Ordering::SeqCst);
         let response = seen.call(host, user).settle().await.expect(200);
         let least = known.sent.load(Ordering::SeqCst);
@@ -100,10 +98,8 @@ async fn read(host: &TestHost, user: &User, known: &Known, end: Instant, seen: S
                 "this read shows spends that were never sent: {least} are left at least"
             ));
         }
-        count += 1;
-        hits += u64::from(response.cache() == "hit");
+        race.note_read(response.cache() == "hit");
     }
-    (count, hits)
 }
 
 /// The readers of one token, and when it was logged out.
@@ -112,21 +108,19 @@ struct Session {
     is_over: AtomicBool,
 }
 
-async fn validate(host: &TestHost, session: &Session, path: &str) -> u64 {
-    let mut count = 0;
+async fn validate(host: &TestHost, session: &Session, race: &Race, path: &str) {
     let mut reads_after = 0;
     while reads_after < 3 {
         let was_over = session.is_over.load(Ordering::SeqCst);
         let response = host.get(path).bearer(&session.token).settle().await;
+        race.note_read(response.cache() == "hit");
         if was_over {
             reads_after += 1;
             response.expect_problem(401, "unauthenticated");
         } else if !matches!(response.status, 200 | 401) {
             response.fail("a token is valid or it is not");
         }
-        count += 1;
     }
-    count
 }
 
 async fn log_out(host: &TestHost, session: &Session) {
@@ -152,15 +146,9 @@ struct Counted {
 
 /// Sends batches of a few events, and now and then the one before again, whose answer might have
 /// been lost.
-async fn count(
-    host: &TestHost,
-    user: &User,
-    counted: &Counted,
-    end: Instant,
-    mut random: Random,
-) -> u64 {
-    let (mut batches, mut last) = (0, Vec::new());
-    while Instant::now() < end {
+async fn count(host: &TestHost, user: &User, counted: &Counted, race: &Race, mut random: Random) {
+    let mut last = Vec::new();
+    while race.goes_on() {
         if random.below(4) > 0 || last.is_empty() {
             let size = 1 + random.below(4);
             let event = |_| json!({"id": unique().to_string(), "type": "call", "subject": "cus_1"});
@@ -173,23 +161,13 @@ async fn count(
             let [accepted, ..] = send(host, &user.token, &json!(last)).await;
             assert_eq!(accepted, 0);
         }
-        batches += 1;
-        if random.below(2) == 0 {
-            tokio::time::sleep(Duration::from_millis(random.below(40))).await;
-        }
+        race.note_write();
+        race.pause(&mut random, BATCH_PAUSE).await;
     }
-    batches
 }
 
-async fn sum_up(
-    host: &TestHost,
-    user: &User,
-    counted: &Counted,
-    end: Instant,
-    query: &str,
-) -> (u64, u64) {
-    let (mut count, mut hits) = (0, 0);
-    while Instant::now() < end {
+async fn sum_up(host: &TestHost, user: &User, counted: &Counted, race: &Race, query: &str) {
+    while race.goes_on() {
         let least = counted.acknowledged.load(Ordering::SeqCst);
         let call = host.get(format!("{SUMMARY}?{query}"));
         let response = call.bearer(&user.token).settle().await.expect(200);
@@ -206,13 +184,12 @@ async fn sum_up(
                 "this summary has events that were never sent: {most} at most"
             ));
         }
-        count += 1;
-        hits += u64::from(response.cache() == "hit");
+        race.note_read(response.cache() == "hit");
     }
-    (count, hits)
 }
 
 api_tests![
+    fresh_too:
     reads_race_with_spends,
     validations_race_with_logouts,
     summaries_race_with_batches,
@@ -227,23 +204,20 @@ async fn reads_race_with_spends(host: &TestHost) {
         sent: AtomicU64::new(START_HUNDREDTHS),
     });
     let mut random = Random::seeded("freshness");
-    let end = Instant::now() + RACE;
-    let races = [&first, &second]
+    let races = [(); 2].map(|()| Race::begin(RACE, ENOUGH_WRITES, ENOUGH_HITS));
+    let all = [&first, &second]
         .into_iter()
         .zip(&known)
-        .map(|(user, known)| {
+        .zip(&races)
+        .map(|((user, known), race)| {
             let readers = join_all((0..READERS).map(|index| {
                 let seen = [Seen::Balance, Seen::Summary][index % 2];
-                read(host, user, known, end, seen)
+                read(host, user, known, race, seen)
             }));
-            join(write(host, user, known, end, random.fork()), readers)
+            join(write(host, user, known, race, random.fork()), readers)
         });
-    for (writes, reads) in join_all(races).await {
-        let count: u64 = reads.iter().map(|(count, _)| count).sum();
-        let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
-        println!("freshness: {writes} spends against {count} reads, {hits} of them cached");
-        assert!(writes > 0 && count > 0, "nothing raced");
-    }
+    join_all(all).await;
+    races.iter().for_each(|race| race.assert_raced("spends"));
 }
 
 async fn summaries_race_with_batches(host: &TestHost) {
@@ -254,45 +228,43 @@ async fn summaries_race_with_batches(host: &TestHost) {
     }
     let counted = [(); 2].map(|()| Counted::default());
     let mut random = Random::seeded("freshness of summaries");
-    let end = Instant::now() + RACE;
+    let races = [(); 2].map(|()| Race::begin(RACE, ENOUGH_WRITES, ENOUGH_HITS));
     let queries = [
         "meter=calls",
         "meter=calls&group_by=model",
         "meter=calls&subject=cus_1&interval=hour",
     ];
-    let races = users.iter().zip(&counted).map(|(user, counted)| {
-        let senders = [random.fork(), random.fork()];
-        let senders = join_all(senders.map(|random| count(host, user, counted, end, random)));
-        let readers = join_all((0..READERS).map(|index| {
-            let query = queries[index % queries.len()];
-            sum_up(host, user, counted, end, query)
-        }));
-        join(senders, readers)
-    });
-    for (batches, reads) in join_all(races).await {
-        let batches: u64 = batches.iter().sum();
-        let count: u64 = reads.iter().map(|(count, _)| count).sum();
-        let hits: u64 = reads.iter().map(|(_, hits)| hits).sum();
-        println!("freshness: {batches} batches against {count} summaries, {hits} of them cached");
-        assert!(batches > 0 && hits > 0, "nothing raced");
-    }
+    let all = users
+        .iter()
+        .zip(&counted)
+        .zip(&races)
+        .map(|((user, counted), race)| {
+            let senders = [random.fork(), random.fork()];
+            let senders = join_all(senders.map(|random| count(host, user, counted, race, random)));
+            let readers = join_all((0..READERS).map(|index| {
+                let query = queries[index % queries.len()];
+                sum_up(host, user, counted, race, query)
+            }));
+            join(senders, readers)
+        });
+    join_all(all).await;
+    races.iter().for_each(|race| race.assert_raced("batches"));
 }
 
 async fn validations_race_with_logouts(host: &TestHost) {
     let user = host.new_user("ada").await;
-    let end = Instant::now() + RACE;
-    let (mut logouts, mut validations) = (0, 0);
-    while Instant::now() < end {
+    let race = Race::begin(RACE, ENOUGH_WRITES, 0);
+    while race.goes_on() {
         let session = Session {
             token: host.issue_token(&user).await,
             is_over: AtomicBool::new(false),
         };
-        let readers =
-            (0..8).map(|index| validate(host, &session, if index % 2 == 0 { ME } else { BALANCE }));
-        let (counts, ()) = join(join_all(readers), log_out(host, &session)).await;
-        validations += counts.iter().sum::<u64>();
-        logouts += 1;
+        let readers = (0..8).map(|index| {
+            let path = if index % 2 == 0 { ME } else { BALANCE };
+            validate(host, &session, &race, path)
+        });
+        join(join_all(readers), log_out(host, &session)).await;
+        race.note_write();
     }
-    println!("freshness: {logouts} logouts against {validations} validations");
-    assert!(logouts > 0 && validations > 0, "nothing raced");
+    race.assert_raced("logouts");
 }

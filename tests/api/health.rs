@@ -2,7 +2,12 @@ use serde_json::json;
 use turnpike_host::Fault;
 use turnpike_tests::{TestHost, api_tests};
 
-api_tests![lives_and_is_ready, refuses,];
+api_tests![refuses,];
+
+api_tests![
+    fresh_too:
+    lives_and_is_ready,
+];
 
 async fn lives_and_is_ready(host: &TestHost) {
     let live = host.get("/api/v1/health").send().await.expect(200);

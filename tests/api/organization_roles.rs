@@ -33,11 +33,15 @@ fn assign(host: &TestHost, caller: &User, organization: OrganizationId, user: &U
 
 api_tests![
     are_made_changed_listed_and_deleted,
-    a_change_holds_for_the_next_request_of_every_holder,
-    a_change_reaches_who_is_given_the_role_meanwhile,
     nobody_gives_what_they_lack,
     are_bounded,
-    refuses
+    refuses,
+];
+
+api_tests![
+    fresh_too:
+    a_change_holds_for_the_next_request_of_every_holder,
+    a_change_reaches_who_is_given_the_role_meanwhile,
 ];
 
 async fn are_made_changed_listed_and_deleted(host: &TestHost) {

@@ -20,13 +20,17 @@ fn count(responses: &[Response], status: u16) -> usize {
 }
 
 api_tests![
-    a_balance_is_never_overspent,
     spends_and_holds_share_what_there_is,
-    one_key_spends_once,
     one_key_grants_once,
     first_grants_race_to_one_account,
     one_key_with_two_bodies_does_one,
     sign_ups_race_to_one_user,
+];
+
+api_tests![
+    fresh_too:
+    a_balance_is_never_overspent,
+    one_key_spends_once,
 ];
 
 async fn a_balance_is_never_overspent(host: &TestHost) {

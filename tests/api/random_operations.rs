@@ -68,6 +68,12 @@ fn names(random: &mut Random) -> Value {
     }
 }
 
+/// Whether a grant was to begin or end at a time that is past.
+fn is_too_late(response: &Response) -> bool {
+    let fields = response.error_fields();
+    fields == ["effective_at"] || fields == ["expires_at"]
+}
+
 fn pick<T: Clone>(random: &mut Random, from: &[T]) -> Option<T> {
     let index = usize::try_from(random.below(from.len() as u64)).unwrap_or(0);
     from.get(index).cloned()
@@ -203,6 +209,8 @@ impl Crowd<'_> {
             match response.status {
                 200 | 201 => done.extend(self.note(user, &response)),
                 402 => {}
+                // On a busy machine its moment had come before the grant did.
+                422 if is_too_late(&response) => continue,
                 409 if LOST_RACES.contains(&response.text_at("/code").as_str()) => continue,
                 _ => response.fail("an operation is done, or there is not enough, or it is late"),
             }
@@ -216,7 +224,10 @@ impl Crowd<'_> {
     }
 }
 
-api_tests![leave_sound_books,];
+api_tests![
+    fresh_too:
+    leave_sound_books,
+];
 
 async fn leave_sound_books(host: &TestHost) {
     let mut random = Random::seeded("random operations");

@@ -6,6 +6,10 @@ use turnpike_tests::{TestHost, api_tests};
 api_tests![
     spoofed_host_headers_change_nothing,
     a_request_id_is_kept_when_it_is_harmless,
+];
+
+api_tests![
+    fresh_too:
     request_ids_are_not_repeated,
 ];
 

@@ -3,9 +3,11 @@
 use turnpike_tests::personas::{BALANCE, ME, TRANSACTIONS};
 use turnpike_tests::{TestHost, api_tests, personas};
 
+api_tests![a_spend_charges_only_the_spender,];
+
 api_tests![
+    fresh_too:
     nobody_sees_what_belongs_to_another,
-    a_spend_charges_only_the_spender,
 ];
 
 async fn nobody_sees_what_belongs_to_another(host: &TestHost) {

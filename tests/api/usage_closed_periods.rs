@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
@@ -14,8 +14,12 @@ use crate::refusals::refuse;
 
 const QUARTER_MICROS: i64 = 15 * 60 * 1_000_000;
 
-/// How long the race of batches with a closing lasts on each side of it.
+/// How long the race of batches with a closing lasts on each side of it, and longer until a batch
+/// was on that side.
 const RACE_HALF: Duration = Duration::from_millis(700);
+
+/// How long it may take until then.
+const RACE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The beginning of the quarter of an hour that lies so many before now's.
 fn quarter(back: i64) -> String {
@@ -211,19 +215,26 @@ async fn a_batch_that_races_a_closing_is_in_or_flagged(host: &TestHost) {
     let time = rfc3339(micros(&until) - 1);
     // 0 before it is sent, 1 until it is acknowledged, 2 from then on.
     let phase = AtomicU64::new(0);
-    let end = Instant::now() + 2 * RACE_HALF;
+    let (sent, late) = (AtomicU64::new(0), AtomicU64::new(0));
+    let began = Instant::now();
+    let is_over = AtomicBool::new(false);
     let mut random = Random::seeded("closing");
     let senders = (0..4).map(|sender| {
         let mut random = random.fork();
-        let (phase, time, user) = (&phase, &time, &user);
+        let (phase, sent, late, is_over) = (&phase, &sent, &late, &is_over);
+        let (time, user) = (&time, &user);
         async move {
-            let (mut sent, mut late) = (0_u64, 0_u64);
-            while Instant::now() < end {
-                let events = (0..1 + random.below(5))
-                    .map(|n| json!({"id": format!("{sender}-{}-{n}", sent), "type": "call", "time": time}));
+            let mut batches = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let events = (0..1 + random.below(5)).map(|n| {
+                    json!({"id": format!("{sender}-{batches}-{n}"), "type": "call", "time": time})
+                });
                 let batch = Value::Array(events.collect());
                 let began = phase.load(Ordering::SeqCst);
-                let response = send_call(host, &user.token, &batch).send().await.expect(200);
+                let response = send_call(host, &user.token, &batch)
+                    .send()
+                    .await
+                    .expect(200);
                 let ended = phase.load(Ordering::SeqCst);
                 let count = batch.as_array().map_or(0, Vec::len) as u64;
                 let flagged = flagged(&response);
@@ -233,23 +244,33 @@ async fn a_batch_that_races_a_closing_is_in_or_flagged(host: &TestHost) {
                 if ended == 0 && flagged != 0 {
                     response.fail("this batch was committed before the closing was asked for");
                 }
-                assert!(flagged == 0 || flagged == count, "of one moment\n{response}");
-                sent += count;
-                late += flagged;
+                assert!(
+                    flagged == 0 || flagged == count,
+                    "of one moment\n{response}"
+                );
+                batches += 1;
+                sent.fetch_add(count, Ordering::SeqCst);
+                late.fetch_add(flagged, Ordering::SeqCst);
             }
-            (sent, late)
         }
     });
-    let closer = async {
+    let until_counted = async |counter: &AtomicU64| {
         tokio::time::sleep(RACE_HALF).await;
+        while counter.load(Ordering::SeqCst) == 0 && began.elapsed() < RACE_PATIENCE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let closer = async {
+        until_counted(&sent).await;
         phase.store(1, Ordering::SeqCst);
         let response = close(host, &admin, organization, &until).settle().await;
         phase.store(2, Ordering::SeqCst);
+        until_counted(&late).await;
+        is_over.store(true, Ordering::SeqCst);
         response.expect(200)
     };
-    let (counts, closed) = join(join_all(senders), closer).await;
-    let sent: u64 = counts.iter().map(|(sent, _)| sent).sum();
-    let late: u64 = counts.iter().map(|(_, late)| late).sum();
+    let (_, closed) = join(join_all(senders), closer).await;
+    let (sent, late) = (sent.into_inner(), late.into_inner());
     println!("closing: {late} of {sent} events were late");
     assert!(late > 0 && late < sent, "nothing raced");
     // From then on no event comes in unmarked: the sum of those can be invoiced.

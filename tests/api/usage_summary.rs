@@ -95,13 +95,17 @@ api_tests![
     every_aggregation_is_what_a_naive_model_says,
     fills_the_buckets_between,
     days_are_those_of_the_zone,
-    is_exact_to_the_last_acknowledged_event,
     groups_are_told_apart,
     is_bounded,
+    refuses,
+];
+
+api_tests![
+    fresh_too:
+    is_exact_to_the_last_acknowledged_event,
     is_cached_until_anything_is_acknowledged,
     is_cached_for_all_who_may_see_it,
     what_is_cached_ends_with_the_quarter,
-    refuses
 ];
 
 async fn every_aggregation_is_what_a_naive_model_says(host: &TestHost) {

@@ -24,7 +24,12 @@ async fn administrator(host: &TestHost) -> User {
     user
 }
 
-api_tests![a_disabled_user_is_out_at_once, refuses];
+api_tests![refuses,];
+
+api_tests![
+    fresh_too:
+    a_disabled_user_is_out_at_once,
+];
 
 async fn a_disabled_user_is_out_at_once(host: &TestHost) {
     let admin = administrator(host).await;
@@ -76,7 +81,8 @@ async fn a_disabled_user_is_out_at_once(host: &TestHost) {
     let rows = host
         .query(&format!(
             "SELECT e.event_type FROM audit_events e
-              WHERE e.actor_id = {} AND e.event_type LIKE 'user.%' ORDER BY e.sequence",
+              WHERE e.actor_id = {} AND e.event_type IN ('user.disabled', 'user.enabled')
+              ORDER BY e.sequence",
             sql_id(admin.id)
         ))
         .await;

@@ -26,6 +26,10 @@ api_tests![
     a_request_that_cannot_be_read_is_refused,
     a_header_that_is_not_utf_8_is_refused,
     half_a_body_spends_nothing,
+];
+
+api_tests![
+    fresh_too:
     clients_that_go_away_are_forgotten,
 ];
 

@@ -32,6 +32,9 @@ const KEY_VALUE_BYTES: u64 = 16 * 1024 * 1024;
 /// with it.
 const LOG_LINES_SHOWN: usize = 50;
 
+/// How long requests in flight may take at the end of a test, on a busy machine too.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How long what a test left running may take to end.
 const RUNTIME_END_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -146,8 +149,6 @@ pub struct TestHost {
     database_url: String,
     db: Client,
     log: CapturedLog,
-    /// Lines of the log before the test began.
-    log_start: usize,
     reuse: Reuse,
 }
 
@@ -189,8 +190,8 @@ pub fn block_on(test: impl Future<Output = ()>) {
     stopwatch.finish("several");
 }
 
-/// A runtime for one test, or for the tests that borrow one host.
-pub(crate) fn new_runtime() -> Runtime {
+/// A runtime for one test.
+fn new_runtime() -> Runtime {
     // Prepared here, because preparing blocks and must not happen on a runtime's thread.
     environment();
     Builder::new_multi_thread()
@@ -201,7 +202,7 @@ pub(crate) fn new_runtime() -> Runtime {
 }
 
 /// Ends a runtime and what tests have left running on it.
-pub(crate) fn stop_runtime(runtime: Runtime) {
+fn stop_runtime(runtime: Runtime) {
     runtime.shutdown_timeout(RUNTIME_END_PATIENCE);
 }
 
@@ -224,6 +225,7 @@ pub async fn start_host(
         reuse: settings.reuse.instances(),
         postgres_pool_size: settings.postgres_pool_size,
         log,
+        drain_timeout: DRAIN_PATIENCE,
         ..HostOptions::default()
     };
     let app = if settings.sources.is_empty() {
@@ -282,7 +284,6 @@ impl TestHost {
             db: connect(&database_url).await?,
             database_url,
             log,
-            log_start: 0,
             reuse,
         })
     }
@@ -310,19 +311,13 @@ impl TestHost {
         self.reuse
     }
 
-    /// What the host and its components have logged since the test began.
+    /// What the host and its components have logged.
     pub fn log_lines(&self) -> Vec<String> {
-        let mut lines = self.log.lines();
-        lines.split_off(self.log_start.min(lines.len()))
+        self.log.lines()
     }
 
-    /// Says that the next test begins, for a host that several tests use.
-    pub(crate) fn begin_test(&mut self) {
-        self.log_start = self.log.lines().len();
-    }
-
-    /// Prints the end of what was logged since the test began, for a test that has failed.
-    pub(crate) fn print_log(&self) {
+    /// Prints the end of the log, for a test that has failed.
+    fn print_log(&self) {
         let lines = self.log_lines();
         for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
             println!("log: {line}");
@@ -454,9 +449,9 @@ impl TestHost {
 
     /// How many rows each table has, as one text to compare. What a request leaves behind that
     /// was refused is not counted: failed attempts, by which the next are refused, and the keys
-    /// that instances make when they first need them.
+    /// and secrets that instances make when they first need them.
     pub async fn row_counts(&self) -> String {
-        const NOT_COUNTED: [&str; 2] = ["login_attempts", "signing_keys"];
+        const NOT_COUNTED: [&str; 3] = ["deployment_secrets", "login_attempts", "signing_keys"];
         let tables = self
             .query(
                 "SELECT c.oid::regclass::text FROM pg_class c

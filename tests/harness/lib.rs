@@ -1,4 +1,5 @@
-//! What the integration tests stand on: a migrated database and a host for every test, a client that holds each response against the API's description, and the people who
+//! What the integration tests stand on: a migrated database and a host of its own for every
+//! test, a client that holds each response against the API's description, and the people who
 //! use the API.
 #![allow(
     clippy::disallowed_methods,
@@ -12,9 +13,10 @@ pub mod description;
 pub mod environment;
 pub mod explain;
 pub mod host;
-pub mod lending;
 pub mod personas;
 pub mod pools;
+pub mod quickest;
+pub mod race;
 pub mod random;
 pub mod response;
 mod schema;
@@ -25,33 +27,23 @@ pub use api::{Api, Call};
 pub use environment::{Environment, environment};
 pub use host::{Reuse, Settings, TestHost, run};
 pub use personas::User;
+pub use quickest::Quickest;
+pub use race::Race;
 pub use random::Random;
 pub use response::Response;
 
 /// Makes tests of the module's functions `async fn name(host: &TestHost)`. A module may use it more
 /// than once:
 ///
-/// - `api_tests![a, b]`: on a host that other tests have used before and will use after. For tests
-///   that act on people and organizations of their own, and look at nothing else.
-/// - `api_tests![own_host: c]`: on a host and a database of its own. For tests that look at the
-///   whole platform or at whole tables, that change what all tenants share (the catalog of plans,
-///   signing keys, roles of the platform), or that break the store or the database.
-/// - `api_tests![fresh_too: d]`: the same, and once more with a fresh instance for each request
-///   (`d::fresh`). For tests of what an instance keeps from one request to the next, and could
+/// - `api_tests![a, b]`: each on a host and a database of its own, which nobody else sees.
+/// - `api_tests![fresh_too: c]`: the same, and once more with a fresh instance for each request
+///   (`c::fresh`). For tests of what an instance keeps from one request to the next, and could
 ///   therefore answer with when it should not: cached answers and credentials, the rest that it
 ///   gives a store that failed, connections to Postgres and statements on them, plans that it has
 ///   read, the counter in its request ids, and races for any of these. Everything else runs the
 ///   same code in either, and runs once.
 #[macro_export]
 macro_rules! api_tests {
-    [own_host: $($name:ident),+ $(,)?] => {
-        $(mod $name {
-            #[test]
-            fn pooled() {
-                $crate::run($crate::Settings::pooled(), super::$name);
-            }
-        })+
-    };
     [fresh_too: $($name:ident),+ $(,)?] => {
         $(mod $name {
             #[test]
@@ -69,7 +61,7 @@ macro_rules! api_tests {
         $(mod $name {
             #[test]
             fn pooled() {
-                $crate::lending::run_on_lent_host(super::$name);
+                $crate::run($crate::Settings::pooled(), super::$name);
             }
         })+
     };

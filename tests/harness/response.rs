@@ -124,6 +124,19 @@ impl Response {
         matches!(self.status, 409 | 503) && self.headers.contains_key("retry-after")
     }
 
+    /// Whether Postgres missed a deadline of the API's: it was too slow for a statement, or another
+    /// request held for too long what this one needs.
+    pub fn is_from_a_busy_machine(&self) -> bool {
+        let has_code = |code: &str| {
+            serde_json::from_slice::<Value>(&self.body).is_ok_and(|body| body["code"] == code)
+        };
+        match self.status {
+            503 => has_code("dependency_unavailable"),
+            409 => has_code("request_in_flight"),
+            _ => false,
+        }
+    }
+
     /// Ends the test with a message that holds the whole exchange.
     #[track_caller]
     pub fn fail(&self, message: &str) -> ! {
