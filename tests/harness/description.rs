@@ -112,6 +112,17 @@ impl Description {
     }
 }
 
+/// A route of `spin.toml` as OpenAPI writes it: `/users/{id}` for `/users/:id`.
+pub fn template(route: &str) -> String {
+    let segments = route
+        .split('/')
+        .map(|segment| match segment.strip_prefix(':') {
+            Some(name) => format!("{{{name}}}"),
+            None => segment.to_owned(),
+        });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// Whether a path matches a template such as `/users/{id}`.
 fn matches_template(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
