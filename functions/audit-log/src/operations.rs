@@ -29,6 +29,7 @@ pub struct AuditQuery {
 #[shared::answer(read)]
 pub struct AuditEvent {
     /// Counts the organization's events, without gaps.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     pub sequence: i64,
     occurred_at: Time,
     event_type: String,
