@@ -22,11 +22,10 @@ SET jit = off AS $$
          WHERE currency = p_currency AND day >= p_since AND day < p_until
     )
     SELECT json_build_object(
-        'credits', json_build_object(
-            'sold', p.sold::text, 'promotional', p.promotional::text, 'consumed', p.consumed::text,
-            'refunded', p.refunded::text, 'expired', (p.expired + l.expired)::text,
-            'voided', (p.voided + l.voided)::text, 'spends', p.spends),
-        'liability', ((SELECT coalesce(sum(amount), 0) FROM credit_liabilities WHERE currency = p_currency)
-                      - l.amount)::text)
+        'credits', credit_totals_json(p_currency, p.sold, p.promotional, p.consumed, p.refunded,
+                                      p.expired + l.expired, p.voided + l.voided, p.spends),
+        'outstanding', json_build_object('liability', money_json(
+            (SELECT coalesce(sum(amount), 0) FROM credit_liabilities WHERE currency = p_currency) - l.amount,
+            p_currency)))
       FROM posted p, lapsed_totals l
 $$;

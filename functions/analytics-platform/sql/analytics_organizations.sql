@@ -14,13 +14,15 @@ BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'organizations', (
+    RETURN (
         SELECT coalesce(json_agg(json_build_object(
                    'organization_id', prefixed_id('org_', s.organization_id),
                    'name', (SELECT o.name FROM organizations o WHERE o.id = s.organization_id),
-                   'plan', s.plan, 'status', s.status, 'seats', s.seats, 'mrr', s.mrr::text,
-                   'available', (coalesce(pool.available, 0) + coalesce(due.amount, 0))::text,
-                   'consumed', coalesce(pool.consumed, 0)::text)
+                   'plan', s.plan, 'status', s.status, 'seats', s.seats,
+                   'mrr', money_json(s.mrr, p_currency),
+                   'pool', json_build_object(
+                       'available', money_json(coalesce(pool.available, 0) + coalesce(due.amount, 0), p_currency),
+                       'consumed', money_json(coalesce(pool.consumed, 0), p_currency)))
                    ORDER BY s.mrr DESC, s.organization_id DESC), '[]'::json)
           FROM (SELECT * FROM organization_subscriptions
                  WHERE currency = p_currency
@@ -35,6 +37,6 @@ BEGIN
           LEFT JOIN LATERAL (
               SELECT sum(CASE WHEN d.kind IN ('activate', 'release') THEN d.amount ELSE -d.amount END) AS amount
                 FROM credit_account_due(pool.id, pool.last_occurred_at, v_now) d
-               WHERE pool.next_due_at <= v_now) due ON true));
+               WHERE pool.next_due_at <= v_now) due ON true);
 END;
 $$;

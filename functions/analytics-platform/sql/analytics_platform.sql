@@ -16,11 +16,9 @@ BEGIN
     -- in between that one of them would take for spendable.
     v_now := clock_timestamp();
     p_answer := CASE WHEN credits_due_are_too_many(p_currency, v_now)
-        THEN json_build_object('outcome', 'settlement_pending')
-        ELSE json_build_object(
-            'outcome', 'found',
-            'as_of', rfc3339(v_now),
-            'credits', analytics_credits(p_currency, p_since, p_until, v_now),
-            'subscriptions', analytics_subscriptions(p_currency, p_since, p_until, p_max_plans)) END;
+        THEN jsonb_build_object('refusal', 'settlement_pending')
+        ELSE jsonb_build_object('currency', p_currency, 'since', p_since, 'until', p_until, 'as_of', rfc3339(v_now))
+             || analytics_credits(p_currency, p_since, p_until, v_now)::jsonb
+             || analytics_subscriptions(p_currency, p_since, p_until, p_max_plans)::jsonb END;
 END;
 $$;

@@ -3,16 +3,18 @@
 CREATE OR REPLACE FUNCTION analytics_subscriptions(p_currency text, p_since date, p_until date, p_max_plans integer) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
-        'subscriptions', json_build_object(
-            'mrr', coalesce(sum(new_mrr + expansion_mrr + reactivation_mrr - contraction_mrr - churned_mrr), 0)::text,
-            'active', coalesce(sum(active), 0),
-            'new_mrr', coalesce(sum(new_mrr) FILTER (WHERE is_in_range), 0)::text,
-            'expansion_mrr', coalesce(sum(expansion_mrr) FILTER (WHERE is_in_range), 0)::text,
-            'contraction_mrr', coalesce(sum(contraction_mrr) FILTER (WHERE is_in_range), 0)::text,
-            'churned_mrr', coalesce(sum(churned_mrr) FILTER (WHERE is_in_range), 0)::text,
-            'reactivation_mrr', coalesce(sum(reactivation_mrr) FILTER (WHERE is_in_range), 0)::text),
+        'subscriptions', subscription_totals_json(
+            p_currency,
+            coalesce(sum(new_mrr + expansion_mrr + reactivation_mrr - contraction_mrr - churned_mrr), 0),
+            coalesce(sum(active), 0),
+            coalesce(sum(new_mrr) FILTER (WHERE is_in_range), 0),
+            coalesce(sum(expansion_mrr) FILTER (WHERE is_in_range), 0),
+            coalesce(sum(contraction_mrr) FILTER (WHERE is_in_range), 0),
+            coalesce(sum(churned_mrr) FILTER (WHERE is_in_range), 0),
+            coalesce(sum(reactivation_mrr) FILTER (WHERE is_in_range), 0)),
         'plans', (SELECT coalesce(json_agg(json_build_object(
-                             'plan', plan, 'subscriptions', subscriptions, 'seats', seats, 'mrr', mrr::text)
+                             'plan', plan, 'subscriptions', subscriptions, 'seats', seats,
+                             'mrr', money_json(mrr, p_currency))
                              ORDER BY mrr DESC, plan), '[]'::json)
                     FROM (SELECT * FROM subscription_totals_by_plan
                            WHERE currency = p_currency AND subscriptions > 0

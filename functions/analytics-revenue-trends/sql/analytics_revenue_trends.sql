@@ -13,8 +13,8 @@ BEGIN
     CALL credits_settle(p_currency);
     v_now := clock_timestamp();
     p_answer := CASE WHEN credits_due_are_too_many(p_currency, v_now)
-        THEN json_build_object('outcome', 'settlement_pending')
-        ELSE json_build_object('outcome', 'found', 'as_of', rfc3339(v_now),
+        THEN json_build_object('refusal', 'settlement_pending')
+        ELSE json_build_object('as_of', rfc3339(v_now),
                                'trends', analytics_trends(p_currency, p_unit, p_since, p_until, v_now)) END;
 END;
 $$;

@@ -17,26 +17,32 @@ SET jit = off AS $$
          WHERE day >= p_since AND day < p_until
     ), credits AS (
         SELECT date_trunc(p_unit, day::timestamp)::date AS starts_on,
-               json_build_object(
-                   'sold', sum(sold)::text, 'promotional', sum(promotional)::text, 'consumed', sum(consumed)::text,
-                   'refunded', sum(refunded)::text, 'expired', sum(expired)::text, 'voided', sum(voided)::text,
-                   'spends', sum(spends)) AS totals
+               credit_totals_json(p_currency, sum(sold), sum(promotional), sum(consumed), sum(refunded),
+                                  sum(expired), sum(voided), sum(spends)) AS totals
           FROM days GROUP BY 1
     ), subscription_days AS MATERIALIZED (
         SELECT *, new_mrr + expansion_mrr + reactivation_mrr - contraction_mrr - churned_mrr AS net_new_mrr
           FROM subscription_totals_daily WHERE currency = p_currency AND day < p_until
-    ), subscriptions AS (
+    ), before AS (
+        SELECT coalesce(sum(net_new_mrr), 0) AS mrr, coalesce(sum(active), 0) AS active
+          FROM subscription_days WHERE day < p_since
+    ), changes AS (
         SELECT date_trunc(p_unit, day::timestamp)::date AS starts_on,
-               json_build_object(
-                   'new_mrr', sum(new_mrr)::text, 'expansion_mrr', sum(expansion_mrr)::text,
-                   'contraction_mrr', sum(contraction_mrr)::text, 'churned_mrr', sum(churned_mrr)::text,
-                   'reactivation_mrr', sum(reactivation_mrr)::text, 'active', sum(active)) AS totals
+               sum(new_mrr) AS new_mrr, sum(expansion_mrr) AS expansion_mrr, sum(contraction_mrr) AS contraction_mrr,
+               sum(churned_mrr) AS churned_mrr, sum(reactivation_mrr) AS reactivation_mrr,
+               sum(net_new_mrr) AS net_new_mrr, sum(active) AS active
           FROM subscription_days WHERE day >= p_since GROUP BY 1
+    ), subscriptions AS (
+        SELECT c.starts_on,
+               subscription_totals_json(
+                   p_currency, b.mrr + sum(c.net_new_mrr) OVER so_far, b.active + sum(c.active) OVER so_far,
+                   c.new_mrr, c.expansion_mrr, c.contraction_mrr, c.churned_mrr, c.reactivation_mrr) AS totals
+          FROM changes c CROSS JOIN before b
+        WINDOW so_far AS (ORDER BY c.starts_on)
     )
     SELECT json_build_object(
-        'before', (SELECT json_build_object('mrr', coalesce(sum(net_new_mrr), 0)::text,
-                                            'active', coalesce(sum(active), 0))
-                     FROM subscription_days WHERE day < p_since),
+        'before', (SELECT json_build_object('mrr', money_json(mrr, p_currency), 'active', active) FROM before),
         'credits', (SELECT coalesce(json_object_agg(to_char(starts_on, 'YYYY-MM-DD'), totals), '{}'::json) FROM credits),
-        'subscriptions', (SELECT coalesce(json_object_agg(to_char(starts_on, 'YYYY-MM-DD'), totals), '{}'::json) FROM subscriptions))
+        'subscriptions', (SELECT coalesce(json_object_agg(to_char(starts_on, 'YYYY-MM-DD'), totals), '{}'::json)
+                            FROM subscriptions))
 $$;

@@ -3,4 +3,5 @@
 
 pub mod analytics;
 pub mod org_billing;
+pub mod revenue_cursor;
 pub mod subscription;

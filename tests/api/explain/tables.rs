@@ -158,7 +158,7 @@ const TABLES: [&[(&str, &str)]; 3] = [
         ),
         (
             "idempotency_keys (actor_id, key, request_digest, answer)",
-            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"outcome\":\"repeated\"}'",
+            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
         ),
     ],
 ];
