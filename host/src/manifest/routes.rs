@@ -263,7 +263,7 @@ mod tests {
             ("/x/", 0, "/x/"),
         ] {
             let found = routes.find(path).map(|m| (m.route.index, m.path_info));
-            assert_eq!(found, Some((index, path_info)), "for {path:?}");
+            assert_eq!(found, Some((index, path_info.to_owned())), "for {path:?}");
         }
         Ok(())
     }

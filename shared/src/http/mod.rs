@@ -1,7 +1,6 @@
 //! HTTP: the request that a handler reads, the reply or problem that it gives, and
 //! the wrapper that runs it.
 
-pub mod fields;
 pub mod input;
 pub mod operation;
 pub mod pagination;

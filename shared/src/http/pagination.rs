@@ -82,40 +82,6 @@ impl Page {
         let last = rows.last().map(|row| Cursor(position(row)));
         (rows, last.filter(|_| has_more))
     }
-
-    /// Reads the two query parameters.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter: `limit` outside 1 to [`MAX_LIMIT`], or a
-    /// `cursor` that no response of ours gave.
-    pub fn from_parameters(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
-        let limit = read_limit(limit)?;
-        let after = match cursor {
-            None => None,
-            Some(text) => Some(Cursor::decode(text).ok_or_else(invalid_cursor)?),
-        };
-        Ok(Self { limit, after })
-    }
-}
-
-/// Reads the `limit` parameter.
-///
-/// # Errors
-/// A 400 when it is outside 1 to [`MAX_LIMIT`].
-pub fn read_limit(limit: Option<&str>) -> Result<u32, Problem> {
-    let Some(text) = limit else {
-        return Ok(DEFAULT_LIMIT);
-    };
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit) && !text.starts_with('+'))
-        .ok_or_else(|| {
-            Problem::invalid_parameter(
-                "limit",
-                "out_of_range",
-                format!("must be a whole number from 1 to {MAX_LIMIT}"),
-            )
-        })
 }
 
 /// A 400 for a `cursor` that no response of ours gave.
@@ -130,6 +96,7 @@ pub fn invalid_cursor() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::input;
 
     #[test]
     fn cursors_round_trip() {
@@ -161,33 +128,27 @@ mod tests {
 
     #[test]
     fn parameters() {
-        let cursor = Cursor(7).encode();
-        let ok = |limit, after| Ok(Page { limit, after });
-        let bad = Err;
+        let limit = |text: &str| input::text::<PageLimit>(text).map(|limit| limit.0);
+        let cursor = |text: &str| input::text::<Cursor>(text).map(|cursor| cursor.0);
+        let written = Cursor(7).encode();
         let table = [
-            (None, None, ok(DEFAULT_LIMIT, None)),
-            (Some("1"), None, ok(1, None)),
-            (Some("100"), Some(cursor.as_str()), ok(100, Some(Cursor(7)))),
-            (Some("0"), None, bad("limit")),
-            (Some("101"), None, bad("limit")),
-            (Some("-1"), None, bad("limit")),
-            (Some("+1"), None, bad("limit")),
-            (Some(""), None, bad("limit")),
-            (Some("ten"), None, bad("limit")),
-            (Some("4294967297"), None, bad("limit")),
-            (None, Some(""), bad("cursor")),
-            (None, Some("AQ"), bad("cursor")),
-            (None, Some("not base64!"), bad("cursor")),
-            (None, Some("AgAAAAAAAAAH"), bad("cursor")),
+            (limit("1"), Some(1)),
+            (limit("100"), Some(100)),
+            (limit("0"), None),
+            (limit("101"), None),
+            (limit("-1"), None),
+            (limit("+1"), None),
+            (limit(""), None),
+            (limit("ten"), None),
+            (limit("4294967297"), None),
+            (cursor(&written), Some(7)),
+            (cursor(""), None),
+            (cursor("AQ"), None),
+            (cursor("not base64!"), None),
+            (cursor("AgAAAAAAAAAH"), None),
         ];
-        for (limit, cursor, expected) in table {
-            let got = Page::from_parameters(limit, cursor)
-                .map_err(|problem| problem.errors[0].field.clone());
-            assert_eq!(
-                got,
-                expected.map_err(Into::into),
-                "limit={limit:?} cursor={cursor:?}"
-            );
+        for (index, (got, expected)) in table.into_iter().enumerate() {
+            assert_eq!(got.ok(), expected, "row {index}");
         }
     }
 }

@@ -35,23 +35,6 @@ pub struct Period {
 }
 
 impl Period {
-    /// Reads the two parameters. Without `until` it is tomorrow, so that today is
-    /// in; without `since` it is the first of the month in which the last day lies.
-    /// It has at most `max_days`.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter.
-    pub fn from_parameters(
-        since: Option<&str>,
-        until: Option<&str>,
-        now_millis: u64,
-        max_days: i64,
-    ) -> Result<Self, Problem> {
-        let since = since.map(|text| parse("since", text)).transpose()?;
-        let until = until.map(|text| parse("until", text)).transpose()?;
-        Self::new(since, until, now_millis, max_days)
-    }
-
     /// The period from `since` to before `until`. Without `until` it is tomorrow, so
     /// that today is in; without `since` it is the first of the month in which the last
     /// day lies. It has at most `max_days`.
@@ -105,11 +88,6 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
     (date.year() >= 1).then_some(date)
 }
 
-fn parse(name: &'static str, text: &str) -> Result<Day, Problem> {
-    Day::from_text(text)
-        .map_err(|invalid| Problem::invalid_parameter(name, invalid.code, invalid.message))
-}
-
 fn tomorrow(now_millis: u64) -> Result<NaiveDate, Problem> {
     let now = i64::try_from(now_millis)
         .ok()
@@ -134,6 +112,15 @@ mod tests {
 
     /// 2026-11-21T08:30:00Z.
     const NOW_MILLIS: u64 = 1_795_249_800_000;
+
+    fn period(since: Option<&str>, until: Option<&str>) -> Result<Period, Problem> {
+        let day = |name, text: Option<&str>| {
+            let day = text.map(Day::from_text).transpose();
+            day.map_err(|invalid| Problem::invalid_parameter(name, invalid.code, invalid.message))
+        };
+        let (since, until) = (day("since", since)?, day("until", until)?);
+        Period::new(since, until, NOW_MILLIS, 366)
+    }
 
     #[test]
     fn periods() {
@@ -168,7 +155,7 @@ mod tests {
             ((None, Some("tomorrow")), Err("until")),
         ];
         for ((since, until), expected) in table {
-            let got = Period::from_parameters(since, until, NOW_MILLIS, 366)
+            let got = period(since, until)
                 .map(|period| format!("{} {}", period.since, period.until))
                 .map_err(|problem| problem.errors[0].field.clone());
             assert_eq!(

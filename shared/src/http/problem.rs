@@ -173,24 +173,6 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem without field errors.
-    pub fn new(
-        status: u16,
-        code: &'static str,
-        title: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            status,
-            code,
-            title,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after_secs: None,
-            allow: None,
-        }
-    }
-
     /// 400: the body is not what the content type promises.
     pub fn malformed_body(detail: impl Into<Cow<'static, str>>) -> Self {
         MALFORMED_BODY.because(detail)

@@ -1,19 +1,15 @@
 //! A request as a handler reads it.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
-use crate::http::fields::Fields;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
-use crate::http::pagination::Page;
 use crate::http::problem::{self, Problem};
 use crate::http::wire::{Method, WireRequest, method_name, read_body};
-use crate::money::{Currency, DEFAULT_CURRENCY};
 use crate::token::{self, PresentedToken, TokenKind};
 
 /// Most bytes of a body that a route reads: ten times the largest one that these
@@ -181,56 +177,6 @@ impl Request {
         }
     }
 
-    /// A query parameter that may be given once.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter when it is repeated or has a NUL.
-    pub fn query_parameter(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, Problem> {
-        let Some(query) = &self.query else {
-            return Ok(None);
-        };
-        let mut values = form_urlencoded::parse(query.as_bytes())
-            .filter(|(candidate, _)| candidate == name)
-            .map(|(_, value)| value);
-        let value = values.next();
-        if values.next().is_some() {
-            return Err(Problem::invalid_parameter(
-                name,
-                "repeated",
-                "must be given once",
-            ));
-        }
-        if value.as_ref().is_some_and(|value| value.contains('\0')) {
-            return Err(Problem::invalid_parameter(
-                name,
-                "invalid_character",
-                "must not contain NUL",
-            ));
-        }
-        Ok(value)
-    }
-
-    /// The `currency` query parameter, or the default one.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter.
-    pub fn currency(&self) -> Result<Currency, Problem> {
-        let text = self.query_parameter("currency")?;
-        let text = text.as_deref().unwrap_or(DEFAULT_CURRENCY);
-        Currency::parse(text)
-            .map_err(|error| Problem::invalid_parameter("currency", "invalid", error.to_string()))
-    }
-
-    /// The `limit` and `cursor` query parameters.
-    ///
-    /// # Errors
-    /// Those of [`Page::from_parameters`].
-    pub fn page(&self) -> Result<Page, Problem> {
-        let limit = self.query_parameter("limit")?;
-        let cursor = self.query_parameter("cursor")?;
-        Page::from_parameters(limit.as_deref(), cursor.as_deref())
-    }
-
     /// The access token or API key of `Authorization: Bearer` (RFC 6750, section
     /// 2.1), or else the browser's cookie.
     ///
@@ -383,25 +329,6 @@ impl Request {
         self.require_media_type("application/json")?;
         let body = self.body_within(max_bytes).await?;
         Ok((input::json(&body)?, body))
-    }
-
-    /// The fields of a JSON body, and the body's bytes.
-    ///
-    /// # Errors
-    /// 415 for another content type, 400 for malformed JSON, 422 for JSON that
-    /// is not an object, and what [`Request::body`] refuses.
-    pub async fn json_fields(&self) -> Result<(Fields, Vec<u8>), Problem> {
-        self.json_fields_within(MAX_BODY_BYTES).await
-    }
-
-    /// As [`Request::json_fields`], for a route that has a use for larger bodies.
-    ///
-    /// # Errors
-    /// Those of [`Request::json_fields`].
-    pub async fn json_fields_within(&self, max_bytes: usize) -> Result<(Fields, Vec<u8>), Problem> {
-        self.require_media_type("application/json")?;
-        let body = self.body_within(max_bytes).await?;
-        Ok((Fields::parse(&body)?, body))
     }
 
     /// The Idempotency-Key that every request for money must carry.

@@ -93,14 +93,6 @@ impl Refused {
         serde_json::from_value(self.facts.get(name)?.clone()).ok()
     }
 
-    /// A fact that the problem cannot do without.
-    ///
-    /// # Errors
-    /// A 500 when the statement did not give it.
-    pub fn required_fact<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
-        self.fact(name).ok_or_else(Problem::internal)
-    }
-
     /// The problem that any statement may refuse with.
     fn common_problem(&self) -> Option<Problem> {
         Some(match self.code.as_str() {
@@ -196,18 +188,6 @@ async fn call_text(
             Err(Problem::internal())
         }
     }
-}
-
-/// As [`ask`], for a statement whose answers each name their `outcome`.
-///
-/// # Errors
-/// As [`ask`].
-pub async fn call<A: DeserializeOwned>(
-    context: &Context,
-    sql: &'static str,
-    parameters: &[ParameterValue],
-) -> Result<A, Problem> {
-    ask(context, sql, parameters, no_refusal_of_its_own).await
 }
 
 /// Runs a statement and returns its first row; an empty one if it has none.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::credits::{self, Description, Transaction, UsageName};
 use shared::http::input::{self, PositiveAmount};
-use shared::http::pagination::{Cursor, Page};
+use shared::http::pagination::{Cursor, Page, PageLimit};
 use shared::http::problem::{self, Problem};
 use shared::ids::{CreditTransactionId, UserId};
 use shared::money::{Currency, Money};
@@ -327,10 +327,9 @@ impl Service {
     ) -> Result<Response, Problem> {
         let token = access_token(headers)?;
         let currency = currency(uri)?;
-        let page = Page::from_parameters(
-            query_parameter(uri, "limit").as_deref(),
-            query_parameter(uri, "cursor").as_deref(),
-        )?;
+        let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let PageQuery { limit, cursor } = input::query(query)?;
+        let page = Page::new(limit, cursor);
         let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
         let before = page.after.map_or(i64::MAX, |cursor| cursor.0);
         let rows: Vec<Row> = self
@@ -365,12 +364,9 @@ impl Service {
             .and_then(|value| value.split(';').next())
             .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
-            return Err(Problem::new(
-                415,
-                "unsupported_media_type",
-                "The content type is not supported",
-                "Send the body as application/json.",
-            ));
+            return Err(
+                problem::UNSUPPORTED_MEDIA_TYPE.because("Send the body as application/json.")
+            );
         }
         let spend: Spend = input::json(body)?;
         let (key, request_digest) = idempotency(headers, uri, body)?;
@@ -513,6 +509,13 @@ pub(super) fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .find(|(candidate, _)| candidate == name)
         .map(|(_, value)| value.into_owned())
+}
+
+/// Which page of a list is asked for.
+#[shared::body(query)]
+struct PageQuery {
+    limit: Option<PageLimit>,
+    cursor: Option<Cursor>,
 }
 
 fn currency(uri: &Uri) -> Result<Currency, Problem> {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
-use shared::http::problem::Problem;
+use shared::http::problem::{self, Problem};
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenDigest, TokenKind};
 
@@ -95,12 +95,8 @@ pub(super) async fn introspect(
                 .eq_ignore_ascii_case("application/x-www-form-urlencoded")
         });
     if !is_form {
-        return Err(Problem::new(
-            415,
-            "unsupported_media_type",
-            "The content type is not supported",
-            "Send the body as application/x-www-form-urlencoded.",
-        ));
+        return Err(problem::UNSUPPORTED_MEDIA_TYPE
+            .because("Send the body as application/x-www-form-urlencoded."));
     }
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
     let (Some((_, text)), None) = (tokens.next(), tokens.next()) else {
