@@ -132,7 +132,7 @@ pub fn read_name(text: &str) -> Result<String, Invalid> {
 /// `not_aligned`.
 pub fn check_slot(bound: Moment) -> Result<(), Invalid> {
     let time = bound.0;
-    if time.minute() % SLOT_MINUTES == 0 && time.second() == 0 && time.nanosecond() == 0 {
+    if time.minute().is_multiple_of(SLOT_MINUTES) && time.second() == 0 && time.nanosecond() == 0 {
         return Ok(());
     }
     Err(Invalid::new(

@@ -1,28 +1,22 @@
-//! What the routes under an organization share: their paths, the names of organizations
-//! and roles, and common refusals.
+//! What the routes under an organization share: the names of organizations and roles,
+//! and common refusals.
 
-use serde_json::Value;
-
-use crate::http::fields;
 use crate::http::input::{self, Invalid};
 use crate::http::problem::Problem;
 use crate::http::time::Time;
 use crate::ids::OrganizationId;
 
-/// The path of all organizations.
-pub const COLLECTION: &str = "/api/v1/organizations";
-
 /// Longest name of an organization in characters.
-pub const MAX_NAME_CHARS: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// Longest name of a time zone in characters. The longest that exists has 32.
-pub const MAX_TIME_ZONE_CHARS: usize = 64;
+const MAX_TIME_ZONE_CHARS: usize = 64;
 
 /// Longest name of a permission in characters. Those that exist have half of it.
-pub const MAX_PERMISSION_CHARS: usize = 100;
+const MAX_PERMISSION_CHARS: usize = 100;
 
 /// Longest name of a role in characters: one letter and 31 more characters.
-pub const MAX_ROLE_CHARS: usize = 32;
+const MAX_ROLE_CHARS: usize = 32;
 
 crate::text_type! {
     /// The name of an organization: visible text, because mails repeat it.
@@ -112,50 +106,6 @@ pub struct Organization {
     created_at: Time,
 }
 
-/// The segments of a path after [`COLLECTION`]: none for the collection itself,
-/// otherwise the organization's id and the segments below it.
-pub fn segments(path: &str) -> Vec<&str> {
-    let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
-    match rest.strip_prefix('/') {
-        None => Vec::new(),
-        Some(rest) => rest.split('/').collect(),
-    }
-}
-
-/// The organization that the path names.
-///
-/// # Errors
-/// [`not_found`] when it names none.
-pub fn named(path: &str) -> Result<OrganizationId, Problem> {
-    let id = segments(path).first().and_then(|id| id.parse().ok());
-    id.ok_or_else(not_found)
-}
-
-/// Reads a name that a person gives. It must be visible text, because mails repeat it.
-///
-/// # Errors
-/// Those of [`fields::text`]; `invalid_character` for control characters;
-/// `wrong_length` for nothing but white space.
-pub fn name(value: &Value) -> Result<String, Invalid> {
-    read_name(&fields::text(value, 1..=MAX_NAME_CHARS)?)
-}
-
-/// Reads the name of a time zone from a body. The database knows whether it exists.
-///
-/// # Errors
-/// Those of [`fields::text`].
-pub fn time_zone(value: &Value) -> Result<String, Invalid> {
-    fields::text(value, 1..=MAX_TIME_ZONE_CHARS)
-}
-
-/// Reads the name of a role from a body. The database knows whether it exists.
-///
-/// # Errors
-/// Those of [`fields::text`].
-pub fn role(value: &Value) -> Result<String, Invalid> {
-    fields::text(value, 1..=MAX_ROLE_CHARS)
-}
-
 /// 404: the credential's organization has nothing with this id.
 pub fn not_found() -> Problem {
     Problem::not_found("Your credential's organization has nothing with this id.")
@@ -189,38 +139,12 @@ pub fn role_is_built_in() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
-    #[test]
-    fn paths() {
-        let table = [
-            ("", vec![]),
-            ("/", vec![""]),
-            ("/org_1", vec!["org_1"]),
-            ("/org_1/members/usr_1", vec!["org_1", "members", "usr_1"]),
-        ];
-        for (rest, expected) in table {
-            assert_eq!(
-                segments(&format!("{COLLECTION}{rest}")),
-                expected,
-                "{rest:?}"
-            );
-        }
-        let id = OrganizationId::new(1, &[1; 10]);
-        let path = format!("{COLLECTION}/{id}/members");
-        assert_eq!(named(&path), Ok(id));
-        for path in [COLLECTION, "/api/v1/organizations/org_1/members"] {
-            assert_eq!(
-                named(path).map_err(|problem| problem.status),
-                Err(404),
-                "{path}"
-            );
-        }
-    }
+    use super::*;
 
     #[test]
-    fn names() {
+    fn names_of_organizations() {
         let long = "x".repeat(MAX_NAME_CHARS + 1);
         let table = [
             (json!("Analytical Engines"), Ok("Analytical Engines")),
@@ -232,8 +156,31 @@ mod tests {
             (json!(1), Err("wrong_type")),
         ];
         for (value, expected) in table {
-            let got = name(&value).map_err(|invalid| invalid.code);
+            let got = input::value_at::<OrganizationName>(&value, "");
+            let got = got.map(String::from).map_err(|errors| errors[0].code);
             assert_eq!(got, expected.map(str::to_owned), "{value}");
+        }
+    }
+
+    #[test]
+    fn names_of_roles() {
+        let (longest, long) = ("r".repeat(MAX_ROLE_CHARS), "r".repeat(MAX_ROLE_CHARS + 1));
+        let table = [
+            ("owner", true),
+            ("a", true),
+            ("night_shift_2", true),
+            (&longest, true),
+            (&long, false),
+            ("", false),
+            ("Owner", false),
+            ("2nd", false),
+            ("_x", false),
+            ("a-b", false),
+            ("chéf", false),
+        ];
+        for (text, is_name) in table {
+            let got = input::text::<RoleName>(text).is_ok();
+            assert_eq!(got, is_name, "{text:?}");
         }
     }
 }

@@ -39,6 +39,6 @@ BEGIN
                    AND sequence >= v_from AND sequence < v_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) e;
     END IF;
-    RETURN json_build_object('outcome', 'found', 'events', coalesce(v_events, '[]'::json));
+    RETURN coalesce(v_events, '[]'::json);
 END;
 $$;

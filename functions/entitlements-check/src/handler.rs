@@ -25,7 +25,10 @@ mod tests {
     use super::*;
     use crate::operations::EntitlementVerdict;
 
-    fn read(parameters: &[(&str, &str)]) -> Result<EntitlementsCheckQuery, Vec<(String, String)>> {
+    /// Parameters with their values, or with the codes that they are refused with.
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn read(parameters: Pairs<'_>) -> Result<EntitlementsCheckQuery, Vec<(String, String)>> {
         let parameters = parameters
             .iter()
             .map(|(name, value)| (Cow::Borrowed(*name), Cow::Borrowed(*value)));
@@ -65,7 +68,7 @@ mod tests {
     #[test]
     fn names() {
         let long = "s".repeat(129);
-        let table: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        let table: [(Pairs<'_>, Pairs<'_>); 6] = [
             (&[("feature", "sso")], &[]),
             (&[("feature", "")], &[("feature", "wrong_length")]),
             (&[("feature", "SSO")], &[("feature", "invalid")]),

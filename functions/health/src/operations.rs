@@ -16,7 +16,7 @@ pub struct Ready {
     pub cache: CacheHealth,
 }
 
-/// Otherwise there is no such answer.
+/// It works. When it does not, the answer is a problem.
 #[shared::answer]
 pub enum Health {
     Ok,

@@ -100,7 +100,7 @@ pub const REMOVE: Operation = Operation::new(
 )
 .tag("organizations")
 .summary("Remove a member, or leave")
-.details("The member's own session may do it without. Ends the member's sessions and revokes their API keys in the organization.")
+.details("A member's own session may do it without the permission. Ends the member's sessions and revokes their API keys in the organization.")
 .path_parameter::<OrganizationId>("id")
 .path_parameter::<UserId>("user_id")
 .answers(&[Answer::json::<MemberRemoved>(

@@ -24,21 +24,20 @@ BEGIN
     -- Of changes at once each waits for the one before it.
     PERFORM 1 FROM organizations WHERE id = p_organization_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     SELECT * INTO v_old FROM organization_subscriptions WHERE organization_id = p_organization_id;
     -- Sent twice, it was done by the first.
     SELECT version INTO v_version FROM subscription_changes
      WHERE change_id = p_change_id AND organization_id = p_organization_id;
     IF FOUND THEN
-        RETURN json_build_object('outcome', CASE WHEN v_version = 1 THEN 'created' ELSE 'saved' END,
-                                 'subscription', subscription_json(v_old));
+        RETURN json_build_object('is_first', v_version = 1, 'subscription', subscription_json(v_old));
     END IF;
     IF p_version <> coalesce(v_old.version, 0) THEN
-        RETURN json_build_object('outcome', 'version_conflict', 'version', coalesce(v_old.version, 0));
+        RETURN json_build_object('refusal', 'version_conflict', 'version', coalesce(v_old.version, 0));
     END IF;
     IF v_old.currency <> p_currency THEN
-        RETURN json_build_object('outcome', 'currency_fixed', 'currency', v_old.currency);
+        RETURN json_build_object('refusal', 'currency_fixed', 'currency', v_old.currency);
     END IF;
 
     v_now := clock_timestamp();
@@ -60,7 +59,7 @@ BEGIN
         (v_new.period_started_at AT TIME ZONE 'UTC'
          + CASE p_billing_period WHEN 'month' THEN interval '1 month' ELSE interval '1 year' END) AT TIME ZONE 'UTC');
     IF v_new.period_ends_at <= v_new.period_started_at THEN
-        RETURN json_build_object('outcome', 'ends_too_early');
+        RETURN json_build_object('refusal', 'ends_too_early');
     END IF;
     v_new.version := coalesce(v_old.version, 0) + 1;
     v_new.created_at := coalesce(v_old.created_at, v_now);
@@ -70,10 +69,10 @@ BEGIN
        IS NOT DISTINCT FROM
        (v_new.plan, v_new.seats, v_new.status, v_new.billing_period, v_new.seat_price,
         v_new.period_started_at, v_new.period_ends_at) THEN
-        RETURN json_build_object('outcome', 'saved', 'subscription', subscription_json(v_old));
+        RETURN json_build_object('is_first', false, 'subscription', subscription_json(v_old));
     END IF;
     IF v_old.status = 'canceled' AND p_status NOT IN ('active', 'trialing') THEN
-        RETURN json_build_object('outcome', 'subscription_canceled');
+        RETURN json_build_object('refusal', 'subscription_canceled');
     END IF;
 
     v_old_mrr := coalesce(v_old.mrr, 0);
@@ -103,7 +102,6 @@ BEGIN
             'billing_period', v_new.billing_period, 'currency', p_currency, 'seat_price', v_new.seat_price::text,
             'mrr', v_new.mrr::text, 'previous_plan', v_old.plan, 'previous_seats', v_old.seats,
             'previous_status', v_old.status, 'previous_mrr', v_old.mrr::text));
-    RETURN json_build_object('outcome', CASE WHEN v_new.version = 1 THEN 'created' ELSE 'saved' END,
-                             'subscription', subscription_json(v_new));
+    RETURN json_build_object('is_first', v_new.version = 1, 'subscription', subscription_json(v_new));
 END;
 $$;

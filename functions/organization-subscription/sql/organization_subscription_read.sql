@@ -15,10 +15,9 @@ BEGIN
     END IF;
     SELECT * INTO v_subscription FROM organization_subscriptions WHERE organization_id = p_organization_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found',
-                             'token_expires_millis', unix_millis(v_principal.expires_at),
+    RETURN json_build_object('token_expires_millis', unix_millis(v_principal.expires_at),
                              'subscription', subscription_json(v_subscription));
 END;
 $$;

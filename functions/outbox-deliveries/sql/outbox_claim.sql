@@ -28,6 +28,6 @@ BEGIN
                'id', prefixed_id('msg_', c.id), 'kind', c.kind, 'to', c.recipient, 'token', c.token,
                'detail', c.detail) ORDER BY c.id), '[]'::json)
       INTO v_messages FROM claimed c;
-    RETURN json_build_object('outcome', 'claimed', 'messages', v_messages);
+    RETURN v_messages;
 END;
 $$;

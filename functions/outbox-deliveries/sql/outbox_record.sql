@@ -12,6 +12,6 @@ BEGIN
            next_attempt_at = now() + outbox_delay(m.attempts)
       FROM jsonb_to_recordset(p_results) AS r (id uuid, error text)
      WHERE m.id = r.id AND m.settled_at IS NULL;
-    RETURN json_build_object('outcome', 'recorded');
+    RETURN 'null'::json;
 END;
 $$;

@@ -7,7 +7,7 @@ BEGIN
     IF v_principal.user_id IS NULL THEN
         RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
-    RETURN json_build_object('outcome', 'listed', 'permissions', (
+    RETURN json_build_object('permissions', (
         SELECT json_agg(json_build_object('name', name, 'description', description, 'is_platform', is_platform)
                         ORDER BY name)
           FROM permissions));

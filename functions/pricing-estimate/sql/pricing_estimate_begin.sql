@@ -1,7 +1,7 @@
--- Whether the token may have prices estimated that it brings itself.
+-- Refuses a token that may not have prices estimated; null for any other.
 CREATE OR REPLACE FUNCTION pricing_estimate_begin(p_digest bytea) RETURNS json
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN coalesce(refusal(authenticate(p_digest), 'plans:read'), json_build_object('outcome', 'allowed'));
+    RETURN coalesce(refusal(authenticate(p_digest), 'plans:read'), 'null'::json);
 END;
 $$;

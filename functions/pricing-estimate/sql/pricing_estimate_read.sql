@@ -16,16 +16,16 @@ BEGIN
     END IF;
     SELECT * INTO v_plan FROM plans WHERE code = p_code;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     -- Versions are numbered without a gap, so the newest is the one with their number.
     v_number := coalesce(p_version, v_plan.versions);
     SELECT id, CASE WHEN id::text IS DISTINCT FROM p_known_id THEN terms::text END INTO v_id, v_terms
       FROM plan_versions WHERE plan_id = v_plan.id AND version = v_number;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'version_not_found');
+        RETURN json_build_object('refusal', 'version_not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'plan_name', v_plan.name, 'version', v_number,
+    RETURN json_build_object('plan_name', v_plan.name, 'version', v_number,
                              'version_id', v_id, 'terms', v_terms::json,
                              'terms_bytes', octet_length(v_terms));
 END;

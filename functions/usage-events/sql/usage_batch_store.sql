@@ -101,7 +101,6 @@ BEGIN
          GROUP BY c.meter_id, c.slot_at, c.group_key, c.subject
     )
     SELECT json_build_object(
-               'outcome', 'stored',
                'organization_id', prefixed_id('org_', p_organization_id),
                'accepted', (SELECT coalesce(json_agg(a.n), '[]'::json) FROM accepted a),
                'adjustments', (SELECT coalesce(json_agg(a.n), '[]'::json) FROM accepted a WHERE a.is_adjustment),

@@ -11,11 +11,11 @@ BEGIN
         RETURN v_refusal;
     END IF;
     IF p_disabled AND p_user_id = v_principal.user_id THEN
-        RETURN json_build_object('outcome', 'own_user');
+        RETURN json_build_object('refusal', 'own_user');
     END IF;
     SELECT * INTO v_user FROM users WHERE id = p_user_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF p_disabled <> (v_user.disabled_at IS NOT NULL) THEN
         UPDATE users SET disabled_at = CASE WHEN p_disabled THEN now() END WHERE id = p_user_id
@@ -27,6 +27,6 @@ BEGIN
                              CASE WHEN p_disabled THEN 'user.disabled' ELSE 'user.enabled' END,
                              v_principal.user_id, prefixed_id('usr_', p_user_id));
     END IF;
-    RETURN json_build_object('outcome', 'changed', 'user', user_json(v_user));
+    RETURN user_json(v_user);
 END;
 $$;

@@ -11,8 +11,8 @@ BEGIN
     END IF;
     SELECT * INTO v_user FROM users WHERE id = p_user_id;
     IF NOT FOUND THEN
-        RETURN json_build_object('outcome', 'not_found');
+        RETURN json_build_object('refusal', 'not_found');
     END IF;
-    RETURN json_build_object('outcome', 'found', 'user', user_json(v_user));
+    RETURN user_json(v_user);
 END;
 $$;

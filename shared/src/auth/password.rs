@@ -68,6 +68,11 @@ impl PasswordError {
             Self::EqualsEmail => "equals_email",
         }
     }
+
+    /// The problem of a body that has the text as `field`.
+    pub fn problem(self, field: &'static str) -> Problem {
+        Problem::invalid_field(field, self.code(), self.to_string())
+    }
 }
 
 impl fmt::Display for PasswordError {
@@ -88,17 +93,26 @@ impl From<PasswordError> for Invalid {
     }
 }
 
-impl PasswordError {
-    /// The problem of a body that has the text as `field`.
-    pub fn problem(self, field: &'static str) -> Problem {
-        Problem::invalid_field(field, self.code(), self.to_string())
-    }
-}
-
 /// A normalized password that is about to be hashed or verified. A body has one where
 /// somebody presents their password.
 #[derive(Clone)]
 pub struct Password(String);
+
+/// Shows that there is a password and not which.
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+impl Password {
+    /// A password that somebody presents, of any length. If it is longer than a
+    /// password can be, it is cut where it has become too long. It still matches
+    /// nothing, and it costs no more than any other.
+    pub fn presented(text: &str) -> Self {
+        Self(normalize(text))
+    }
+}
 
 impl FromText for Password {
     fn from_text(text: &str) -> Result<Self, Invalid> {
@@ -118,6 +132,21 @@ crate::describe!(Password as "Password", {
 pub struct NewPassword(Password);
 
 impl NewPassword {
+    /// A password that somebody chose, at sign-up or for a change.
+    ///
+    /// # Errors
+    /// [`PasswordError::WrongLength`] or [`PasswordError::TooCommon`].
+    pub fn parse(text: &str) -> Result<Self, PasswordError> {
+        let password = Password::presented(text);
+        if !(MIN_CHARS..=MAX_CHARS).contains(&password.0.chars().count()) {
+            return Err(PasswordError::WrongLength);
+        }
+        if first_guesses::contains(&password.0.to_lowercase()) {
+            return Err(PasswordError::TooCommon);
+        }
+        Ok(Self(password))
+    }
+
     /// The password, which the owner of `email` chose.
     ///
     /// # Errors
@@ -135,7 +164,7 @@ impl NewPassword {
 
 impl FromText for NewPassword {
     fn from_text(text: &str) -> Result<Self, Invalid> {
-        Ok(Self(checked(text)?))
+        Ok(Self::parse(text)?)
     }
 }
 
@@ -163,49 +192,6 @@ impl PasswordChanged {
     pub const ANSWER: Self = Self {
         status: PasswordStatus::Changed,
     };
-}
-
-/// Shows that there is a password and not which.
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
-
-impl Password {
-    /// A password that the owner of `email` chose, at sign-up or for a change.
-    ///
-    /// # Errors
-    /// What [`check`] refuses, or [`PasswordError::EqualsEmail`].
-    pub fn new_for(text: &str, email: &EmailAddress) -> Result<Self, PasswordError> {
-        NewPassword(checked(text)?).of(email)
-    }
-
-    /// A password that somebody presents, of any length. If it is longer than a
-    /// password can be, it is cut where it has become too long. It still matches
-    /// nothing, and it costs no more than any other.
-    pub fn presented(text: &str) -> Self {
-        Self(normalize(text))
-    }
-}
-
-/// Checks the rules that do not depend on the owner of the password.
-///
-/// # Errors
-/// [`PasswordError::WrongLength`] or [`PasswordError::TooCommon`].
-pub fn check(text: &str) -> Result<(), PasswordError> {
-    checked(text).map(drop)
-}
-
-fn checked(text: &str) -> Result<Password, PasswordError> {
-    let password = normalize(text);
-    if !(MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
-        return Err(PasswordError::WrongLength);
-    }
-    if first_guesses::contains(&password.to_lowercase()) {
-        return Err(PasswordError::TooCommon);
-    }
-    Ok(Password(password))
 }
 
 /// The NFKC form (Unicode Standard Annex 15) of `text`, up to and including the first

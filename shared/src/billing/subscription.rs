@@ -105,6 +105,7 @@ pub struct Subscription {
     /// The plan.
     pub plan: PlanCode,
     /// How many it pays for.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000)))]
     pub seats: u32,
     /// How it stands.
     pub status: SubscriptionStatus,
@@ -120,6 +121,7 @@ pub struct Subscription {
     /// When it ends, exclusive.
     pub period_ends_at: Time,
     /// The number of changes, the first one included.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     pub version: u64,
     /// When it was set first.
     pub created_at: Time,

@@ -7,12 +7,8 @@ pub mod owner;
 mod pool;
 mod transaction;
 
-use chrono::NaiveDateTime;
-use serde_json::Value;
-
-use crate::http::input::{self, FromText, Invalid};
+use crate::http::input::{self, Invalid};
 use crate::http::problem::Problem;
-use crate::http::time::Moment;
 use crate::money::{Currency, Money};
 
 pub use grant::{Grant, GrantKind, GrantState};
@@ -64,17 +60,6 @@ fn read_usage_name(text: &str) -> Result<String, Invalid> {
         ));
     }
     Ok(text.to_owned())
-}
-
-/// Reads a time from a field.
-///
-/// # Errors
-/// `wrong_type`, or `invalid`.
-pub fn time(value: &Value) -> Result<NaiveDateTime, Invalid> {
-    let text = value
-        .as_str()
-        .ok_or_else(|| Invalid::new("wrong_type", "must be a string"))?;
-    Moment::from_text(text).map(|moment| moment.0)
 }
 
 /// 409: the names of the spend are new today, and today has as many names as it can

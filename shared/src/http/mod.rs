@@ -3,7 +3,6 @@
 
 pub mod fields;
 pub mod input;
-pub mod located_json;
 pub mod operation;
 pub mod pagination;
 pub mod period;

@@ -251,7 +251,7 @@ pub enum MailStatus {
 /// Mail was asked for. Only its recipient learns whether any was sent.
 #[shared::answer]
 pub struct MailAccepted {
-    /// There is no other.
+    /// Always the same.
     pub status: MailStatus,
 }
 

@@ -177,3 +177,62 @@ pub(super) fn total(numbers: impl IntoIterator<Item = Number>) -> Result<Number,
         .try_fold(Number::ZERO, Number::checked_add)
         .ok_or(Reason::QuantityTooLarge)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::input;
+
+    #[test]
+    fn usage_is_read_by_its_kind() {
+        let table = [
+            (json!("nothing"), Ok(())),
+            (json!({"quantity": "1.5"}), Ok(())),
+            (json!({"events": []}), Ok(())),
+            (json!(null), Err(("usage", "wrong_type"))),
+            (json!(1), Err(("usage", "wrong_type"))),
+            (json!("quantity"), Err(("usage", "invalid"))),
+            (json!({"nothing": null}), Err(("usage", "invalid"))),
+            (json!({"units": "1"}), Err(("usage", "invalid"))),
+            (json!({}), Err(("usage", "invalid"))),
+            (
+                json!({"quantity": "1", "events": []}),
+                Err(("usage", "invalid")),
+            ),
+            (
+                json!({"quantity": 1}),
+                Err(("usage.quantity", "wrong_type")),
+            ),
+            (
+                json!({"quantity": "-1"}),
+                Err(("usage.quantity", "invalid")),
+            ),
+            (json!({"events": {}}), Err(("usage.events", "wrong_type"))),
+            (
+                json!({"events": ["1", "x"]}),
+                Err(("usage.events[1]", "invalid")),
+            ),
+            (
+                json!({"cells": [{"values": ["eu"]}]}),
+                Err(("usage.cells[0].quantity", "required")),
+            ),
+            (
+                json!({"hours": [{"month": 256, "weekday": "monday", "hour": 0, "quantity": "1"}]}),
+                Err(("usage.hours[0].month", "out_of_range")),
+            ),
+        ];
+        for (value, expected) in table {
+            let got = input::value_at::<Usage>(&value, "usage");
+            if let Ok(usage) = &got {
+                assert_eq!(json!(usage), value, "it is written as it is read");
+            }
+            let got = match &got {
+                Ok(_) => Ok(()),
+                Err(errors) => Err((&*errors[0].field, errors[0].code)),
+            };
+            assert_eq!(got, expected, "{value}");
+        }
+    }
+}

@@ -109,16 +109,18 @@ struct NamedPlan {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+struct FoundPlan {
+    plan_name: String,
+    version: i32,
+    version_id: String,
+    terms: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
 enum PlanAnswer {
-    Found {
-        plan_name: String,
-        version: i32,
-        version_id: String,
-        terms: Option<Value>,
-    },
-    Unauthenticated,
-    Forbidden,
+    Found(FoundPlan),
+    Refused { refusal: String },
 }
 
 #[derive(Serialize)]
@@ -199,19 +201,24 @@ pub(super) async fn estimate(
             &[&token.digest.0.as_slice(), &code, &known_id],
         )
         .await?;
-    let (plan_name, version, version_id, terms) = match answer {
-        PlanAnswer::Found {
-            plan_name,
-            version,
-            version_id,
-            terms,
-        } => (plan_name, version, version_id, terms),
-        PlanAnswer::Unauthenticated => return Err(Problem::unauthenticated()),
-        PlanAnswer::Forbidden => return Err(Problem::forbidden("plans:read")),
+    let FoundPlan {
+        plan_name,
+        version,
+        version_id,
+        terms,
+    } = match answer {
+        PlanAnswer::Found(found) => found,
+        PlanAnswer::Refused { refusal } => {
+            return Err(match refusal.as_str() {
+                "unauthenticated" => Problem::unauthenticated(),
+                "forbidden" => Problem::forbidden("plans:read"),
+                _ => Problem::internal(),
+            });
+        }
     };
     let plan = match (terms, known) {
         (Some(terms), _) => {
-            let plan = Arc::new(PlanTerms::stored(terms)?.into_plan(&code, &plan_name));
+            let plan = Arc::new(PlanTerms::stored(&terms)?.into_plan(&code, &plan_name));
             let kept = Kept {
                 version_id,
                 plan: Arc::clone(&plan),

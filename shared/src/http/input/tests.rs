@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::*;
@@ -298,4 +301,94 @@ fn amounts_and_names() {
         money.err().map(|problem| problem.errors[0].field.clone()),
         Some("x".into())
     );
+}
+
+/// What has defaults.
+#[shared::body]
+#[derive(PartialEq, serde::Serialize)]
+struct Look {
+    /// How thick its line is.
+    #[serde(default)]
+    width: u8,
+    /// What is written on it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    label: String,
+}
+
+#[test]
+fn what_is_absent_has_its_default() {
+    let table = [
+        (json!({}), Ok((0, ""))),
+        (json!({"width": 255, "label": "a"}), Ok((255, "a"))),
+        (json!({"width": 2.0}), Ok((2, ""))),
+        (json!({"width": 256}), Err(("width", "out_of_range"))),
+        (json!({"width": -1}), Err(("width", "out_of_range"))),
+        (json!({"width": 1.5}), Err(("width", "out_of_range"))),
+        (json!({"width": null}), Err(("width", "wrong_type"))),
+        (json!({"width": "1"}), Err(("width", "wrong_type"))),
+        (json!({"label": null}), Err(("label", "wrong_type"))),
+        (json!({"label": "\0"}), Err(("label", "invalid_character"))),
+        (json!({"height": 1}), Err(("height", "unknown"))),
+    ];
+    for (body, expected) in table {
+        let got = value_at::<Look>(&body, "");
+        let got = match &got {
+            Ok(look) => Ok((look.width, look.label.as_str())),
+            Err(errors) => Err((&*errors[0].field, errors[0].code)),
+        };
+        assert_eq!(got, expected, "{body}");
+    }
+}
+
+#[test]
+fn what_has_a_default_is_described_as_what_may_be_absent() {
+    let answers = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    for mut generator in [answers.into_generator(), SchemaGenerator::default()] {
+        let schema = Look::json_schema(&mut generator).to_value();
+        assert_eq!(schema["required"], json!(null), "{schema}");
+        assert_eq!(schema["properties"]["width"]["default"], json!(0));
+        assert_eq!(schema["properties"]["label"]["default"], json!(null));
+    }
+}
+
+#[test]
+fn members_that_are_alike_have_places() {
+    let table = [
+        (json!({}), vec![]),
+        (json!({"a": 0, "b": 255}), vec![]),
+        (
+            json!({"a": "b", "b": 1, "c": 256}),
+            vec![("a", "wrong_type"), ("c", "out_of_range")],
+        ),
+        (json!([]), vec![("", "wrong_type")]),
+    ];
+    for (body, expected) in table {
+        assert_mistakes::<BTreeMap<String, u8>>(&body, &expected);
+    }
+}
+
+#[test]
+fn mistakes_are_counted_and_the_first_are_named() {
+    let mut reader = Reader::default();
+    let read = Vec::<u8>::read(&json!(vec![-1; 1_000]), &mut reader);
+    assert_eq!((read, reader.mistakes()), (None, 1_000));
+    assert!(!reader.is_right_since(999));
+    let errors = reader.finish(Some(())).err().unwrap_or_default();
+    assert_eq!(errors.len(), MAX_MISTAKES);
+    assert_eq!(errors[99].field, "[99]");
+}
+
+#[test]
+fn mistakes_that_something_else_found_are_below_the_place() {
+    let found = |field: &'static str| FieldError {
+        field: field.into(),
+        code: "wrong",
+        message: "is wrong".into(),
+    };
+    let mut reader = Reader::default();
+    reader.refuse_all(vec![found("a[0]")]);
+    reader.within("terms", |reader| reader.refuse_all(vec![found("b.c")]));
+    let errors = reader.finish(Some(())).err().unwrap_or_default();
+    let places: Vec<_> = errors.iter().map(|error| &*error.field).collect();
+    assert_eq!(places, ["a[0]", "terms.b.c"]);
 }

@@ -269,10 +269,9 @@ impl Description {
         let docs = &operation.docs;
         let mut parameters = Vec::new();
         for name in operation.path.split('/').filter_map(parameter) {
-            let declared = docs.path_parameters.iter().flatten();
+            let mut declared = docs.path_parameters.iter().flatten();
             let (_, schema) = declared
-                .filter(|(declared, _)| *declared == name)
-                .next()
+                .find(|(declared, _)| *declared == name)
                 .ok_or_else(|| format!("its path parameter {name} has no type"))?;
             let schema = schema(&mut self.requests);
             parameters
