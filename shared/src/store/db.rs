@@ -50,9 +50,6 @@ const OPENING_POLL: Duration = Duration::from_millis(1);
 /// its request began: the deadline for sending it, plus the server's timeout.
 pub const COMMIT_WINDOW_MILLIS: u64 = 1_800 + 1_500;
 
-/// The primary key that tells a lost race for an idempotency key.
-const IDEMPOTENCY_CONSTRAINT: &str = "idempotency_keys_pkey";
-
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
     /// Set while a connection is being opened, so that the requests that an
@@ -65,7 +62,7 @@ thread_local! {
 enum Failure {
     /// The connection is gone or was refused: another may do better.
     Connection(String),
-    /// The database asks to try again: a deadlock, or a lost race for a key.
+    /// The database asks to try again: a deadlock, or a lost race for an idempotency key.
     Conflict(String),
     /// Waited too long for a row that another statement holds.
     Locked,
@@ -317,12 +314,6 @@ fn classify(error: SdkError) -> Failure {
         }
         PgError::QueryFailed(QueryError::DbError(error)) => {
             let reason = format!("{} {}", error.code, error.message);
-            let constraint = || {
-                error
-                    .extras
-                    .iter()
-                    .any(|(name, value)| name == "constraint" && value == IDEMPOTENCY_CONSTRAINT)
-            };
             match error.code.as_str() {
                 // Shutting down, starting up, idle too long, or a primary no more.
                 "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Connection(reason),
@@ -331,7 +322,6 @@ fn classify(error: SdkError) -> Failure {
                     Failure::Connection(reason)
                 }
                 "40001" | "40P01" => Failure::Conflict(reason),
-                "23505" if constraint() => Failure::Conflict(reason),
                 "55P03" => Failure::Locked,
                 "57014" => Failure::TimedOut,
                 "22021" | "22P05" => Failure::InvalidText,
