@@ -163,7 +163,10 @@ fn declared_rows() -> Vec<Row> {
         .filter_map(|path| {
             let operation = description.path_item(path)?.get("get")?;
             let permission = operation.get("x-permission")?.as_str()?;
-            Some(rows::read(path.to_owned().leak(), permission.to_owned().leak()))
+            Some(rows::read(
+                path.to_owned().leak(),
+                permission.to_owned().leak(),
+            ))
         })
         .collect()
 }
@@ -228,7 +231,9 @@ fn every_operation_has_a_row_with_its_permission() {
     let description = Description::read(&project_root()).expect("openapi.json can be read");
     let mut declared: BTreeSet<(String, Option<String>)> = BTreeSet::new();
     for path in description.paths() {
-        let item = description.path_item(path).expect("the path was just listed");
+        let item = description
+            .path_item(path)
+            .expect("the path was just listed");
         for method in Description::methods(item) {
             let permission = item[method.to_ascii_lowercase()]["x-permission"].as_str();
             declared.insert((format!("{method} {path}"), permission.map(str::to_owned)));
@@ -254,7 +259,9 @@ fn every_operation_has_a_row_with_its_permission() {
     for trigger in manifest.triggers {
         let Some(route) = trigger.route else { continue };
         assert!(
-            routes.iter().any(|listed| template(listed) == template(&route)),
+            routes
+                .iter()
+                .any(|listed| template(listed) == template(&route)),
             "say in tests/api/authorization_matrix/rows.rs who may use {route}"
         );
     }

@@ -69,7 +69,9 @@ fn every_route_leads_to_the_component_that_declares_it() {
         .collect();
     let mut declared = BTreeSet::new();
     for path in description.paths() {
-        let item = description.path_item(path).expect("the path was just listed");
+        let item = description
+            .path_item(path)
+            .expect("the path was just listed");
         for method in Description::methods(item) {
             let component = item[method.to_ascii_lowercase()]["x-component"].as_str();
             declared.insert((path.to_owned(), component.unwrap_or_default().to_owned()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
-use turnpike_host::postgres_cluster::connect;
+use turnpike_tests::database::connect_without_timeouts;
 use turnpike_tests::explain::Explainer;
 
 /// Rows of each table. A scan of so many costs the planner a thousand times what an index does,
@@ -183,13 +183,13 @@ pub(super) async fn large_tables(explainer: &Explainer) -> Result<BTreeSet<Strin
 /// Fills the tables of the database at `url`, and has the planner look at them.
 pub(super) async fn fill(url: &str) -> Result<()> {
     let own = OWN_ROWS.to_string();
-    let client = connect(url).await?;
+    let client = connect_without_timeouts(url).await?;
     client
         .batch_execute(&FUNCTIONS.replace("{own}", &own))
         .await?;
     let own = own.as_str();
     try_join_all(TABLES.map(async |tables| {
-        let client = connect(url).await?;
+        let client = connect_without_timeouts(url).await?;
         // Nothing has to be checked row by row that one expression has made.
         client
             .batch_execute("SET session_replication_role = replica; SET synchronous_commit = off")

@@ -58,7 +58,13 @@ async fn migrated(cluster: &Cluster) -> Client {
     migrate(&url, project_root())
         .await
         .expect("the project's files are applied");
-    connect(&url).await.expect("the database answers")
+    let client = connect(&url).await.expect("the database answers");
+    // To check every function takes longer than a statement of a component may.
+    client
+        .batch_execute("SET statement_timeout = 0")
+        .await
+        .expect("a session sets its own timeouts");
+    client
 }
 
 /// The functions that a source defines, and whether each is for triggers.
