@@ -238,7 +238,7 @@ CREATE TABLE credit_pool_allocations (
     -- another: see allocation_as_of.
     period_ends_at    timestamptz NOT NULL CHECK (period_ends_at > period_started_at),
     -- Orders the list.
-    sequence          bigint GENERATED ALWAYS AS IDENTITY,
+    sequence          bigint NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Serves one member's allocation, at each spend.
     PRIMARY KEY (organization_id, user_id, currency),
@@ -250,6 +250,9 @@ CREATE TABLE credit_pool_allocations (
 -- Serves the list, newest first, and the sum of what is allocated.
 CREATE UNIQUE INDEX credit_pool_allocations_by_sequence
     ON credit_pool_allocations (organization_id, currency, sequence DESC);
+
+CREATE TRIGGER credit_pool_allocations_number BEFORE INSERT ON credit_pool_allocations
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
 
 -- As for memberships: one member is looked up by the primary key.
 ALTER TABLE credit_pool_allocations ALTER COLUMN organization_id SET (n_distinct = -0.1);
