@@ -1,13 +1,14 @@
 //! The SQL of this project: each function has one home, what Rust sends is understood, and a
 //! database that was upgraded is the same as a fresh one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use tokio_postgres::Client;
 
 use super::*;
 
+mod owners;
 mod statements;
 
 fn project_root() -> &'static Path {
