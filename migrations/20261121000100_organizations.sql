@@ -13,6 +13,26 @@ CREATE TABLE organizations (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- The last number of a table's rows of each organization, where the rows of a list have an
+-- order. A sequence would number the rows of all organizations, which then could not live
+-- on more than one server, and would not be in the order of the commits.
+CREATE TABLE organization_sequences (
+    organization_id uuid NOT NULL REFERENCES organizations (id),
+    table_name      text COLLATE "C" NOT NULL,
+    last            bigint NOT NULL CHECK (last > 0),
+    PRIMARY KEY (organization_id, table_name)
+    -- Every row of the table changes it, and then updates no index.
+) WITH (fillfactor = 50);
+
+-- Numbers a row that comes without a number.
+CREATE FUNCTION organization_sequence_take() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sequence := organization_sequence_next(NEW.organization_id, TG_TABLE_NAME);
+    RETURN NEW;
+END;
+$$;
+
 -- Every permission that exists, so that a role cannot be given a misspelt one.
 CREATE TABLE permissions (
     name        text PRIMARY KEY,
@@ -103,7 +123,7 @@ CREATE TABLE memberships (
     user_id         uuid NOT NULL REFERENCES users (id),
     role            text NOT NULL,
     -- Orders the members of an organization by when they joined.
-    sequence        bigint GENERATED ALWAYS AS IDENTITY,
+    sequence        bigint NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
     -- Serves the membership of one user.
     PRIMARY KEY (organization_id, user_id)
@@ -115,6 +135,9 @@ CREATE INDEX memberships_by_user ON memberships (user_id, created_at);
 CREATE UNIQUE INDEX memberships_by_sequence ON memberships (organization_id, sequence DESC);
 -- Serves the holders of a role, and the owners.
 CREATE INDEX memberships_by_role ON memberships (organization_id, role);
+
+CREATE TRIGGER memberships_number BEFORE INSERT ON memberships
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
 
 -- One member is looked up by the primary key, and not among all of the organization.
 -- Where most organizations have a single row both seem to cost the same to a plan that is

@@ -10,13 +10,15 @@
 -- its effect. The row is written once, at the end: whoever loses the race to insert it is
 -- rolled back whole, and finds it on a second attempt.
 CREATE TABLE idempotency_keys (
-    actor_id       uuid NOT NULL,
-    key            text NOT NULL,
+    -- The organization that the actor's credential was for, and not the one acted on.
+    organization_id uuid NOT NULL,
+    actor_id        uuid NOT NULL,
+    key             text NOT NULL,
     -- SHA-256 over method, path and body of the first request.
-    request_digest bytea NOT NULL CHECK (octet_length(request_digest) = 32),
-    answer         json NOT NULL,
-    created_at     timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (actor_id, key)
+    request_digest  bytea NOT NULL CHECK (octet_length(request_digest) = 32),
+    answer          json NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (organization_id, actor_id, key)
 );
 
 -- Where an account's credits can be. Each is a balance of the double-entry ledger: 'issued'
@@ -236,7 +238,7 @@ CREATE TABLE credit_pool_allocations (
     -- another: see allocation_as_of.
     period_ends_at    timestamptz NOT NULL CHECK (period_ends_at > period_started_at),
     -- Orders the list.
-    sequence          bigint GENERATED ALWAYS AS IDENTITY,
+    sequence          bigint NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Serves one member's allocation, at each spend.
     PRIMARY KEY (organization_id, user_id, currency),
@@ -248,6 +250,9 @@ CREATE TABLE credit_pool_allocations (
 -- Serves the list, newest first, and the sum of what is allocated.
 CREATE UNIQUE INDEX credit_pool_allocations_by_sequence
     ON credit_pool_allocations (organization_id, currency, sequence DESC);
+
+CREATE TRIGGER credit_pool_allocations_number BEFORE INSERT ON credit_pool_allocations
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
 
 -- As for memberships: one member is looked up by the primary key.
 ALTER TABLE credit_pool_allocations ALTER COLUMN organization_id SET (n_distinct = -0.1);

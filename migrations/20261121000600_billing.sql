@@ -43,8 +43,9 @@ CREATE TABLE subscription_changes (
     mrr_before      numeric(27,9) NOT NULL,
     mrr_after       numeric(27,9) NOT NULL,
     -- Drawn by whoever asked, so that a statement that is sent twice changes once.
-    change_id       uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,
-    PRIMARY KEY (organization_id, version)
+    change_id       uuid NOT NULL DEFAULT gen_random_uuid(),
+    PRIMARY KEY (organization_id, version),
+    CONSTRAINT subscription_changes_once UNIQUE (organization_id, change_id)
 );
 
 CREATE TRIGGER subscription_changes_append_only

@@ -10,7 +10,7 @@ CREATE TABLE usage_alerts (
     organization_id uuid NOT NULL REFERENCES organizations (id),
     id              uuid NOT NULL,
     -- The order in which they were made.
-    sequence        bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    sequence        bigint NOT NULL,
     name            text NOT NULL,
     meter_id        uuid NOT NULL,
     -- Whose usage it looks at; empty for that of all.
@@ -30,6 +30,9 @@ CREATE TABLE usage_alerts (
 CREATE INDEX usage_alerts_active ON usage_alerts (organization_id, meter_id, subject, period) WHERE archived_at IS NULL;
 -- Serves the list, newest first.
 CREATE UNIQUE INDEX usage_alerts_by_sequence ON usage_alerts (organization_id, sequence);
+
+CREATE TRIGGER usage_alerts_number BEFORE INSERT ON usage_alerts
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
 
 -- What a meter has counted in a period, as long as an alert waits for more of it.
 CREATE TABLE usage_alert_totals (
@@ -56,7 +59,7 @@ CREATE TABLE usage_alert_firings (
     period_started_at timestamptz NOT NULL,
     period_ends_at    timestamptz NOT NULL,
     threshold         numeric NOT NULL,
-    sequence          bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    sequence          bigint NOT NULL,
     -- What the meter had counted at that moment.
     value             numeric NOT NULL CHECK (value >= threshold),
     fired_at          timestamptz NOT NULL DEFAULT now(),
@@ -69,6 +72,9 @@ CREATE TABLE usage_alert_firings (
 CREATE UNIQUE INDEX usage_alert_firings_by_sequence ON usage_alert_firings (organization_id, sequence);
 -- Serves the list of one alert, newest first.
 CREATE INDEX usage_alert_firings_by_alert ON usage_alert_firings (organization_id, alert_id, sequence);
+
+CREATE TRIGGER usage_alert_firings_number BEFORE INSERT ON usage_alert_firings
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
 
 -- Other days and months begin. They are summed up here and not by the next batch: of
 -- many alerts on much usage that may take longer than a statement may, and it is better

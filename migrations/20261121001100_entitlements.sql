@@ -6,7 +6,7 @@ CREATE TABLE entitlements (
     organization_id         uuid NOT NULL REFERENCES organizations (id),
     id                      uuid NOT NULL,
     -- The order of the list.
-    sequence                bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    sequence                bigint NOT NULL,
     -- As usage events name it; '' for the organization itself, as rollups have it.
     subject                 text COLLATE "C" NOT NULL,
     feature                 text COLLATE "C" NOT NULL CHECK (feature ~ '^[a-z][a-z0-9_-]{0,63}$'),
@@ -52,6 +52,9 @@ CREATE UNIQUE INDEX entitlements_by_sequence ON entitlements (organization_id, s
 CREATE INDEX entitlements_by_subject ON entitlements (organization_id, subject, sequence) WHERE is_current;
 -- Serves the list of a feature, newest first.
 CREATE INDEX entitlements_by_feature ON entitlements (organization_id, feature, sequence) WHERE is_current;
+
+CREATE TRIGGER entitlements_number BEFORE INSERT ON entitlements
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
 
 -- The current entitlement to each feature of a subject, where the check looks for it. Apart
 -- from the others and with one index, because a plan that knows no values may take any

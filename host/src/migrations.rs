@@ -2,7 +2,7 @@
 //! in `functions/<id>/sql/` and `shared/sql/`.
 //!
 //! Both happen in one transaction, so that a failure leaves nothing behind, and a release's tables
-//! and functions appear together. Any number of processes may call this at once: an advisory lock
+//! and functions appear together, with the timeouts of the role that migrates. Any number of processes may call this at once: an advisory lock
 //! lets one do the work, and the others find it done.
 //!
 //! The lock and all settings end with the transaction, and no statement is prepared. So this works
@@ -11,6 +11,7 @@
 mod functions;
 mod release;
 mod schema;
+mod timeouts;
 
 use std::path::Path;
 
@@ -25,6 +26,7 @@ use schema::Migration;
 pub use functions::FunctionChanges;
 pub use release::{OlderRelease, Release};
 pub use schema::Applied;
+pub use timeouts::role_timeouts;
 
 /// Any number would do, if every version of Turnpike uses the same: the letters `turnpike`.
 const ADVISORY_LOCK: i64 = i64::from_be_bytes(*b"turnpike");
@@ -93,8 +95,8 @@ struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     async fn begin(client: &'a Client) -> Result<Self> {
         let transaction = Self { client };
-        // A migration may take longer than the statements of a component, whose limits a role may
-        // have. Bodies are not checked, so that a function may come before those that it calls.
+        // A migration may take longer than the statements of a component, whose timeouts the role
+        // has since it first migrated. Bodies are not checked, so that a function may come before those that it calls.
         transaction
             .run(&format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -130,6 +132,7 @@ impl<'a> Transaction<'a> {
         let changes = functions
             .apply(&self, recorded.as_ref(), &release, leftovers)
             .await?;
+        self.set_timeouts().await?;
         self.run("COMMIT")
             .await
             .context("cannot commit what was migrated")?;
@@ -137,6 +140,15 @@ impl<'a> Transaction<'a> {
             migrations: applied,
             functions: changes,
         })
+    }
+
+    /// Sets the timeouts of the sessions that the role begins from now on.
+    async fn set_timeouts(&self) -> Result<()> {
+        let rows = self.rows("SELECT current_database() AS name").await?;
+        let row = rows.first().context("the database has no name")?;
+        self.run(&role_timeouts(text(row, "name")?))
+            .await
+            .context("cannot set the timeouts of the role that migrates")
     }
 
     /// Runs statements of which nobody wants the rows.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
+use shared::store::timeouts::SESSION_TIMEOUTS;
 use tokio_postgres::Client;
 use turnpike_host::migrations;
 use turnpike_host::postgres_cluster::{Cluster, Durability, connect};
@@ -126,6 +127,11 @@ impl Databases {
             ))
             .await
             .with_context(|| format!("cannot create the database {name}"))?;
+        // What a role has in a database does not come with the clone.
+        self.maintenance
+            .batch_execute(&migrations::role_timeouts(&name))
+            .await
+            .with_context(|| format!("cannot set the timeouts of the database {name}"))?;
         Ok(TestDatabase {
             url: self.server.url(&name),
             name,
@@ -148,6 +154,24 @@ impl TestDatabase {
             .await
             .with_context(|| format!("cannot drop the database {}", self.name))
     }
+}
+
+/// Connects beside the components, without the timeouts that they have: tests and benchmarks hold
+/// rows until somebody waits for them, and write more in one statement than any request.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn connect_without_timeouts(url: &str) -> Result<Client> {
+    let client = connect(url).await?;
+    client.batch_execute(&timeouts_off()).await?;
+    Ok(client)
+}
+
+/// The statements that free a session from the timeouts of its role.
+pub(crate) fn timeouts_off() -> String {
+    SESSION_TIMEOUTS
+        .map(|(name, _)| format!("SET {name} = 0"))
+        .join("; ")
 }
 
 /// This process's number: its id, or the next one that is free.

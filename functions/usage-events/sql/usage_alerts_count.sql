@@ -1,7 +1,8 @@
 -- Adds what a batch counted to the totals that alerts look at, and fires what they
 -- reach. Called after everything else that a batch does, and by batches in one order,
--- so that they cannot wait for each other in a circle. Whoever calls holds the
--- organization.
+-- so that they cannot wait for each other in a circle. It fires when it holds all of
+-- its totals: whoever fires holds the number of the organization's firings until it
+-- commits, and waits for nobody then. Whoever calls holds the organization.
 --
 -- A total that is not there yet begins as the sum of what is committed and of this
 -- batch. A batch that the sum did not see has not added to a total either, because
@@ -12,6 +13,7 @@ DECLARE
     v_time_zone text;
     v_added record;
     v_total usage_alert_totals;
+    v_reached usage_alert_totals[] := '{}';
 BEGIN
     IF p_deltas IS NULL OR NOT EXISTS (
             SELECT 1 FROM usage_alerts WHERE organization_id = p_organization_id AND archived_at IS NULL) THEN
@@ -73,8 +75,11 @@ BEGIN
                AND t.ends_at < now() - interval '36 days';
         END IF;
         IF v_total.value >= v_total.next_threshold THEN
-            PERFORM usage_alerts_fire(v_total, v_time_zone);
+            v_reached := v_reached || v_total;
         END IF;
+    END LOOP;
+    FOREACH v_total IN ARRAY v_reached LOOP
+        PERFORM usage_alerts_fire(v_total, v_time_zone);
     END LOOP;
 END;
 $$;

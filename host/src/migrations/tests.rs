@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::schema::{parse_file_name, transaction_statement};
 use super::*;
+use shared::store::timeouts::SESSION_TIMEOUTS;
+
 use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory};
 
 mod project;
@@ -263,6 +265,32 @@ async fn migrations_on_a_real_server() {
         "eight parallel callers must apply each file once in total"
     );
     let case = case.expect(Ok(&[])).await;
+
+    // Sessions have the timeouts from then on, and what is migrated later does not.
+    let client = connect(&case.url).await.expect("the database answers");
+    for (name, millis) in SESSION_TIMEOUTS {
+        let row = client
+            .query_one(
+                "SELECT setting, source FROM pg_settings WHERE name = $1",
+                &[&name],
+            )
+            .await
+            .expect("the query is right");
+        let found: (&str, &str) = (row.get(0), row.get(1));
+        assert_eq!(
+            found,
+            (millis.to_string().as_str(), "database user"),
+            "{name} is another one"
+        );
+    }
+    let slow = (
+        "20260104000000_slow.sql",
+        "DO $$ BEGIN
+             ASSERT current_setting('statement_timeout') = '0', 'it would be cut off';
+             ASSERT current_setting('idle_in_transaction_session_timeout') = '0', 'it would be cut off';
+         END; $$;",
+    );
+    let case = case.with(&[slow]).expect(Ok(&["slow"])).await;
 
     let missing = migrate(&case.url, Path::new("/nowhere"))
         .await

@@ -20,20 +20,13 @@ use spin_sdk::{time, variables};
 
 use crate::http::context::Context;
 use crate::http::problem::Problem;
+use crate::store::timeouts::STATEMENT_TIMEOUT_MILLIS;
 
 pub use spin_sdk::pg::ParameterValue as Parameter;
 
 /// How long a request waits for Postgres before it answers 503. Below two
 /// seconds with what the rest of a request needs.
-const ANSWER_DEADLINE: Duration = Duration::from_millis(1_800);
-
-/// How long Postgres works on one statement. Shorter than the deadline, so that
-/// a statement is not left running behind a client that was told 503.
-const STATEMENT_TIMEOUT_MILLIS: u32 = 1_500;
-
-/// How long a statement waits for a row that another holds: long enough for
-/// hundreds of spends to pass, each holding the row for about a millisecond.
-const LOCK_TIMEOUT_MILLIS: u32 = 1_000;
+const ANSWER_DEADLINE_MILLIS: u32 = 1_800;
 
 /// Attempts at one statement, the first included. With the pauses below the
 /// last begins after about 20 + 40 + 80 + 160 + 320 = 620 milliseconds.
@@ -48,10 +41,7 @@ const OPENING_POLL: Duration = Duration::from_millis(1);
 
 /// The latest moment at which a statement can still commit, counted from when
 /// its request began: the deadline for sending it, plus the server's timeout.
-pub const COMMIT_WINDOW_MILLIS: u64 = 1_800 + 1_500;
-
-/// The primary key that tells a lost race for an idempotency key.
-const IDEMPOTENCY_CONSTRAINT: &str = "idempotency_keys_pkey";
+pub const COMMIT_WINDOW_MILLIS: u64 = (ANSWER_DEADLINE_MILLIS + STATEMENT_TIMEOUT_MILLIS) as u64;
 
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
@@ -65,7 +55,7 @@ thread_local! {
 enum Failure {
     /// The connection is gone or was refused: another may do better.
     Connection(String),
-    /// The database asks to try again: a deadlock, or a lost race for a key.
+    /// The database asks to try again: a deadlock, or a lost race for an idempotency key.
     Conflict(String),
     /// Waited too long for a row that another statement holds.
     Locked,
@@ -200,7 +190,9 @@ pub async fn call_row(
     parameters: &[ParameterValue],
 ) -> Result<Vec<DbValue>, Problem> {
     let attempts = std::pin::pin!(attempt_repeatedly(context, sql, parameters));
-    let deadline = std::pin::pin!(time::sleep(ANSWER_DEADLINE));
+    let deadline = std::pin::pin!(time::sleep(Duration::from_millis(
+        ANSWER_DEADLINE_MILLIS.into()
+    )));
     let failure = match select(attempts, deadline).await {
         Either::Left((Ok(row), _)) => return Ok(row),
         Either::Left((Err(failure), _)) => failure,
@@ -297,12 +289,6 @@ fn classify(error: SdkError) -> Failure {
         }
         PgError::QueryFailed(QueryError::DbError(error)) => {
             let reason = format!("{} {}", error.code, error.message);
-            let constraint = || {
-                error
-                    .extras
-                    .iter()
-                    .any(|(name, value)| name == "constraint" && value == IDEMPOTENCY_CONSTRAINT)
-            };
             match error.code.as_str() {
                 // Shutting down, starting up, idle too long, or a primary no more.
                 "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Connection(reason),
@@ -311,7 +297,6 @@ fn classify(error: SdkError) -> Failure {
                     Failure::Connection(reason)
                 }
                 "40001" | "40P01" => Failure::Conflict(reason),
-                "23505" if constraint() => Failure::Conflict(reason),
                 "55P03" => Failure::Locked,
                 "57014" => Failure::TimedOut,
                 "22021" | "22P05" => Failure::InvalidText,
@@ -339,7 +324,7 @@ async fn connection() -> Result<Rc<Connection>, Failure> {
     let url = variables::get("db_url")
         .await
         .map_err(|error| Failure::Fault(format!("the variable db_url cannot be read: {error}")))?;
-    let opened = Connection::open(with_session_settings(&url))
+    let opened = Connection::open(with_connect_timeout(&url))
         .await
         .map(Rc::new)
         .map_err(classify)?;
@@ -373,22 +358,18 @@ fn forget_connection(only: Option<&Rc<Connection>>) {
     });
 }
 
-/// The address with our timeouts, unless it sets options of its own: a pooler
-/// in front of Postgres may refuse them.
-fn with_session_settings(url: &str) -> String {
+/// The address with a bound on how long a connection attempt takes, unless it has one or
+/// settings of its own. All other timeouts are the role's: a pooler in front of Postgres
+/// may refuse them here.
+fn with_connect_timeout(url: &str) -> String {
     if url.contains("options=")
+        || url.contains("connect_timeout=")
         || !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
     {
         return url.to_owned();
     }
     let separator = if url.contains('?') { '&' } else { '?' };
-    format!(
-        "{url}{separator}connect_timeout=1&options=\
-         -c%20statement_timeout%3D{STATEMENT_TIMEOUT_MILLIS}\
-         %20-c%20lock_timeout%3D{LOCK_TIMEOUT_MILLIS}\
-         %20-c%20idle_in_transaction_session_timeout%3D5000\
-         %20-c%20idle_session_timeout%3D300000"
-    )
+    format!("{url}{separator}connect_timeout=1")
 }
 
 /// `millis`, give or take half, so that callers refused together do not come
@@ -409,23 +390,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_settings_are_added_once_and_only_where_they_fit() {
+    fn a_bound_on_connecting_is_added_once_and_only_where_it_fits() {
         let table = [
-            (
-                "postgres://u:p@h/d",
-                "postgres://u:p@h/d?connect_timeout=1&options=",
-            ),
+            ("postgres://u:p@h/d", "postgres://u:p@h/d?connect_timeout=1"),
             (
                 "postgresql://h/d?sslmode=require",
-                "postgresql://h/d?sslmode=require&connect_timeout=1&options=",
+                "postgresql://h/d?sslmode=require&connect_timeout=1",
             ),
+            (
+                "postgres://h/d?connect_timeout=3",
+                "postgres://h/d?connect_timeout=3",
+            ),
+            (
+                "postgres://h/d?options=-c%20x%3D1",
+                "postgres://h/d?options=-c%20x%3D1",
+            ),
+            ("host=h dbname=d", "host=h dbname=d"),
         ];
-        for (url, start) in table {
-            let got = with_session_settings(url);
-            assert!(got.starts_with(start), "{url} became {got}");
-        }
-        for url in ["postgres://h/d?options=-c%20x%3D1", "host=h dbname=d"] {
-            assert_eq!(with_session_settings(url), url);
+        for (url, expected) in table {
+            assert_eq!(with_connect_timeout(url), expected);
         }
     }
 

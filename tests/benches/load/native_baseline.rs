@@ -46,10 +46,6 @@ const POOL_CONNECTIONS: usize = 32;
 /// As the components: how long a request waits for Postgres.
 const ANSWER_DEADLINE: Duration = Duration::from_millis(1_800);
 
-/// As the components: Postgres arms a timer for each, so leaving them out would be unfair.
-const SESSION_SETTINGS: &str = "-c statement_timeout=1500 -c lock_timeout=1000 \
-     -c idle_in_transaction_session_timeout=5000 -c idle_session_timeout=300000";
-
 /// As the components: the largest body, the longest key, and how long a balance is cached.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
@@ -91,9 +87,7 @@ pub async fn serve<E>(
     end: impl Future<Output = E> + Send + 'static,
 ) -> Result<()> {
     let mut config: tokio_postgres::Config = db_url.parse()?;
-    config
-        .options(SESSION_SETTINGS)
-        .connect_timeout(Duration::from_secs(1));
+    config.connect_timeout(Duration::from_secs(1));
     let manager = Manager::from_config(
         config,
         NoTls,

@@ -1,13 +1,14 @@
 //! The SQL of this project: each function has one home, what Rust sends is understood, and a
 //! database that was upgraded is the same as a fresh one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use tokio_postgres::Client;
 
 use super::*;
 
+mod owners;
 mod statements;
 
 fn project_root() -> &'static Path {
@@ -58,7 +59,13 @@ async fn migrated(cluster: &Cluster) -> Client {
     migrate(&url, project_root())
         .await
         .expect("the project's files are applied");
-    connect(&url).await.expect("the database answers")
+    let client = connect(&url).await.expect("the database answers");
+    // To check every function takes longer than a statement of a component may.
+    client
+        .batch_execute("SET statement_timeout = 0")
+        .await
+        .expect("a session sets its own timeouts");
+    client
 }
 
 /// The functions that a source defines, and whether each is for triggers.
