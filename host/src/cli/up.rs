@@ -277,6 +277,59 @@ curl -s {base}/api/v1/credits/balance -H "authorization: Bearer $TOKEN"
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::arguments::{Common, DatabaseArguments};
+    use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory};
+
+    /// A project with these migrations, and a function with this body.
+    fn project(migrations: &[&str], body: &str) -> (ScratchDirectory, Project) {
+        let root = ScratchDirectory::new();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            let folder = path.parent().expect("a file has a folder");
+            std::fs::create_dir_all(folder)
+                .and_then(|()| std::fs::write(&path, text))
+                .expect("the scratch directory can be written");
+        };
+        for version in migrations {
+            write(&format!("migrations/{version}_nothing.sql"), "SELECT 1;");
+        }
+        write(
+            "shared/sql/one.sql",
+            &format!(
+                "CREATE OR REPLACE FUNCTION one() RETURNS integer LANGUAGE sql RETURN {body};"
+            ),
+        );
+        write("spin.toml", "");
+        let common = Common {
+            manifest: Some(root.path().join("spin.toml")),
+            quiet: true,
+        };
+        let project = Project::find(common).expect("the project is found");
+        (root, project)
+    }
+
+    #[tokio::test]
+    async fn an_older_release_serves_with_what_is_there() {
+        let directory = ScratchDirectory::new();
+        let cluster = Cluster::start(directory.path(), Durability::Test)
+            .await
+            .expect("the private cluster starts");
+        let arguments = DatabaseArguments {
+            database_url: Some(cluster.url("postgres")),
+        };
+        let (_newer, newer) = project(&["20260101000000", "20260102000000"], "2");
+        let (_older, older) = project(&["20260101000000"], "1");
+        let database = Database::open(&newer, arguments)
+            .await
+            .expect("the address is taken as it is");
+        let applied = migrate(&newer, &database).await;
+        let applied = applied.expect("the database answers").expect("it is new");
+        assert_eq!(applied.functions.applied, Some(1));
+        let refused = migrate(&older, &database).await;
+        let refused = refused.expect("this is no reason not to serve");
+        assert!(refused.is_err(), "the older release changed something");
+        cluster.stop().await.expect("the private cluster stops");
+    }
 
     #[test]
     fn urls_to_show() {
