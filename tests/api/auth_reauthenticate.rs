@@ -64,12 +64,7 @@ async fn opens_sensitive_changes(host: &TestHost) {
         refused.expect_problem(403, "recent_login_required");
     }
     assert_eq!(reauthentications(host).await, 2);
-    let rows = host.query("SELECT count(*) FROM hash_leases").await;
-    assert_eq!(
-        rows[0].get::<_, i64>(0),
-        0,
-        "every lease must be given back"
-    );
+    host.assert_leases_are_given_back().await;
 }
 
 async fn asks_for_the_second_factor(host: &TestHost) {
@@ -235,10 +230,5 @@ async fn refuses(host: &TestHost) {
         )
         .await;
     }
-    let rows = host.query("SELECT count(*) FROM hash_leases").await;
-    assert_eq!(
-        rows[0].get::<_, i64>(0),
-        0,
-        "every lease must be given back"
-    );
+    host.assert_leases_are_given_back().await;
 }

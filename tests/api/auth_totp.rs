@@ -184,12 +184,7 @@ async fn one_code_opens_one_session(host: &TestHost) {
         assert!(opened <= 1, "{field} must open one session");
         assert_eq!(opened_with(host, factor).await, 1);
     }
-    let rows = host.query("SELECT count(*) FROM hash_leases").await;
-    assert_eq!(
-        rows[0].get::<_, i64>(0),
-        0,
-        "every lease must be given back"
-    );
+    host.assert_leases_are_given_back().await;
 }
 
 async fn is_turned_on_once(host: &TestHost) {

@@ -9,7 +9,7 @@ use turnpike_tests::explain::Explainer;
 
 /// Rows of each table. A scan of so many costs the planner a thousand times what an index does,
 /// so that a plan with a scan in it is one without a choice.
-const ROWS: u32 = 50_000;
+const ROWS: u32 = 200_000;
 
 /// Of those, the rows of the one user, organization and account that the statements ask for.
 /// Sorting so many would cost more than reading a page in order.
