@@ -79,7 +79,10 @@ async fn asks_for_the_second_factor(host: &TestHost) {
             "totp_code",
         ),
         // The one that confirmed the enrolment.
-        (json!({"totp_code": authenticator.code()}), "totp_code"),
+        (
+            json!({"totp_code": authenticator.confirming_code}),
+            "totp_code",
+        ),
         (json!({"recovery_code": "AAAAA-AAAAA"}), "recovery_code"),
         // A right code does not make up for a wrong password.
         (
