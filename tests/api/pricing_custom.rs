@@ -15,6 +15,9 @@ use crate::refusals::refuse;
 /// machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(3 + 5);
 
+/// How long many estimates at once may take until the model of each has run.
+const TURN_PATIENCE: Duration = Duration::from_secs(120);
+
 /// Attempts at an answer within [`PATIENCE`].
 const ATTEMPTS: u32 = 5;
 
@@ -194,7 +197,10 @@ async fn stays_with_its_charge(host: &TestHost) {
     ];
     for (parameters, code, message) in table {
         let body = terms(&parameters, &json!("nothing"));
-        let got = estimate_in_time(host, &user, &body).await;
+        let got = match parameters["do"].as_str() {
+            Some("loop") => estimate_in_time(host, &user, &body).await,
+            _ => estimate_with_turn(host, &user, &body).await,
+        };
         let line = &got["lines"][1];
         assert_eq!(line["error"]["code"], code, "{parameters}: {line}");
         let said = line["error"]["message"].as_str().unwrap_or_default();
@@ -203,8 +209,21 @@ async fn stays_with_its_charge(host: &TestHost) {
         assert_eq!(line["amount"], json!(null));
         assert_eq!(got["lines"][0]["amount"]["amount"], "10.00", "{parameters}");
         assert_eq!(got["total"], json!(null), "{parameters}");
-        let got = estimate(host, &user, &terms(&json!({"do": "ok"}), &json!("nothing"))).await;
+        let body = terms(&json!({"do": "ok"}), &json!("nothing"));
+        let got = estimate_with_turn(host, &user, &body).await;
         assert_eq!(got["total"]["amount"], "11.25", "after {parameters}");
+    }
+}
+
+/// An estimate whose models had their turn, for which a busy machine may leave no time.
+async fn estimate_with_turn(host: &TestHost, user: &User, body: &Value) -> Value {
+    let began = Instant::now();
+    loop {
+        let got = estimate(host, user, body).await;
+        if got["lines"][1]["error"]["code"] != "model_timed_out" || began.elapsed() > TURN_PATIENCE
+        {
+            return got;
+        }
     }
 }
 
@@ -217,7 +236,9 @@ async fn breaks_alone(host: &TestHost) {
             terms(&json!({"do": deed}), &json!("nothing"))
         })
         .collect();
-    let estimates = bodies.iter().map(|body| estimate(host, &user, body));
+    let estimates = bodies
+        .iter()
+        .map(|body| estimate_with_turn(host, &user, body));
     for (number, got) in join_all(estimates).await.into_iter().enumerate() {
         if number % 2 == 0 {
             assert_eq!(got["total"]["amount"], "11.25", "{number}: {got}");
