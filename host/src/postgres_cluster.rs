@@ -72,6 +72,9 @@ pub enum Durability {
     /// Everything: nothing waits for the disk. A crash of the server alone still loses nothing
     /// that was written, but the last commits may be missing. For tests.
     Test,
+    /// As [`Durability::Test`], and the data is removed when the last user has ended. For tests in
+    /// a directory that lives in memory.
+    Volatile,
 }
 
 /// A running private server, and the right to use it. Dropping the value gives that right up,
@@ -99,7 +102,7 @@ impl Cluster {
     pub async fn start(directory: &Path, durability: Durability) -> Result<Self> {
         let (directory, account) = account::prepare_directory(directory)?;
         let _lock = lock(&directory).await?;
-        let registration = Registration::new(&directory)?;
+        let registration = Registration::new(&directory, durability)?;
         users::remove_stale(&directory);
         users::wait_for_watchdogs(&directory).await?;
 

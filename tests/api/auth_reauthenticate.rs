@@ -64,12 +64,7 @@ async fn opens_sensitive_changes(host: &TestHost) {
         refused.expect_problem(403, "recent_login_required");
     }
     assert_eq!(reauthentications(host).await, 2);
-    let rows = host.query("SELECT count(*) FROM hash_leases").await;
-    assert_eq!(
-        rows[0].get::<_, i64>(0),
-        0,
-        "every lease must be given back"
-    );
+    host.assert_leases_are_given_back().await;
 }
 
 async fn asks_for_the_second_factor(host: &TestHost) {
@@ -84,7 +79,10 @@ async fn asks_for_the_second_factor(host: &TestHost) {
             "totp_code",
         ),
         // The one that confirmed the enrolment.
-        (json!({"totp_code": authenticator.code()}), "totp_code"),
+        (
+            json!({"totp_code": authenticator.confirming_code}),
+            "totp_code",
+        ),
         (json!({"recovery_code": "AAAAA-AAAAA"}), "recovery_code"),
         // A right code does not make up for a wrong password.
         (
@@ -235,10 +233,5 @@ async fn refuses(host: &TestHost) {
         )
         .await;
     }
-    let rows = host.query("SELECT count(*) FROM hash_leases").await;
-    assert_eq!(
-        rows[0].get::<_, i64>(0),
-        0,
-        "every lease must be given back"
-    );
+    host.assert_leases_are_given_back().await;
 }

@@ -65,7 +65,8 @@ async fn asks_for_a_code_at_sign_in(host: &TestHost) {
         .await
         .expect(200);
 
-    let response = confirm_call(host, &user.token, &authenticator.code())
+    let confirming_code = authenticator.code();
+    let response = confirm_call(host, &user.token, &confirming_code)
         .send()
         .await
         .expect(200);
@@ -85,7 +86,7 @@ async fn asks_for_a_code_at_sign_in(host: &TestHost) {
         refused.expect_problem(401, "invalid_credentials");
     }
     // The code that confirmed is spent, and so is the one that opens a session.
-    let spent = login_with(host, &user, "totp_code", &authenticator.code())
+    let spent = login_with(host, &user, "totp_code", &confirming_code)
         .send()
         .await;
     spent.expect_problem(401, "invalid_second_factor");
@@ -184,12 +185,7 @@ async fn one_code_opens_one_session(host: &TestHost) {
         assert!(opened <= 1, "{field} must open one session");
         assert_eq!(opened_with(host, factor).await, 1);
     }
-    let rows = host.query("SELECT count(*) FROM hash_leases").await;
-    assert_eq!(
-        rows[0].get::<_, i64>(0),
-        0,
-        "every lease must be given back"
-    );
+    host.assert_leases_are_given_back().await;
 }
 
 async fn is_turned_on_once(host: &TestHost) {

@@ -10,6 +10,8 @@ use turnpike_tests::{Call, Response, TestHost};
 /// What an authenticator keeps of one enrolment.
 pub struct Authenticator {
     secret: Vec<u8>,
+    /// The code that confirmed the enrolment. The one of now may be another by now.
+    pub confirming_code: String,
 }
 
 impl Authenticator {
@@ -23,13 +25,15 @@ impl Authenticator {
         }
         Self {
             secret: base32(&secret),
+            confirming_code: String::new(),
         }
     }
 
     /// Enrols and turns the second factor on; returns the recovery codes, too.
     pub async fn turn_on(host: &TestHost, token: &str) -> (Self, Vec<String>) {
-        let authenticator = Self::enrol(host, token).await;
-        let response = confirm_call(host, token, &authenticator.code())
+        let mut authenticator = Self::enrol(host, token).await;
+        authenticator.confirming_code = authenticator.code();
+        let response = confirm_call(host, token, &authenticator.confirming_code)
             .send()
             .await;
         let codes = recovery_codes(&response.expect(200));

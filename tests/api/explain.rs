@@ -379,8 +379,8 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "plans_list",
-        sql: "SELECT plans_list(explain_digest(5), 20, 100000)",
-        answer: "Plan 99999",
+        sql: "SELECT plans_list(explain_digest(5), 20, 50000)",
+        answer: "Plan 49999",
         indexes: &["plans_by_sequence"],
     },
     Row {
@@ -423,7 +423,7 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "analytics_subscriptions",
         sql: "SELECT analytics_subscriptions('USD', '2026-11-01', '2026-12-01', 100)",
-        answer: "plan-100999",
+        answer: "plan-10999",
         indexes: &["subscription_totals_by_plan_mrr"],
     },
     Row {
@@ -436,14 +436,14 @@ const STATEMENTS: [Row; 71] = [
         name: "analytics_organizations",
         sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
               SELECT analytics_organizations(explain_digest(5), 'USD', 20, NULL, NULL)",
-        answer: "Organization 199999",
+        answer: "Organization 99999",
         indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_organization"],
     },
     Row {
         name: "analytics_organizations, a further page",
         sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
               SELECT analytics_organizations(explain_digest(5), 'USD', 20, 500, explain_id(501))",
-        answer: "Organization 199499",
+        answer: "Organization 99499",
         indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_organization"],
     },
     Row {

@@ -39,11 +39,7 @@ async fn turns_away(host: &TestHost) {
             }
         }
         assert!(answered >= 1, "one at least must be answered {done}");
-        assert_eq!(
-            count_leases(host).await,
-            0,
-            "every lease must be given back"
-        );
+        host.assert_leases_are_given_back().await;
     }
     host.login_call(&email, PASSWORD).send().await.expect(200);
 }
@@ -118,7 +114,7 @@ fn every_way_out_gives_the_lease_back() {
         ];
         for (call, status) in table {
             call.send().await.expect(status);
-            assert_eq!(count_leases(host).await, 0);
+            host.assert_leases_are_given_back().await;
         }
     });
 }

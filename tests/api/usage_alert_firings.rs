@@ -186,8 +186,14 @@ async fn parallel_batches_fire_each_threshold_once(host: &TestHost) {
         })
         .collect();
     let send_all = || join_all(batches.iter().map(|batch| send(host, &user.token, batch)));
-    for sent in [[10, 0, 0], [0, 10, 0]] {
-        assert_eq!(send_all().await, vec![sent; BATCHES]);
+    for round in 0..2 {
+        for [accepted, duplicate, rejected] in send_all().await {
+            // The first answer to a batch may be lost on a busy machine, and the second be that
+            // all of it is there already.
+            assert_eq!([accepted + duplicate, rejected], [10, 0]);
+            assert!([0, 10].contains(&accepted), "a batch is stored whole");
+            assert!(round == 0 || accepted == 0, "and once");
+        }
         let mut fired = fired(host, &user).await;
         fired.sort();
         let expected = [("10", 10), ("100", 100), ("320", 320), ("640", 640)];

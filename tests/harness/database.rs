@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::fs::statvfs;
+use sha2::{Digest as _, Sha256};
 use shared::store::timeouts::SESSION_TIMEOUTS;
 use tokio_postgres::Client;
 use turnpike_host::migrations;
@@ -16,6 +18,13 @@ use turnpike_host::postgres_cluster::{Cluster, Durability, connect};
 
 /// The advisory locks of test processes: the letters `test`.
 const LOCK_CLASS: i32 = i32::from_be_bytes(*b"test");
+
+/// Where files live in memory on Linux.
+const MEMORY: &str = "/dev/shm";
+
+/// The room that the tests need at most: some 300 MiB of tables, and as much again of what is
+/// written before them, times three for whoever else uses it.
+const MEMORY_NEEDED_BYTES: u64 = 2 << 30;
 
 /// How many numbers are tried when others are taken, as by a process with the same id in
 /// another container.
@@ -27,11 +36,13 @@ pub struct Databases {
     maintenance_url: String,
     server: Server,
     number: i32,
+    /// How databases are copied, as `CREATE DATABASE` is told.
+    strategy: &'static str,
     created: AtomicU64,
 }
 
 enum Server {
-    /// Started for the tests, in `.turnpike/test-postgres`. Kept, because dropping it stops it.
+    /// Started for the tests. Kept, because dropping it stops it.
     Private(Cluster),
     /// Given by DATABASE_URL.
     Given(String),
@@ -52,6 +63,24 @@ impl Server {
             Self::Given(url) => with_database(url, database),
         }
     }
+}
+
+/// A cluster for the tests of the project in `root`: in memory if there is room, and in its
+/// `.turnpike/test-postgres` otherwise. Every test has a database of its own, and to make and to
+/// drop the seven hundred files of one takes several times as long on a disk.
+async fn start_cluster(root: &Path) -> Result<Cluster> {
+    let free = statvfs(MEMORY).map_or(0, |found| found.f_bavail * found.f_frsize);
+    if free >= MEMORY_NEEDED_BYTES {
+        let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
+        let name: String = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let directory = Path::new(MEMORY).join(format!("turnpike-tests-{name}"));
+        return Cluster::start(&directory, Durability::Volatile).await;
+    }
+    let directory = root.join(".turnpike").join("test-postgres");
+    Cluster::start(&directory, Durability::Test).await
 }
 
 /// `url` with another database in it.
@@ -76,8 +105,7 @@ impl Databases {
         let (server, maintenance_url) = match std::env::var("DATABASE_URL") {
             Ok(url) if !url.is_empty() => (Server::Given(url.clone()), url),
             _ => {
-                let directory = root.join(".turnpike").join("test-postgres");
-                let cluster = Cluster::start(&directory, Durability::Test).await?;
+                let cluster = start_cluster(root).await?;
                 let url = cluster.url("postgres");
                 (Server::Private(cluster), url)
             }
@@ -87,6 +115,11 @@ impl Databases {
             .batch_execute("SET client_min_messages = warning")
             .await?;
         let number = claim_number(&maintenance).await?;
+        let strategy = match server {
+            // Where nothing waits for the disk, to copy files takes less than to copy pages.
+            Server::Private(_) if knows_strategies(&maintenance).await? => "STRATEGY FILE_COPY",
+            _ => "",
+        };
         drop_leftovers(&maintenance, number).await?;
 
         let databases = Self {
@@ -94,6 +127,7 @@ impl Databases {
             maintenance_url,
             server,
             number,
+            strategy,
             created: AtomicU64::new(0),
         };
         let template = databases.template();
@@ -122,8 +156,9 @@ impl Databases {
         connect(&self.maintenance_url)
             .await?
             .batch_execute(&format!(
-                "CREATE DATABASE {name} TEMPLATE {}",
-                self.template()
+                "CREATE DATABASE {name} TEMPLATE {} {}",
+                self.template(),
+                self.strategy
             ))
             .await
             .with_context(|| format!("cannot create the database {name}"))?;
@@ -172,6 +207,12 @@ pub(crate) fn timeouts_off() -> String {
     SESSION_TIMEOUTS
         .map(|(name, _)| format!("SET {name} = 0"))
         .join("; ")
+}
+
+/// Whether `CREATE DATABASE` can be told how to copy, as it can since version 15.
+async fn knows_strategies(maintenance: &Client) -> Result<bool> {
+    let sql = "SELECT current_setting('server_version_num')::integer >= 150000";
+    Ok(maintenance.query_one(sql, &[]).await?.try_get(0)?)
 }
 
 /// This process's number: its id, or the next one that is free.

@@ -424,6 +424,19 @@ impl TestHost {
         );
     }
 
+    /// Fails if a lease on the hashing of passwords was kept. What a request takes that is answered
+    /// 503, because the machine is busy, runs out by itself.
+    pub async fn assert_leases_are_given_back(&self) {
+        let rows = self.query("SELECT count(*) FROM hash_leases").await;
+        let kept = usize::try_from(rows[0].get::<_, i64>(0)).unwrap_or(usize::MAX);
+        let lines = self.log_lines();
+        let is_cut_off = |line: &&String| line.contains("postgres is unavailable");
+        assert!(
+            kept <= lines.iter().filter(is_cut_off).count(),
+            "every lease must be given back, and {kept} were not"
+        );
+    }
+
     /// The first broken link of each organization's audit log, as its number and what is wrong.
     pub async fn audit_violations(&self) -> Vec<(i64, String)> {
         let rows = self

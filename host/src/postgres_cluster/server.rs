@@ -85,7 +85,12 @@ impl Setup {
             .unwrap_or_default();
         let durable = match self.durability {
             Durability::Durable => "on",
-            Durability::Test => "off",
+            Durability::Test | Durability::Volatile => "off",
+        };
+        // In memory, what is kept for recovery only takes room.
+        let max_wal_size = match self.durability {
+            Durability::Durable | Durability::Test => "2GB",
+            Durability::Volatile => "128MB",
         };
         format!(
             "# Rewritten at every start.\n\
@@ -94,7 +99,7 @@ impl Setup {
              unix_socket_directories = '{sockets}'\n\
              max_connections = {MAX_CONNECTIONS}\n\
              shared_buffers = '256MB'\n\
-             max_wal_size = '2GB'\n\
+             max_wal_size = '{max_wal_size}'\n\
              idle_in_transaction_session_timeout = '10s'\n\
              fsync = {durable}\n\
              synchronous_commit = {durable}\n\
@@ -149,7 +154,7 @@ pub(super) async fn create(
                 "--auth-host=scram-sha-256",
             ])
             .arg(format!("--locale={locale}"));
-        if durability == Durability::Test {
+        if durability != Durability::Durable {
             command.arg("--no-sync");
         }
         let output = tokio::process::Command::from(command)

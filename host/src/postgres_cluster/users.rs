@@ -5,7 +5,7 @@
 //!
 //! The watchdog is a shell that reads a pipe from the process it watches. The pipe ends with
 //! that process, even on SIGKILL; it then removes the registration and stops the server if
-//! nobody else is registered. A shell has no portable file locks, so starting and stopping
+//! nobody else is registered, and removes the data of a volatile cluster. A shell has no portable file locks, so starting and stopping
 //! exclude each other thus: the watchdog first writes `stopping/<pid>` and then looks for users,
 //! a starting process first registers and then looks for `stopping`. Whatever the order, one of
 //! them sees the other.
@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, sleep};
 
-use super::process;
+use super::{Durability, process};
 
 /// The name under which the watchdog shows in a process list.
 const WATCHDOG_NAME: &str = "turnpike-postgres-watchdog";
@@ -33,6 +33,7 @@ const WATCHDOG_SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cluster=$1
 registration=$2
+durability=$3
 
 alive() {
     kill -0 "$1" 2>/dev/null || return 1
@@ -78,6 +79,7 @@ if [ $in_use = no ]; then
         tenths=$((tenths + 1))
         sleep 0.1 || sleep 1
     done
+    if [ "$durability" = volatile ]; then rm -rf "$cluster/data"; fi
 fi
 rm -f "$cluster/stopping/$$"
 "#;
@@ -95,7 +97,7 @@ static REGISTRATIONS: AtomicU64 = AtomicU64::new(0);
 
 impl Registration {
     /// Registers this process and starts its watchdog.
-    pub(super) fn new(cluster: &Path) -> Result<Self> {
+    pub(super) fn new(cluster: &Path, durability: Durability) -> Result<Self> {
         for folder in ["users", "stopping"] {
             let path = cluster.join(folder);
             std::fs::create_dir_all(&path)
@@ -115,6 +117,10 @@ impl Registration {
             .args(["-c", WATCHDOG_SCRIPT, WATCHDOG_NAME])
             .arg(cluster)
             .arg(&name)
+            .arg(match durability {
+                Durability::Durable | Durability::Test => "kept",
+                Durability::Volatile => "volatile",
+            })
             .current_dir("/")
             .stdin(Stdio::piped())
             // Holding our output open would make a reader of it wait for the watchdog.

@@ -21,17 +21,18 @@ use crate::runtime::request_headers::{ClientHeaders, RouteHeaders};
 /// The route that a component sees when another one calls it, whatever its own is.
 const ROUTE: &str = "/...";
 
-/// How long a request waits for an instance to take it. The caller keeps its own instance
+/// How long a request waits for an instance to take it, unless told otherwise. The caller keeps its own instance
 /// meanwhile, and when callers have taken all places each waits for another, until somebody gives
 /// up. Only components that call each other in a circle, or in a row of three and for hundreds of
 /// requests at once, can get there: see [`LoadedApp`](crate::LoadedApp)'s places.
-const CHAINING_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const DEFAULT_CHAINING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The components that can be called.
 pub(crate) struct Chained {
     components: BTreeMap<String, WeakDispatcher>,
     routes: Routes,
     headers: RouteHeaders,
+    patience: Duration,
 }
 
 /// The id of the component that a request is for; `None` when it is for another host.
@@ -44,13 +45,17 @@ pub(crate) fn target(uri: &Uri) -> Option<&str> {
 impl Chained {
     /// # Errors
     /// The route for all is malformed, which would be a mistake in this program.
-    pub(crate) fn new(components: BTreeMap<String, WeakDispatcher>) -> Result<Self> {
+    pub(crate) fn new(
+        components: BTreeMap<String, WeakDispatcher>,
+        patience: Duration,
+    ) -> Result<Self> {
         let routes = Routes::build([(ROUTE, "", 0)])?;
         let route = routes.iter().next().context("the route is in its table")?;
         Ok(Self {
             headers: RouteHeaders::new(route)?,
             components,
             routes,
+            patience,
         })
     }
 
@@ -71,20 +76,18 @@ impl Chained {
             .and_then(WeakDispatcher::upgrade)
             .ok_or(Error::DestinationNotFound)?;
         let request = self.prepare(request)?;
-        Ok(
-            match dispatcher.answer_soon(request, CHAINING_PATIENCE).await {
-                Ok(response) => response.map(|body| body.boxed_unsync()),
-                Err(error) => {
-                    log.text(
-                        id,
-                        &format!("a request of another component failed: {error:#}"),
-                    );
-                    let mut response = Response::new(empty());
-                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    response
-                }
-            },
-        )
+        Ok(match dispatcher.answer_soon(request, self.patience).await {
+            Ok(response) => response.map(|body| body.boxed_unsync()),
+            Err(error) => {
+                log.text(
+                    id,
+                    &format!("a request of another component failed: {error:#}"),
+                );
+                let mut response = Response::new(empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        })
     }
 
     fn prepare(&self, request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {

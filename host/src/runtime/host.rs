@@ -18,7 +18,7 @@ use crate::manifest::Component;
 use crate::manifest::allowed_hosts::AllowedHosts;
 use crate::manifest::variables::Variables;
 use crate::runtime::app::LoadedApp;
-use crate::runtime::chaining::Chained;
+use crate::runtime::chaining::{Chained, DEFAULT_CHAINING_PATIENCE};
 use crate::runtime::dispatcher::Dispatcher;
 use crate::runtime::lifecycle::{Lifecycle, Phase};
 use crate::runtime::request_headers::RouteHeaders;
@@ -57,6 +57,8 @@ pub struct HostOptions {
     pub log: LogSink,
     /// How long requests in flight may take to finish at shutdown.
     pub drain_timeout: Duration,
+    /// How long a request of one component to another waits for an instance to take it.
+    pub chaining_patience: Duration,
 }
 
 impl Default for HostOptions {
@@ -71,6 +73,7 @@ impl Default for HostOptions {
             postgres_connect_timeout: postgres.connect_timeout,
             log: LogSink::default(),
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            chaining_patience: DEFAULT_CHAINING_PATIENCE,
         }
     }
 }
@@ -121,7 +124,7 @@ impl Host {
             .iter()
             .map(|(id, dispatcher)| (id.clone(), dispatcher.downgrade()))
             .collect();
-        let chained = Chained::new(chained)?;
+        let chained = Chained::new(chained, options.chaining_patience)?;
         services.chained.get_or_init(|| chained);
         let router = build_router(&app, &options, &dispatchers)?;
         let listener = server::listen(options.listen).with_context(|| {
