@@ -70,19 +70,19 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "auth_me",
         sql: "SELECT auth_me(explain_digest(5))",
-        answer: "found",
+        answer: "user-1@example.com",
         indexes: &["organizations_pkey"],
     },
     Row {
         name: "auth_introspect",
         sql: "SELECT auth_introspect(explain_digest(1000005), explain_digest(5))",
-        answer: "answered",
+        answer: "\"session_id\"",
         indexes: &[],
     },
     Row {
         name: "auth_refresh",
         sql: "SELECT auth_refresh(explain_digest(5), explain_digest(3000001), explain_digest(3000002), 900, 3600)",
-        answer: "refreshed",
+        answer: "session_id",
         indexes: &[
             "refresh_tokens_pkey",
             "sessions_pkey",
@@ -93,7 +93,7 @@ const STATEMENTS: [Row; 71] = [
         name: "auth_refresh, reuse",
         sql: "UPDATE refresh_tokens SET successor = explain_digest(9) WHERE digest = explain_digest(5);
               SELECT auth_refresh(explain_digest(5), explain_digest(3000001), explain_digest(3000002), 900, 3600)",
-        answer: "reused",
+        answer: "null",
         indexes: &["refresh_tokens_pkey", "sessions_pkey", "audit_heads_pkey"],
     },
     Row {
@@ -147,7 +147,7 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "credits_balance",
         sql: "SELECT credits_balance(explain_digest(5), 'USD')",
-        answer: "found",
+        answer: "100.000000000",
         indexes: &["credit_accounts_by_user"],
     },
     Row {
@@ -225,7 +225,7 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "credits_consume, repeated",
         sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_digest(7), gen_random_uuid(), 'USD', 1, '')",
-        answer: "repeated",
+        answer: "{\"transaction\":null}",
         indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
     },
     Row {
@@ -252,14 +252,14 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "usage_ingest",
         sql: "SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
-        answer: "stored",
+        answer: "\"accepted\" : [1]",
         indexes: &["usage_closed_periods_pkey"],
     },
     Row {
         name: "usage_closed_period_put",
         sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
               SELECT usage_closed_period_put(explain_digest(5), explain_id(1), '2026-02-01Z')",
-        answer: "closed",
+        answer: "2026-02-01T00:00:00",
         indexes: &["usage_closed_periods_pkey", "organizations_pkey", "audit_heads_pkey"],
     },
     Row {
@@ -285,14 +285,14 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "organization_change",
         sql: "SELECT organization_change(explain_digest(5), explain_id(1), NULL, 'Europe/Berlin')",
-        answer: "changed",
+        answer: "Europe/Berlin",
         indexes: &["organizations_pkey", "audit_heads_pkey"],
     },
     Row {
         name: "usage_ingest with alerts",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
               SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
-        answer: "stored",
+        answer: "\"accepted\" : [1]",
         indexes: &["usage_alerts_active", "usage_alert_totals_pkey", "usage_subject_rollups_pkey"],
     },
     Row {
@@ -457,7 +457,7 @@ const STATEMENTS: [Row; 71] = [
         name: "credit_pool_read",
         sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
               SELECT credit_pool_read(explain_digest(5), explain_id(1), 'USD')",
-        answer: "found",
+        answer: "pool_expires_millis",
         indexes: &["credit_accounts_by_organization"],
     },
     Row {
@@ -483,7 +483,7 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "credit_pool_allocation_put",
         sql: "SELECT credit_pool_allocation_put(explain_digest(5), explain_id(1), explain_id(1), 'USD', 20, 'day', 10000)",
-        answer: "saved",
+        answer: "20.000000000",
         indexes: &["credit_pool_allocations_pkey"],
     },
     Row {
@@ -501,14 +501,14 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "auth_login_begin",
         sql: "SELECT auth_login_begin('user-7@example.com', '192.0.2.1', gen_random_uuid(), 'host', 64)",
-        answer: "proceed",
+        answer: "password_hash",
         indexes: &["login_attempts_pkey", "users_email_key"],
     },
     Row {
         name: "auth_login",
         sql: "SELECT auth_login(explain_id(1), '-', '-', gen_random_uuid(), explain_digest(3000001),
                                 explain_digest(3000002), 900, 3600, '', '')",
-        answer: "opened",
+        answer: "session_id",
         indexes: &["users_pkey", "memberships_by_user", "login_attempts_pkey"],
     },
     Row {

@@ -150,7 +150,7 @@ async fn loses_what_its_user_loses(host: &TestHost) {
     // The colleague signs in to the owner's organization.
     host.execute(&format!(
         "UPDATE memberships SET organization_id = (SELECT organization_id FROM memberships WHERE user_id = {}),
-                                role = 'admin' WHERE user_id = {}",
+                                role = 'admin', sequence = 2 WHERE user_id = {}",
         sql_id(owner.id),
         sql_id(colleague.id)
     ))

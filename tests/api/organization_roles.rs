@@ -273,18 +273,18 @@ async fn refuses(host: &TestHost) {
     let all = format!("{ORGANIZATIONS}/{organization}/roles");
     let one = path(organization, "guest");
     let valid = json!({"permissions": ["credits:read"]});
-    for permissions in [
-        json!(null),
-        json!("credits:read"),
-        json!([1]),
-        json!([""]),
-        json!(vec!["credits:read"; 33]),
+    for (permissions, field) in [
+        (json!(null), "permissions"),
+        (json!("credits:read"), "permissions"),
+        (json!([1]), "permissions[0]"),
+        (json!(["credits:read", ""]), "permissions[1]"),
+        (json!(vec!["credits:read"; 33]), "permissions"),
     ] {
         let call = host
             .put(&one)
             .bearer(&ada.token)
             .json(&json!({"permissions": permissions}));
-        refuse(host, call, 422, "invalid_fields", &["permissions"]).await;
+        refuse(host, call, 422, "invalid_fields", &[field]).await;
     }
     for name in ["Guest", "2nd", "a-b", "a%20b", &"a".repeat(33)] {
         let call = put(host, &ada, organization, name, &[]);

@@ -41,4 +41,5 @@ pub const EXPORT: Operation = Operation::new(
     200,
     "The file.",
     "id,kind,amount,currency,available_after,debited,credited,service,model,description,occurred_at,created_at\nctx_0199a2c4e2119e6fb08192a3b4c5d6e7,consume,-1.25,USD,98.75,available,consumed,chat,,\"1,250 tokens\",2026-11-21T09:30:00.123456Z,2026-11-21T09:30:00.123456Z\n",
-)]);
+)
+.as_file("attachment; filename=\"transactions-USD.csv\"")]);

@@ -317,6 +317,13 @@ impl Answer {
         describe!(self, sets_cookies = true,)
     }
 
+    /// It is a file to be saved, sent piece by piece and so without a length: an example of
+    /// its `Content-Disposition`.
+    #[must_use]
+    pub const fn as_file(self, content_disposition: &'static str) -> Self {
+        describe!(self, file = Some(content_disposition), content_disposition)
+    }
+
     /// It may be kept: the value of its `Cache-Control`.
     #[must_use]
     pub const fn with_cache_control(self, cache_control: &'static str) -> Self {

@@ -96,6 +96,7 @@ pub(super) struct AnswerDocs {
     example: &'static str,
     pub(super) sets_cookies: bool,
     pub(super) cache_control: Option<&'static str>,
+    pub(super) file: Option<&'static str>,
 }
 
 impl AnswerDocs {
@@ -113,6 +114,7 @@ impl AnswerDocs {
             example,
             sets_cookies: false,
             cache_control: None,
+            file: None,
         }
     }
 }
@@ -310,6 +312,18 @@ impl Description {
             let mut headers = headers();
             if answer.sets_cookies {
                 headers.insert("Set-Cookie".into(), header("Set-Cookie"));
+            }
+            if let Some(content_disposition) = answer.file {
+                headers.remove("Content-Length");
+                headers.insert(
+                    "Content-Disposition".into(),
+                    json!({
+                        "required": true,
+                        "description": "That it is to be saved, and under which name.",
+                        "schema": {"type": "string"},
+                        "example": content_disposition,
+                    }),
+                );
             }
             if let Some(cache_control) = answer.cache_control {
                 let schema = json!({"type": "string", "enum": [cache_control]});
