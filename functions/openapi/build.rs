@@ -1,18 +1,20 @@
-//! Takes the spaces between the tokens out of the description: a third of it, which every
-//! instance would load and every client download.
+//! Prepares the description for serving and for its test.
+//!
+//! - `openapi.json` without the spaces between its tokens: a third of it, which every
+//!   instance would load and every client download.
+//! - `declared.rs`: the operations of every function, for `tests/description.rs`.
 
-use std::path::PathBuf;
-use std::{env, fs};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 fn main() {
     println!("cargo::rerun-if-changed=openapi.json");
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let document = fs::read_to_string("openapi.json").expect("openapi.json is beside Cargo.toml");
-    let out_dir = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(
-        PathBuf::from(out_dir).join("openapi.json"),
-        compact(&document),
-    )
-    .expect("OUT_DIR can be written");
+    fs::write(out_dir.join("openapi.json"), compact(&document)).expect("OUT_DIR can be written");
+    let declared = declared(Path::new("..")).expect("the folder of the functions can be read");
+    fs::write(out_dir.join("declared.rs"), declared).expect("OUT_DIR can be written");
 }
 
 /// The same JSON without white space outside of its strings.
@@ -29,4 +31,36 @@ fn compact(json: &str) -> String {
             is_kept
         })
         .collect()
+}
+
+/// Rust that lists every function's operations: those that its `lib.rs` serves.
+fn declared(functions: &Path) -> io::Result<String> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(functions)?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    folders.sort();
+    let mut modules = String::new();
+    let mut list = String::new();
+    for folder in folders {
+        let file = folder.join("src").join("operations.rs");
+        println!("cargo::rerun-if-changed={}", file.display());
+        let Ok(file) = file.canonicalize() else {
+            continue;
+        };
+        let lib = folder.join("src").join("lib.rs");
+        println!("cargo::rerun-if-changed={}", lib.display());
+        let id = folder.file_name().unwrap_or_default().to_string_lossy();
+        let module = id.replace('-', "_");
+        let _ = writeln!(modules, "#[path = {file:?}]\nmod {module};");
+        let served: Vec<String> = fs::read_to_string(lib)?
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("operations::")?.split_once(" =>"))
+            .map(|(name, _)| format!("{module}::{name}"))
+            .collect();
+        let _ = writeln!(list, "    ({id:?}, &[{}]),", served.join(", "));
+    }
+    Ok(format!(
+        "{modules}\nconst DECLARED: &[(&str, &[shared::http::operation::Operation])] = &[\n{list}];\n"
+    ))
 }

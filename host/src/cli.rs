@@ -3,6 +3,7 @@
 mod arguments;
 pub mod audit_log;
 mod database;
+mod new;
 mod project;
 pub mod seed;
 mod up;
@@ -57,14 +58,19 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
                     .await?;
             project.say_built(&built, true);
         }
-        Command::Migrate { database } => {
+        Command::Migrate { prune, database } => {
             let database = Database::open(project, database).await?;
-            project.say_applied(&database.migrate(project).await?);
+            let report = if prune {
+                database.migrate_and_prune(project).await?
+            } else {
+                database.migrate(project).await?
+            };
+            project.say_migrated(&report);
             database.close().await?;
         }
         Command::Seed { database } => {
             let database = Database::open(project, database).await?;
-            project.say_applied(&database.migrate(project).await?);
+            project.say_migrated(&database.migrate(project).await?);
             let demo = database.load_demo().await?;
             project.say(format_args!(
                 "demo        {} and, who may grant credits, {}; password {}",
@@ -75,6 +81,15 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
         Command::Audit {
             command: AuditCommand::Verify { database },
         } => return verify_audit_log(project, database).await,
+        Command::New(arguments) => {
+            for place in new::create(project.root(), &arguments)? {
+                project.say(format_args!("wrote       {place}"));
+            }
+            project.say(format_args!(
+                "next        TURNPIKE_WRITE=1 cargo test -p openapi && cargo test -p turnpike-tests --test api -- {}",
+                arguments.id.replace('-', "_")
+            ));
+        }
         Command::Bench { name, arguments } => return bench(project, &name, &arguments).await,
         Command::Up(_) => {}
     }

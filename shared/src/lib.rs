@@ -8,6 +8,16 @@
 //! randomness and does no I/O, so that the same code runs in a component, in
 //! the local host and in a browser.
 
+// `#[body]` and `#[answer]` name this crate from wherever they stand.
+extern crate self as shared;
+
+pub use derive::{answer, body};
+pub use serde;
+pub use serde_json;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use schemars;
+
 pub mod auth;
 pub mod billing;
 pub mod credits;
@@ -15,6 +25,7 @@ pub mod entitlements;
 pub mod http;
 pub mod ids;
 pub mod mail;
+pub mod metering;
 pub mod money;
 pub mod organizations;
 pub mod rating;

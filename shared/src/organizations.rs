@@ -1,61 +1,71 @@
-//! What the routes under an organization share: their paths, the names of organizations
-//! and roles, and common refusals.
+//! What the routes under an organization share: the names of organizations and roles,
+//! and common refusals.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use crate::http::fields::{self, Invalid};
+use crate::http::input::{self, Invalid};
 use crate::http::problem::Problem;
+use crate::http::time::Time;
 use crate::ids::OrganizationId;
 
-/// The path of all organizations.
-pub const COLLECTION: &str = "/api/v1/organizations";
-
 /// Longest name of an organization in characters.
-pub const MAX_NAME_CHARS: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// Longest name of a time zone in characters. The longest that exists has 32.
-pub const MAX_TIME_ZONE_CHARS: usize = 64;
+const MAX_TIME_ZONE_CHARS: usize = 64;
+
+/// Longest name of a permission in characters. Those that exist have half of it.
+const MAX_PERMISSION_CHARS: usize = 100;
 
 /// Longest name of a role in characters: one letter and 31 more characters.
-pub const MAX_ROLE_CHARS: usize = 32;
+const MAX_ROLE_CHARS: usize = 32;
 
-/// An organization as one of its members sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Organization {
-    id: OrganizationId,
-    name: String,
-    role: String,
-    time_zone: String,
-    created_at: String,
-}
-
-/// The segments of a path after [`COLLECTION`]: none for the collection itself,
-/// otherwise the organization's id and the segments below it.
-pub fn segments(path: &str) -> Vec<&str> {
-    let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
-    match rest.strip_prefix('/') {
-        None => Vec::new(),
-        Some(rest) => rest.split('/').collect(),
+crate::text_type! {
+    /// The name of an organization: visible text, because mails repeat it.
+    OrganizationName, |text| read_name(text), {
+        "type": "string",
+        "pattern": "^[^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u0020\\u007f][^\\u0000-\\u001f\\u007f]*$",
+        "minLength": 1, "maxLength": 200,
+        "description": "1 to 200 characters without control characters; white space around it is dropped.",
+        "examples": ["Analytical Engines"],
     }
 }
 
-/// The organization that the path names.
-///
-/// # Errors
-/// [`not_found`] when it names none.
-pub fn named(path: &str) -> Result<OrganizationId, Problem> {
-    let id = segments(path).first().and_then(|id| id.parse().ok());
-    id.ok_or_else(not_found)
+crate::text_type! {
+    /// The name of a time zone. The database knows whether it exists.
+    TimeZone, |text| input::length(text, 1..=MAX_TIME_ZONE_CHARS).map(str::to_owned), {
+        "type": "string", "minLength": 1, "maxLength": 64,
+        "description": "The name of a zone of the IANA database: the days and months of the organization's usage are those of this zone. UTC at first.",
+        "examples": ["Europe/Berlin"],
+    }
 }
 
-/// Reads a name that a person gives. It must be visible text, because mails repeat it.
-///
-/// # Errors
-/// Those of [`fields::text`]; `invalid_character` for control characters;
-/// `wrong_length` for nothing but white space.
-pub fn name(value: &Value) -> Result<String, Invalid> {
-    let text = fields::text(value, 1..=MAX_NAME_CHARS)?;
+crate::text_type! {
+    /// The name of a role, built in or of an organization's own.
+    RoleName, |text| read_role_name(text), {
+        "type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$", "minLength": 1, "maxLength": 32,
+        "description": "A built-in role (owner, admin, member) or one of the organization's own.",
+        "examples": ["member"],
+    }
+}
+
+crate::text_type! {
+    /// What a credential may do: `credits:read`. The database knows which there are.
+    Permission, |text| input::length(text, 1..=MAX_PERMISSION_CHARS).map(str::to_owned), {
+        "type": "string", "pattern": "^[a-z_]+:[a-z_]+$", "maxLength": 100,
+        "description": "What a credential may do.", "examples": ["credits:read"],
+    }
+}
+
+crate::refusals! {
+    /// The caller lacks a permission of the role, or of the role that the other person has.
+    ROLE_EXCEEDS_OWN = 403 "role_exceeds_own", "The role holds permissions that you lack",
+        "the role holds permissions that the credential lacks.";
+    /// The role is built in and cannot be changed.
+    ROLE_IS_BUILT_IN = 409 "role_is_built_in", "Built-in roles cannot be changed",
+        "built-in roles cannot be changed.";
+}
+
+fn read_name(text: &str) -> Result<String, Invalid> {
+    input::length(text, 1..=MAX_NAME_CHARS)?;
     if text.chars().any(char::is_control) {
         return Err(Invalid::new(
             "invalid_character",
@@ -69,20 +79,31 @@ pub fn name(value: &Value) -> Result<String, Invalid> {
     Ok(trimmed.to_owned())
 }
 
-/// Reads the name of a time zone from a body. The database knows whether it exists.
-///
-/// # Errors
-/// Those of [`fields::text`].
-pub fn time_zone(value: &Value) -> Result<String, Invalid> {
-    fields::text(value, 1..=MAX_TIME_ZONE_CHARS)
+fn read_role_name(text: &str) -> Result<String, Invalid> {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let is_name = text.len() <= MAX_ROLE_CHARS
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(rest);
+    if is_name {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new(
+        "invalid",
+        format!(
+            "must be 1 to {MAX_ROLE_CHARS} lower-case letters, digits and underscores, beginning with a letter"
+        ),
+    ))
 }
 
-/// Reads the name of a role from a body. The database knows whether it exists.
-///
-/// # Errors
-/// Those of [`fields::text`].
-pub fn role(value: &Value) -> Result<String, Invalid> {
-    fields::text(value, 1..=MAX_ROLE_CHARS)
+/// An organization as one of its members sees it.
+#[shared::answer(read)]
+pub struct Organization {
+    id: OrganizationId,
+    name: String,
+    /// The caller's role in it.
+    role: RoleName,
+    time_zone: TimeZone,
+    created_at: Time,
 }
 
 /// 404: the credential's organization has nothing with this id.
@@ -107,58 +128,23 @@ pub fn time_zone_unknown() -> Problem {
 /// 403: the caller lacks a permission of the role, or of the role that the other person
 /// has.
 pub fn role_exceeds_own() -> Problem {
-    Problem::new(
-        403,
-        "role_exceeds_own",
-        "The role holds permissions that you lack",
-        "Nobody gives, changes or takes a role that holds more than their own credential.",
-    )
+    ROLE_EXCEEDS_OWN
+        .because("Nobody gives, changes or takes a role that holds more than their own credential.")
 }
 
 /// 409: the role is built in and cannot be changed.
 pub fn role_is_built_in() -> Problem {
-    Problem::new(
-        409,
-        "role_is_built_in",
-        "Built-in roles cannot be changed",
-        "Use another name for a role of your own.",
-    )
+    ROLE_IS_BUILT_IN.because("Use another name for a role of your own.")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
-    #[test]
-    fn paths() {
-        let table = [
-            ("", vec![]),
-            ("/", vec![""]),
-            ("/org_1", vec!["org_1"]),
-            ("/org_1/members/usr_1", vec!["org_1", "members", "usr_1"]),
-        ];
-        for (rest, expected) in table {
-            assert_eq!(
-                segments(&format!("{COLLECTION}{rest}")),
-                expected,
-                "{rest:?}"
-            );
-        }
-        let id = OrganizationId::new(1, &[1; 10]);
-        let path = format!("{COLLECTION}/{id}/members");
-        assert_eq!(named(&path), Ok(id));
-        for path in [COLLECTION, "/api/v1/organizations/org_1/members"] {
-            assert_eq!(
-                named(path).map_err(|problem| problem.status),
-                Err(404),
-                "{path}"
-            );
-        }
-    }
+    use super::*;
 
     #[test]
-    fn names() {
+    fn names_of_organizations() {
         let long = "x".repeat(MAX_NAME_CHARS + 1);
         let table = [
             (json!("Analytical Engines"), Ok("Analytical Engines")),
@@ -170,8 +156,31 @@ mod tests {
             (json!(1), Err("wrong_type")),
         ];
         for (value, expected) in table {
-            let got = name(&value).map_err(|invalid| invalid.code);
+            let got = input::value_at::<OrganizationName>(&value, "");
+            let got = got.map(String::from).map_err(|errors| errors[0].code);
             assert_eq!(got, expected.map(str::to_owned), "{value}");
+        }
+    }
+
+    #[test]
+    fn names_of_roles() {
+        let (longest, long) = ("r".repeat(MAX_ROLE_CHARS), "r".repeat(MAX_ROLE_CHARS + 1));
+        let table = [
+            ("owner", true),
+            ("a", true),
+            ("night_shift_2", true),
+            (&longest, true),
+            (&long, false),
+            ("", false),
+            ("Owner", false),
+            ("2nd", false),
+            ("_x", false),
+            ("a-b", false),
+            ("chéf", false),
+        ];
+        for (text, is_name) in table {
+            let got = input::text::<RoleName>(text).is_ok();
+            assert_eq!(got, is_name, "{text:?}");
         }
     }
 }

@@ -292,7 +292,7 @@ async fn refuses(host: &TestHost) {
             json!({"name": "n", "scopes": "credits:read"}),
             vec!["scopes"],
         ),
-        (json!({"name": "n", "scopes": [1]}), vec!["scopes"]),
+        (json!({"name": "n", "scopes": [1]}), vec!["scopes[0]"]),
         (
             json!({"name": "n", "scopes": ["credits:grant"]}),
             vec!["scopes"],

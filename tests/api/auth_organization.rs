@@ -10,7 +10,7 @@ fn change(host: &TestHost, token: &str, organization: impl std::fmt::Display) ->
         .json(&json!({"organization_id": organization.to_string()}))
 }
 
-api_tests![refuses,];
+api_tests![refuses, has_idempotency_keys_of_its_own,];
 
 api_tests![
     fresh_too:
@@ -54,6 +54,34 @@ async fn acts_in_the_other_organization_at_once(host: &TestHost) {
     change(host, &ada.token, own).send().await.expect(200);
     let seen = introspect.send().await.expect(200);
     assert_eq!(seen.json(), json!({"active": false}));
+}
+
+/// A key that was used in one organization is a fresh one in another.
+async fn has_idempotency_keys_of_its_own(host: &TestHost) {
+    let (ada, _) = host.user_with("10.00").await;
+    let boss = host.new_user("boss").await;
+    let own = host.organization_of(&ada).await;
+    let other = host.organization_of(&boss).await;
+    host.execute(&format!(
+        "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, 'member')",
+        other.as_uuid(),
+        sql_id(ada.id)
+    ))
+    .await;
+    for (organization, left) in [(own, "6.00"), (other, "2.00"), (own, "6.00")] {
+        change(host, &ada.token, organization)
+            .send()
+            .await
+            .expect(200);
+        let spent = host
+            .consume_call_with_key(&ada, "4", "one")
+            .send()
+            .await
+            .expect(201);
+        let after = spent.text_at("/transaction/available_after/amount");
+        assert_eq!(after, left, "{organization}");
+    }
+    assert_eq!(host.balance(&ada).await.to_string(), "2.00");
 }
 
 async fn refuses(host: &TestHost) {

@@ -8,7 +8,7 @@ mod rows;
 use std::collections::BTreeSet;
 
 use turnpike_host::manifest::Manifest;
-use turnpike_tests::description::Description;
+use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
 use turnpike_tests::personas::{sql_digest, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
@@ -142,15 +142,44 @@ fn methods_of(route: &str) -> BTreeSet<String> {
     of_route.map(|row| row.method.to_string()).collect()
 }
 
+/// Every operation.
+fn all_rows() -> Vec<Row> {
+    let mut rows = listed_rows();
+    rows.extend(declared_rows());
+    rows
+}
+
+/// Reads that have no row in the lists and need none: a permission, no path parameter and no
+/// body. Their declarations say all that there is to say.
+fn declared_rows() -> Vec<Row> {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
+    let listed: BTreeSet<String> = listed_rows()
+        .iter()
+        .map(|row| format!("{} {}", row.method, template(row.route)))
+        .collect();
+    let paths = description.paths().into_iter();
+    paths
+        .filter(|path| !path.contains('{') && !listed.contains(&format!("GET {path}")))
+        .filter_map(|path| {
+            let operation = description.path_item(path)?.get("get")?;
+            let permission = operation.get("x-permission")?.as_str()?;
+            Some(rows::read(
+                path.to_owned().leak(),
+                permission.to_owned().leak(),
+            ))
+        })
+        .collect()
+}
+
 /// Has a test for each list of rows, so that they run side by side.
 macro_rules! matrix {
     [$($test:ident: $rows:path),+ $(,)?] => {
-        /// Every operation.
-        fn all_rows() -> Vec<Row> {
+        /// Every operation that is listed in `rows`.
+        fn listed_rows() -> Vec<Row> {
             [$($rows()),+].into_iter().flatten().collect()
         }
 
-        api_tests![$($test),+];
+        api_tests![$($test),+, declared];
 
         $(async fn $test(host: &TestHost) {
             check_all(host, $rows()).await;
@@ -168,6 +197,10 @@ matrix![
     plans: rows::usage::plan_rows,
     platform: rows::platform_rows,
 ];
+
+async fn declared(host: &TestHost) {
+    check_all(host, declared_rows()).await;
+}
 
 async fn check_all(host: &TestHost, rows: Vec<Row>) {
     let mut routes = BTreeSet::new();
@@ -194,19 +227,44 @@ async fn check_all(host: &TestHost, rows: Vec<Row>) {
 }
 
 #[test]
-fn every_route_has_a_row() {
+fn every_operation_has_a_row_with_its_permission() {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
+    let mut declared: BTreeSet<(String, Option<String>)> = BTreeSet::new();
+    for path in description.paths() {
+        let item = description
+            .path_item(path)
+            .expect("the path was just listed");
+        for method in Description::methods(item) {
+            let permission = item[method.to_ascii_lowercase()]["x-permission"].as_str();
+            declared.insert((format!("{method} {path}"), permission.map(str::to_owned)));
+        }
+    }
     let manifest =
         Manifest::read(&project_root().join("spin.toml")).expect("spin.toml can be read");
-    let served: BTreeSet<String> = manifest
-        .triggers
-        .into_iter()
-        .filter_map(|trigger| trigger.route)
+    let is_described = |row: &Row| !UNDESCRIBED.contains(&row.route);
+    let listed: BTreeSet<(String, Option<String>)> = all_rows()
+        .iter()
+        .filter(|row| is_described(row))
+        .map(|row| {
+            let operation = format!("{} {}", row.method, template(row.route));
+            (operation, row.permission.map(str::to_owned))
+        })
         .collect();
-    let listed: BTreeSet<String> = all_rows().iter().map(|row| row.route.to_owned()).collect();
     assert_eq!(
-        served, listed,
-        "say in tests/api/authorization_matrix/rows.rs who may use each route of spin.toml"
+        declared, listed,
+        "left what the functions declare, right the rows: say in \
+         tests/api/authorization_matrix/rows.rs who may use each operation"
     );
+    let routes: BTreeSet<String> = all_rows().iter().map(|row| row.route.to_owned()).collect();
+    for trigger in manifest.triggers {
+        let Some(route) = trigger.route else { continue };
+        assert!(
+            routes
+                .iter()
+                .any(|listed| template(listed) == template(&route)),
+            "say in tests/api/authorization_matrix/rows.rs who may use {route}"
+        );
+    }
 }
 
 /// An operation that reads JSON is tried with what is none, here or in its own module.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use turnpike_host::manifest::Manifest;
-use turnpike_tests::description::{Description, UNDESCRIBED};
+use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
 
 /// The success of these is no JSON.
@@ -55,40 +55,33 @@ fn every_module_of_the_folder_is_run() {
     }
 }
 
+/// `spin.toml` routes each path to the component that declares it, and no other path.
 #[test]
-fn every_route_is_described_and_every_description_is_a_route() {
+fn every_route_leads_to_the_component_that_declares_it() {
     let description = description();
-    let described: BTreeSet<&str> = description.paths().into_iter().collect();
-    let served: BTreeSet<&str> = description
-        .routes()
-        .iter()
-        .map(String::as_str)
-        .filter(|route| !UNDESCRIBED.contains(route))
+    let manifest =
+        Manifest::read(&project_root().join("spin.toml")).expect("spin.toml can be read");
+    let routed: BTreeSet<(String, String)> = manifest
+        .triggers
+        .into_iter()
+        .filter_map(|trigger| Some((template(&trigger.route?), trigger.component)))
+        .filter(|(route, _)| !UNDESCRIBED.contains(&route.as_str()))
         .collect();
-    let templates: BTreeSet<String> = served.iter().map(|route| template(route)).collect();
-    for route in &templates {
-        assert!(
-            described.contains(route.as_str()),
-            "describe {route} in functions/openapi/openapi.json"
-        );
+    let mut declared = BTreeSet::new();
+    for path in description.paths() {
+        let item = description
+            .path_item(path)
+            .expect("the path was just listed");
+        for method in Description::methods(item) {
+            let component = item[method.to_ascii_lowercase()]["x-component"].as_str();
+            declared.insert((path.to_owned(), component.unwrap_or_default().to_owned()));
+        }
     }
-    for path in described {
-        assert!(
-            templates.contains(path),
-            "openapi.json describes {path}, which spin.toml does not serve"
-        );
-    }
-}
-
-/// A route as OpenAPI writes it: `/users/{id}` for `/users/:id`.
-fn template(route: &str) -> String {
-    let segments = route
-        .split('/')
-        .map(|segment| match segment.strip_prefix(':') {
-            Some(name) => format!("{{{name}}}"),
-            None => segment.to_owned(),
-        });
-    segments.collect::<Vec<_>>().join("/")
+    assert_eq!(
+        routed, declared,
+        "left is what spin.toml routes, right what functions/*/src/operations.rs declare: mend \
+         the [[trigger.http]] or the path"
+    );
 }
 
 /// The rules of the description that a validator of OpenAPI does not know.

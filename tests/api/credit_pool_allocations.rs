@@ -319,11 +319,12 @@ async fn stops_at_the_most_allocations(host: &TestHost) {
     host.execute(&format!(
         "INSERT INTO users (id, email, password_hash)
          SELECT gen_random_uuid(), 'crowd-' || n || '@example.com', '-' FROM generate_series(1, 10000) n;
-         INSERT INTO memberships (organization_id, user_id, role)
-         SELECT '{0}', id, 'member' FROM users WHERE email LIKE 'crowd-%';
+         INSERT INTO memberships (organization_id, user_id, role, sequence)
+         SELECT '{0}', id, 'member', 1000 + row_number() OVER () FROM users WHERE email LIKE 'crowd-%';
          INSERT INTO credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset,
-                                              period_started_at, period_ends_at)
-         SELECT '{0}', id, 'USD', 1, 'never', now(), 'infinity' FROM users WHERE email LIKE 'crowd-%'",
+                                              period_started_at, period_ends_at, sequence)
+         SELECT '{0}', id, 'USD', 1, 'never', now(), 'infinity', 1000 + row_number() OVER ()
+           FROM users WHERE email LIKE 'crowd-%'",
         organization.as_uuid()
     ))
     .await;

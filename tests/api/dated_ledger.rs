@@ -2,7 +2,7 @@
 
 use turnpike_tests::TestHost;
 
-/// Functions that do what those of the migrations do, at a time that they are told. Whatever has
+/// Functions that do what those of the API do, at a time that they are told. Whatever has
 /// fallen due by then is posted first, as it would have been.
 const FUNCTIONS: &str = "
     CREATE FUNCTION dated_user(p_name text) RETURNS uuid LANGUAGE sql AS $$

@@ -390,8 +390,8 @@ const STATEMENTS: [Row; 71] = [
         indexes: &["plans_by_code", "plan_versions_pkey"],
     },
     Row {
-        name: "plan_version_read, the newest",
-        sql: "SELECT plan_version_read(explain_digest(5), 'plan-1', NULL)",
+        name: "plan_version_read",
+        sql: "SELECT plan_version_read(explain_digest(5), 'plan-1', 2000)",
         answer: "2000",
         indexes: &["plans_by_code", "plan_versions_pkey"],
     },
@@ -405,7 +405,7 @@ const STATEMENTS: [Row; 71] = [
         name: "plan_version_create",
         sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
               SELECT plan_version_create(explain_digest(5), gen_random_uuid(), 'plan-2', '{\"currency\":\"USD\",\"charges\":[]}', 1000)",
-        answer: "created",
+        answer: "is_new",
         indexes: &["plans_by_code", "plan_versions_id_key", "plan_versions_pkey"],
     },
     Row {

@@ -78,7 +78,6 @@ mod cache_faults;
 mod chaining;
 mod coverage;
 mod crash;
-mod earlier_ledgers;
 mod expiry;
 mod explain;
 mod freshness;

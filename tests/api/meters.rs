@@ -230,14 +230,15 @@ async fn refuses(host: &TestHost) {
         ("group_by", json!(["a", "a"])),
         ("group_by", json!("a")),
         ("filters", json!({})),
-        ("filters", filter("gt", json!(1))),
-        ("filters", filter("eq", json!([1]))),
-        ("filters", filter("eq", json!(null))),
-        ("filters", filter("in", json!("x"))),
-        ("filters", filter("in", json!(vec![1; 21]))),
+        ("filters[0].op", filter("gt", json!(1))),
+        ("filters[0].value", filter("eq", json!([1]))),
+        ("filters[0].value", filter("eq", json!(null))),
+        ("filters[0].value", filter("in", json!("x"))),
+        ("filters[0].value", filter("in", json!(vec![1; 21]))),
     ];
-    for (name, value) in table {
-        refuse(host, with(name, value), 422, "invalid_fields", &[name]).await;
+    for (place, value) in table {
+        let name = place.split('[').next().unwrap_or_default();
+        refuse(host, with(name, value), 422, "invalid_fields", &[place]).await;
     }
     for slug in ["none", "Tokens", "%00", "a.b", "x'y"] {
         let call = host.get(format!("{METERS}/{slug}")).bearer(&user.token);

@@ -1,6 +1,6 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
-use turnpike_host::postgres_cluster::connect;
+use turnpike_tests::database::connect_without_timeouts;
 use turnpike_tests::personas::{ME, ORGANIZATIONS, SESSION_ORGANIZATION, sql_id};
 use turnpike_tests::{TestHost, api_tests};
 
@@ -200,7 +200,7 @@ async fn a_new_zone_waits_before_it_holds_the_audit_log(host: &TestHost) {
             .json(&json!({"name": name, "time_zone": time_zone}))
     };
     change("Engines", "UTC").send().await.expect(200);
-    let other = connect(host.database_url()).await;
+    let other = connect_without_timeouts(host.database_url()).await;
     let other = other.expect("the database can be reached");
     let hold = format!("BEGIN; SELECT usage_alerts_hold_alone('{}')", id.as_uuid());
     other.batch_execute(&hold).await.expect("nobody holds it");

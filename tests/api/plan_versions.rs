@@ -313,7 +313,12 @@ async fn names_what_is_wrong_by_its_place(host: &TestHost) {
         (
             "/charges",
             json!([{}, 1]),
-            vec!["charges[0].code", "charges[1]"],
+            vec![
+                "charges[0].code",
+                "charges[0].name",
+                "charges[0].model",
+                "charges[1]",
+            ],
         ),
         ("/charges/1/code", json!("base"), vec!["charges[1].code"]),
         ("/charges/1/code", json!("A"), vec!["charges[1].code"]),

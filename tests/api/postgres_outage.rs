@@ -36,7 +36,7 @@ impl OwnCluster {
             .await
             .expect("a database is created");
         let url = cluster.url("turnpike");
-        migrations::migrate(&url, &project_root().join("migrations"))
+        migrations::migrate(&url, &project_root())
             .await
             .expect("it migrates");
         Self {

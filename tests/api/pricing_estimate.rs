@@ -385,7 +385,7 @@ async fn refuses_what_cannot_be_rated(host: &TestHost) {
         ),
         (
             "power",
-            json!({"hours": [{"month": 1}]}),
+            json!({"hours": [{"month": 1, "hour": 1, "quantity": "1"}]}),
             "usage.power.hours[0].weekday",
             "required",
         ),
@@ -442,7 +442,7 @@ async fn refuses(host: &TestHost) {
         ),
         (
             with("charges", json!([{"code": "a"}])),
-            &["charges[0].name"],
+            &["charges[0].name", "charges[0].model"],
         ),
     ];
     for (body, fields) in table {

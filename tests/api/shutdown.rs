@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use turnpike_host::postgres_cluster::connect;
+use turnpike_tests::database::connect_without_timeouts;
 use turnpike_tests::host::block_on;
 use turnpike_tests::personas::sql_id;
 use turnpike_tests::{Reuse, Settings, TestHost};
@@ -18,7 +18,7 @@ async fn check(reuse: Reuse) {
     let address = host.address();
 
     // Somebody else holds the account's row, so the spend is under way until they let go.
-    let other = connect(host.database_url()).await;
+    let other = connect_without_timeouts(host.database_url()).await;
     let other = other.expect("the database can be reached");
     let take = format!(
         "BEGIN; SELECT 1 FROM credit_accounts WHERE user_id = {} FOR UPDATE",

@@ -269,22 +269,23 @@ async fn refuses(host: &TestHost) {
         ("period", json!(null)),
         ("thresholds", json!([])),
         ("thresholds", json!("1")),
-        ("thresholds", json!([1])),
-        ("thresholds", json!(["0"])),
-        ("thresholds", json!(["-1"])),
-        ("thresholds", json!(["NaN"])),
+        ("thresholds[0]", json!([1])),
+        ("thresholds[0]", json!(["0"])),
+        ("thresholds[0]", json!(["-1"])),
+        ("thresholds[0]", json!(["NaN"])),
         ("thresholds", json!(["1", "1.0"])),
         ("thresholds", json!(["2", "1"])),
-        ("thresholds", json!(["1000000000000"])),
-        ("thresholds", json!(["0.0000000001"])),
+        ("thresholds[0]", json!(["1000000000000"])),
+        ("thresholds[0]", json!(["0.0000000001"])),
         ("thresholds", json!(eleven)),
         ("email", json!("ops")),
         ("email", json!(1)),
         ("currency", json!("USD")),
     ];
-    for (name, value) in table {
+    for (place, value) in table {
+        let name = place.split('[').next().unwrap_or_default();
         let call = make_call(host, &user, &with(valid.clone(), name, value));
-        refuse(host, call, 422, "invalid_fields", &[name]).await;
+        refuse(host, call, 422, "invalid_fields", &[place]).await;
     }
     let call = make_call(host, &user, &json!({}));
     let fields = ["name", "meter", "period", "thresholds"];

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::description::Description;
 use crate::response::Response;
-use crate::schema;
 
 /// What is the same for everyone, and may be kept for as long as openapi.json says.
 const PUBLIC_FOR_A_WHILE: [&str; 1] = ["/.well-known/jwks.json"];
@@ -182,7 +181,7 @@ fn check_description(response: &Response, description: &Description) -> Result<(
     } else {
         Value::from(String::from_utf8_lossy(&response.body).into_owned())
     };
-    schema::check(description, schema, &body).map_err(|reason| {
+    description.check(schema, &body).map_err(|reason| {
         format!("the body is not what openapi.json says of {method} {path} {status}: {reason}")
     })
 }
@@ -228,7 +227,8 @@ fn check_described_headers(
                     Ok(number) if wants_number(description, &header["schema"]) => number.into(),
                     _ => Value::from(text),
                 };
-                schema::check(description, &header["schema"], &value)
+                description
+                    .check(&header["schema"], &value)
                     .map_err(|reason| format!("the header {name}: {reason}"))?;
             }
         }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::statvfs;
 use sha2::{Digest as _, Sha256};
+use shared::store::timeouts::SESSION_TIMEOUTS;
 use tokio_postgres::Client;
 use turnpike_host::migrations;
 use turnpike_host::postgres_cluster::{Cluster, Durability, connect};
@@ -135,7 +136,7 @@ impl Databases {
             .batch_execute(&format!("CREATE DATABASE {template}"))
             .await
             .context("the tests need a Postgres user who may create databases")?;
-        migrations::migrate(&databases.server.url(&template), &root.join("migrations")).await?;
+        migrations::migrate(&databases.server.url(&template), root).await?;
         Ok(databases)
     }
 
@@ -161,6 +162,11 @@ impl Databases {
             ))
             .await
             .with_context(|| format!("cannot create the database {name}"))?;
+        // What a role has in a database does not come with the clone.
+        self.maintenance
+            .batch_execute(&migrations::role_timeouts(&name))
+            .await
+            .with_context(|| format!("cannot set the timeouts of the database {name}"))?;
         Ok(TestDatabase {
             url: self.server.url(&name),
             name,
@@ -183,6 +189,24 @@ impl TestDatabase {
             .await
             .with_context(|| format!("cannot drop the database {}", self.name))
     }
+}
+
+/// Connects beside the components, without the timeouts that they have: tests and benchmarks hold
+/// rows until somebody waits for them, and write more in one statement than any request.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn connect_without_timeouts(url: &str) -> Result<Client> {
+    let client = connect(url).await?;
+    client.batch_execute(&timeouts_off()).await?;
+    Ok(client)
+}
+
+/// The statements that free a session from the timeouts of its role.
+pub(crate) fn timeouts_off() -> String {
+    SESSION_TIMEOUTS
+        .map(|(name, _)| format!("SET {name} = 0"))
+        .join("; ")
 }
 
 /// Whether `CREATE DATABASE` can be told how to copy, as it can since version 15.

@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use turnpike_host::manifest::Manifest;
 
+use crate::schema::Schemas;
+
 /// The methods that OpenAPI gives operations for.
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
@@ -20,6 +22,7 @@ pub const UNDESCRIBED: [&str; 2] = ["/api/...", "/api/v1/dev/outbox"];
 pub struct Description {
     document: Value,
     routes: Vec<String>,
+    schemas: Schemas,
 }
 
 impl Description {
@@ -39,7 +42,12 @@ impl Description {
             .into_iter()
             .filter_map(|trigger| trigger.route)
             .collect();
-        Ok(Self { document, routes })
+        let schemas = Schemas::of(&document)?;
+        Ok(Self {
+            document,
+            routes,
+            schemas,
+        })
     }
 
     /// The whole document.
@@ -85,6 +93,14 @@ impl Description {
         !UNDESCRIBED.contains(&path) && self.routes.iter().any(|route| route == path)
     }
 
+    /// Whether `value` is what `schema` says, which is a part of the document.
+    ///
+    /// # Errors
+    /// Where it is not, and why.
+    pub fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        self.schemas.check(schema, value)
+    }
+
     /// Follows `$ref`s within the document.
     pub fn resolve<'a>(&'a self, mut value: &'a Value) -> Option<&'a Value> {
         while let Some(reference) = value.get("$ref") {
@@ -94,6 +110,17 @@ impl Description {
         }
         Some(value)
     }
+}
+
+/// A route of `spin.toml` as OpenAPI writes it: `/users/{id}` for `/users/:id`.
+pub fn template(route: &str) -> String {
+    let segments = route
+        .split('/')
+        .map(|segment| match segment.strip_prefix(':') {
+            Some(name) => format!("{{{name}}}"),
+            None => segment.to_owned(),
+        });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// Whether a path matches a template such as `/users/{id}`.

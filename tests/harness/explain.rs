@@ -7,6 +7,8 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
+use crate::database::timeouts_off;
+
 /// What stands between a logged statement's duration and its plan.
 const PLAN_MARK: &str = "plan:\n";
 
@@ -50,6 +52,7 @@ impl Explainer {
              postgresql-contrib; Fedora, RHEL: postgresql-contrib; Alpine: postgresql-contrib), \
              and run the tests as a superuser",
         )?;
+        client.batch_execute(&timeouts_off()).await?;
         client
             .batch_execute(
                 "SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on;

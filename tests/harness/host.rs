@@ -11,14 +11,13 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::Host as PostgresHost;
 use tokio_postgres::{Client, Config};
-use turnpike_host::postgres_cluster::connect;
 use turnpike_host::{
     CapturedLog, Host, HostOptions, InstanceReuse, KeyValueOptions, KeyValueStore, LoadedApp,
     LogSink,
 };
 
 use crate::api::Api;
-use crate::database::TestDatabase;
+use crate::database::{TestDatabase, connect_without_timeouts};
 use crate::environment::environment;
 use crate::times::Stopwatch;
 
@@ -281,7 +280,7 @@ impl TestHost {
             api: Api::new(host.address(), description, Some(log.clone())),
             host: Some(host),
             database,
-            db: connect(&database_url).await?,
+            db: connect_without_timeouts(&database_url).await?,
             database_url,
             log,
             reuse,

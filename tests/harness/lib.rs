@@ -19,7 +19,7 @@ pub mod quickest;
 pub mod race;
 pub mod random;
 pub mod response;
-pub mod schema;
+mod schema;
 pub mod times;
 pub mod wire;
 

@@ -2,8 +2,11 @@
 //! spent and owes, what its subscriptions bring, and which organizations bring
 //! most.
 
-mod cursor;
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("analytics-platform", "GET", handler::platform);
+shared::component! {
+    operations::READ => handler::figures,
+    operations::ORGANIZATIONS => handler::organizations,
+}

@@ -1,87 +1,18 @@
-use rust_decimal::Decimal;
-use serde::Deserialize;
-use shared::billing::analytics::{self, CreditTotalsRow, MovementsRow};
+use shared::billing::analytics;
+use shared::billing::revenue_cursor::RevenueCursor;
 use shared::http::context::Context;
 use shared::http::period::Period;
 use shared::http::problem::Problem;
-use shared::ids::OrganizationId;
 use shared::money::Currency;
-use shared::money::decimal_text::DecimalText;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::cursor::Place;
+use crate::operations::{OrganizationFigures, PlatformFigures};
 
-const PERMISSION: &str = "analytics:read";
-
-/// The figures of a period of days, and those of now.
-#[derive(Debug, Deserialize)]
-pub struct Figures {
-    pub as_of: String,
-    pub credits: Credits,
-    pub subscriptions: Subscriptions,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Credits {
-    pub credits: CreditTotalsRow,
-    pub liability: DecimalText,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Subscriptions {
-    pub subscriptions: SubscriptionsNow,
-    pub plans: Vec<PlanRow>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct SubscriptionsNow {
-    pub mrr: DecimalText,
-    pub active: i64,
-    #[serde(flatten)]
-    pub movements: MovementsRow,
-}
-
-/// The subscriptions of one plan.
-#[derive(Debug, Deserialize)]
-pub struct PlanRow {
-    pub plan: String,
-    pub subscriptions: u64,
-    pub seats: u64,
-    pub mrr: DecimalText,
-}
-
-/// An organization, its subscription and what is in its pool.
-#[derive(Debug, Deserialize)]
-pub struct OrganizationRow {
-    pub organization_id: OrganizationId,
-    pub name: String,
-    pub plan: String,
-    pub status: String,
-    pub seats: u64,
-    pub mrr: DecimalText,
-    pub available: DecimalText,
-    pub consumed: DecimalText,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(Box<Figures>),
-    Listed { organizations: Vec<OrganizationRow> },
-    SettlementPending,
-    Unauthenticated,
-    Forbidden,
-}
-
-impl Answer {
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::SettlementPending => analytics::settlement_pending(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden(PERMISSION),
-            Self::Found(_) | Self::Listed { .. } => Problem::internal(),
-        }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "settlement_pending" => Some(analytics::settlement_pending()),
+        _ => None,
     }
 }
 
@@ -92,7 +23,7 @@ pub async fn figures(
     currency: Currency,
     period: Period,
     max_plans: i32,
-) -> Result<Figures, Problem> {
+) -> Result<PlatformFigures, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         currency.code().to_owned().into(),
@@ -101,10 +32,7 @@ pub async fn figures(
         max_plans.into(),
     ];
     let sql = "CALL analytics_platform($1, $2, $3, $4, $5, NULL)";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found(figures) => Ok(*figures),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// The organizations of the page, and one more if there is one.
@@ -113,19 +41,15 @@ pub async fn organizations(
     digest: TokenDigest,
     currency: Currency,
     limit: u32,
-    after: Option<Place>,
-) -> Result<Vec<OrganizationRow>, Problem> {
-    let mrr: Option<Decimal> = after.map(|place| place.mrr);
+    after: Option<RevenueCursor>,
+) -> Result<Vec<OrganizationFigures>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         currency.code().to_owned().into(),
         i32::try_from(limit).unwrap_or(i32::MAX).into(),
-        mrr.into(),
+        after.map(|place| place.mrr).into(),
         after.map(|place| place.organization_id.as_uuid()).into(),
     ];
     let sql = "SELECT analytics_organizations($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Listed { organizations } => Ok(organizations),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -1,79 +1,39 @@
-use serde::Serialize;
-use shared::billing::analytics::{
-    CreditTotals, CreditTotalsRow, MAX_PERIOD_DAYS, MovementsRow, SubscriptionTotals,
-};
+use shared::billing::analytics::{CreditTotals, MAX_PERIOD_DAYS, SubscriptionTotals};
 use shared::http::context::Context;
-use shared::http::period::Period;
+use shared::http::period::{Day, Period};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::money::Currency;
 
-use crate::interval::{Interval, UNITS, Unit};
+use crate::interval::Interval;
+use crate::operations::{IntervalFigures, RevenueTrends, RevenueTrendsQuery, TrendInterval};
 use crate::queries::{self, Trends};
 
 /// Most intervals of a period: a year of days and a month more. At 15 amounts of
 /// some 60 bytes each they are a body of 400 KB.
 const MAX_INTERVALS: usize = 400;
 
-#[derive(Debug, Serialize)]
-struct Output {
-    currency: Currency,
-    interval: &'static str,
-    since: String,
-    until: String,
-    as_of: String,
-    intervals: Vec<Figures>,
-}
-
-/// The figures of an interval.
-#[derive(Debug, Serialize)]
-struct Figures {
-    starts_on: String,
-    ends_on: String,
-    credits: CreditTotals,
-    subscriptions: SubscriptionTotals,
-}
-
-/// The figures of each interval, those in which nothing was included.
-fn figures(
-    intervals: &[Interval],
-    trends: &Trends,
-    currency: Currency,
-) -> Result<Vec<Figures>, Problem> {
-    let mut mrr = trends.before.mrr.0;
-    let mut active = trends.before.active;
-    let figures_of = |interval: &Interval| -> Result<Figures, Problem> {
-        let start = interval.whole_starts_on;
-        let mut movements = MovementsRow::ZERO;
-        if let Some(changes) = trends.subscriptions.get(&start) {
-            movements = changes.movements;
-            active = active.saturating_add(changes.active);
-            mrr = mrr
-                .checked_add(movements.net()?)
-                .ok_or_else(Problem::internal)?;
-        }
-        let credits = trends.credits.get(&start).map_or_else(
-            || CreditTotals::zero(currency),
-            |row: &CreditTotalsRow| row.in_currency(currency),
-        );
-        Ok(Figures {
-            starts_on: interval.starts_on.to_string(),
-            ends_on: interval.ends_on.to_string(),
-            credits,
-            subscriptions: movements.ending_with(mrr, active, currency)?,
-        })
+pub async fn trends(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let query: RevenueTrendsQuery = request.query()?;
+    let currency = query.currency.unwrap_or_default();
+    let unit = query.interval.unwrap_or(TrendInterval::Day);
+    let now_millis = context.now_millis();
+    let period = Period::new(query.since, query.until, now_millis, MAX_PERIOD_DAYS)?;
+    let intervals = intervals(unit, period)?;
+    let found = queries::trends(context, token.digest, currency, unit, period).await?;
+    let trends = RevenueTrends {
+        currency,
+        interval: unit,
+        since: Day(period.since),
+        until: Day(period.until),
+        as_of: found.as_of,
+        intervals: figures(&intervals, found.trends, currency),
     };
-    intervals.iter().map(figures_of).collect()
+    Reply::json(200, &trends)
 }
 
-fn unit(text: Option<&str>) -> Result<Unit, Problem> {
-    text.map_or(Some(Unit::Day), Unit::parse).ok_or_else(|| {
-        let names = UNITS.map(|(name, _)| name).join(", ");
-        Problem::invalid_parameter("interval", "invalid", format!("must be one of {names}"))
-    })
-}
-
-fn intervals(unit: Unit, period: Period) -> Result<Vec<Interval>, Problem> {
+fn intervals(unit: TrendInterval, period: Period) -> Result<Vec<Interval>, Problem> {
     unit.intervals(period, MAX_INTERVALS).ok_or_else(|| {
         Problem::invalid_field(
             "interval",
@@ -83,34 +43,37 @@ fn intervals(unit: Unit, period: Period) -> Result<Vec<Interval>, Problem> {
     })
 }
 
-pub async fn trends(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let token = request.access_token()?;
-    let currency = request.currency()?;
-    let unit = unit(request.query_parameter("interval")?.as_deref())?;
-    let period = Period::from_parameters(
-        request.query_parameter("since")?.as_deref(),
-        request.query_parameter("until")?.as_deref(),
-        context.now_millis(),
-        MAX_PERIOD_DAYS,
-    )?;
-    let intervals = intervals(unit, period)?;
-    let found = queries::trends(context, token.digest, currency, unit, period);
-    let (as_of, trends) = found.await?;
-    let output = Output {
-        currency,
-        interval: unit.name(),
-        since: period.since.to_string(),
-        until: period.until.to_string(),
-        as_of,
-        intervals: figures(&intervals, &trends, currency)?,
-    };
-    Reply::json(200, &output)
+/// The figures of each interval, those in which nothing happened included.
+fn figures(intervals: &[Interval], mut trends: Trends, currency: Currency) -> Vec<IntervalFigures> {
+    let mut mrr = trends.before.mrr;
+    let mut active = trends.before.active;
+    let mut figures = Vec::with_capacity(intervals.len());
+    for interval in intervals {
+        let start = interval.whole_starts_on;
+        let subscriptions = trends
+            .subscriptions
+            .remove(&start)
+            .unwrap_or_else(|| SubscriptionTotals::unchanged(mrr, active));
+        (mrr, active) = (subscriptions.mrr, subscriptions.active);
+        figures.push(IntervalFigures {
+            starts_on: Day(interval.starts_on),
+            ends_on: Day(interval.ends_on),
+            credits: trends
+                .credits
+                .remove(&start)
+                .unwrap_or_else(|| CreditTotals::zero(currency)),
+            subscriptions,
+        });
+    }
+    figures
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+    use shared::http::input;
+
+    use super::*;
 
     fn period(since: &str, until: &str) -> Period {
         Period {
@@ -121,18 +84,21 @@ mod tests {
 
     #[test]
     fn gaps_are_zero_and_the_revenue_goes_on() {
+        let money = |amount: &str| json!({"amount": amount, "currency": "USD"});
         let trends: Trends = serde_json::from_value(json!({
-            "before": {"mrr": "100", "active": 2},
+            "before": {"mrr": money("100"), "active": 2},
             "credits": {"2026-11-20": {
-                "sold": "10", "promotional": "0", "consumed": "4", "refunded": "1", "expired": "0",
-                "voided": "0", "spends": 3}},
+                "sold": money("10"), "promotional": money("0"), "consumed": money("4"),
+                "refunded": money("1"), "expired": money("0"), "voided": money("0"), "spends": 3}},
             "subscriptions": {"2026-11-21": {
-                "new_mrr": "30", "expansion_mrr": "5", "contraction_mrr": "2", "churned_mrr": "40",
-                "reactivation_mrr": "0", "active": 0}}}))
+                "mrr": money("93"), "active": 2, "new_mrr": money("30"),
+                "expansion_mrr": money("5"), "contraction_mrr": money("2"),
+                "churned_mrr": money("40"), "reactivation_mrr": money("0"),
+                "net_new_mrr": money("-7")}}}))
         .expect("an answer as analytics_revenue_trends gives it");
-        let days = intervals(Unit::Day, period("2026-11-19", "2026-11-23")).expect("few days");
-        let currency = Currency::parse("USD").expect("a currency");
-        let shown = figures(&days, &trends, currency).expect("the sums are small");
+        let days =
+            intervals(TrendInterval::Day, period("2026-11-19", "2026-11-23")).expect("few days");
+        let shown = figures(&days, trends, Currency::USD);
         let shown = serde_json::to_value(shown).expect("plain data");
         let seen: Vec<_> = shown
             .as_array()
@@ -164,11 +130,21 @@ mod tests {
     #[test]
     fn intervals_are_bounded() {
         let table = [
-            (Unit::Day, "2025-10-18", "2026-11-22", Ok(400)),
-            (Unit::Day, "2025-10-17", "2026-11-22", Err("interval")),
-            (Unit::Week, "2019-04-01", "2026-11-22", Ok(399)),
-            (Unit::Week, "2016-11-22", "2026-11-22", Err("interval")),
-            (Unit::Month, "2016-11-22", "2026-11-22", Ok(121)),
+            (TrendInterval::Day, "2025-10-18", "2026-11-22", Ok(400)),
+            (
+                TrendInterval::Day,
+                "2025-10-17",
+                "2026-11-22",
+                Err("interval"),
+            ),
+            (TrendInterval::Week, "2019-04-01", "2026-11-22", Ok(399)),
+            (
+                TrendInterval::Week,
+                "2016-11-22",
+                "2026-11-22",
+                Err("interval"),
+            ),
+            (TrendInterval::Month, "2016-11-22", "2026-11-22", Ok(121)),
         ];
         for (unit, since, until, expected) in table {
             let got = intervals(unit, period(since, until))
@@ -179,17 +155,20 @@ mod tests {
     }
 
     #[test]
-    fn units() {
+    fn intervals_of_queries() {
         let table = [
-            (None, Ok(Unit::Day)),
-            (Some("week"), Ok(Unit::Week)),
-            (Some("month"), Ok(Unit::Month)),
+            (None, Ok(None)),
+            (Some("week"), Ok(Some(TrendInterval::Week))),
+            (Some("month"), Ok(Some(TrendInterval::Month))),
             (Some(""), Err("interval")),
             (Some("Week"), Err("interval")),
             (Some("year"), Err("interval")),
         ];
         for (text, expected) in table {
-            let got = unit(text).map_err(|p| p.errors[0].field.clone());
+            let parameters = text.map(|text| ("interval".into(), text.into()));
+            let got = input::query::<RevenueTrendsQuery>(parameters.into_iter());
+            let got = got.map(|query| query.interval);
+            let got = got.map_err(|p| p.errors[0].field.clone());
             assert_eq!(got, expected.map_err(Into::into), "{text:?}");
         }
     }

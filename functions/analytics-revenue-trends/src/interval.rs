@@ -3,22 +3,7 @@
 use chrono::{Datelike, Days, Months, NaiveDate};
 use shared::http::period::Period;
 
-/// How long an interval is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    Day,
-    /// Monday to Sunday (ISO 8601).
-    Week,
-    /// A calendar month.
-    Month,
-}
-
-/// The units, as a request names them.
-pub const UNITS: [(&str, Unit); 3] = [
-    ("day", Unit::Day),
-    ("week", Unit::Week),
-    ("month", Unit::Month),
-];
+use crate::operations::TrendInterval;
 
 /// An interval, or as much of it as lies in the period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +15,7 @@ pub struct Interval {
     pub ends_on: NaiveDate,
 }
 
-impl Unit {
-    pub fn parse(text: &str) -> Option<Self> {
-        let found = UNITS.iter().find(|(name, _)| *name == text);
-        found.map(|(_, unit)| *unit)
-    }
-
-    pub fn name(self) -> &'static str {
-        let found = UNITS.iter().find(|(_, unit)| *unit == self);
-        found.map_or("", |(name, _)| name)
-    }
-
+impl TrendInterval {
     /// The first day of the interval that `day` lies in. The very first days of
     /// the calendar lie in one that begins with it.
     fn start(self, day: NaiveDate) -> NaiveDate {
@@ -85,6 +60,9 @@ impl Unit {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use shared::http::input;
+
     use super::*;
 
     fn day(text: &str) -> NaiveDate {
@@ -101,10 +79,13 @@ mod tests {
     #[test]
     fn ranges_fall_into_intervals() {
         /// The unit and the period; the whole start, start and end of each interval.
-        type Row<'a> = ((Unit, &'a str, &'a str), &'a [(&'a str, &'a str, &'a str)]);
+        type Row<'a> = (
+            (TrendInterval, &'a str, &'a str),
+            &'a [(&'a str, &'a str, &'a str)],
+        );
         let table: [Row<'_>; 7] = [
             (
-                (Unit::Day, "2024-02-28", "2024-03-01"),
+                (TrendInterval::Day, "2024-02-28", "2024-03-01"),
                 &[
                     ("2024-02-28", "2024-02-28", "2024-02-29"),
                     ("2024-02-29", "2024-02-29", "2024-03-01"),
@@ -112,7 +93,7 @@ mod tests {
             ),
             // 2026-12-31 is a Thursday, in the week 53 that ends in 2027.
             (
-                (Unit::Week, "2026-12-31", "2027-01-12"),
+                (TrendInterval::Week, "2026-12-31", "2027-01-12"),
                 &[
                     ("2026-12-28", "2026-12-31", "2027-01-04"),
                     ("2027-01-04", "2027-01-04", "2027-01-11"),
@@ -120,11 +101,11 @@ mod tests {
                 ],
             ),
             (
-                (Unit::Week, "2026-11-16", "2026-11-23"),
+                (TrendInterval::Week, "2026-11-16", "2026-11-23"),
                 &[("2026-11-16", "2026-11-16", "2026-11-23")],
             ),
             (
-                (Unit::Month, "2026-01-31", "2026-03-02"),
+                (TrendInterval::Month, "2026-01-31", "2026-03-02"),
                 &[
                     ("2026-01-01", "2026-01-31", "2026-02-01"),
                     ("2026-02-01", "2026-02-01", "2026-03-01"),
@@ -132,15 +113,15 @@ mod tests {
                 ],
             ),
             (
-                (Unit::Month, "2026-12-05", "2026-12-06"),
+                (TrendInterval::Month, "2026-12-05", "2026-12-06"),
                 &[("2026-12-01", "2026-12-05", "2026-12-06")],
             ),
             (
-                (Unit::Week, "0001-01-01", "0001-01-02"),
+                (TrendInterval::Week, "0001-01-01", "0001-01-02"),
                 &[("0001-01-01", "0001-01-01", "0001-01-02")],
             ),
             (
-                (Unit::Month, "9999-12-30", "9999-12-31"),
+                (TrendInterval::Month, "9999-12-30", "9999-12-31"),
                 &[("9999-12-01", "9999-12-30", "9999-12-31")],
             ),
         ];
@@ -160,18 +141,24 @@ mod tests {
 
     #[test]
     fn no_more_intervals_than_asked_for() {
-        let (unit, ten) = (Unit::Day, period("2026-11-01", "2026-11-11"));
+        let (unit, ten) = (TrendInterval::Day, period("2026-11-01", "2026-11-11"));
         assert_eq!(unit.intervals(ten, 10).map(|i| i.len()), Some(10));
         assert_eq!(unit.intervals(ten, 9), None);
     }
 
     #[test]
-    fn units_have_names() {
-        for (name, unit) in UNITS {
-            assert_eq!((Unit::parse(name), unit.name()), (Some(unit), name));
+    fn intervals_have_names() {
+        let unit = |text| input::text::<TrendInterval>(text).ok();
+        for interval in [
+            TrendInterval::Day,
+            TrendInterval::Week,
+            TrendInterval::Month,
+        ] {
+            assert_eq!(unit(interval.as_str()), Some(interval));
+            assert_eq!(json!(interval), json!(interval.as_str()));
         }
         for name in ["", "Day", "days", "year", "hour"] {
-            assert_eq!(Unit::parse(name), None, "{name:?}");
+            assert_eq!(unit(name), None, "{name:?}");
         }
     }
 }

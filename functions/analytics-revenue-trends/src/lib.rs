@@ -3,6 +3,9 @@
 
 mod handler;
 mod interval;
+mod operations;
 mod queries;
 
-shared::component!("analytics-revenue-trends", "GET", handler::trends);
+shared::component! {
+    operations::READ => handler::trends,
+}

@@ -1,6 +1,9 @@
 //! `GET /api/v1/audit-log`: what happened in the caller's organization, newest first.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("audit-log", "GET", handler::list);
+shared::component! {
+    operations::LIST => handler::list,
+}

@@ -1,88 +1,76 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::ApiKeyId;
-use shared::store::db;
+use shared::organizations::Permission;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, ApiKey, Input, Secret};
+use crate::operations::{ApiKey, ApiKeyList, ApiKeyRevoked};
+use crate::secret::Secret;
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found { api_keys: Vec<ApiKey> },
-    Created { api_key: ApiKey },
-    Rotated { api_key: ApiKey },
-    Revoked,
-    ScopeExceeded,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+/// A key that is to be made.
+pub struct Wanted {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub scopes: Vec<Permission>,
+    pub ttl_secs: Option<i64>,
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::ScopeExceeded => handler::scope_exceeded(),
-            Self::NotFound => handler::not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden("api_keys:manage"),
-            Self::Found { .. } | Self::Created { .. } | Self::Rotated { .. } | Self::Revoked => {
-                Problem::internal()
-            }
-        }
-    }
+/// 404: the caller has no such key.
+pub fn not_found() -> Problem {
+    Problem::not_found("You have no API key with this id.")
+}
+
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "not_found" => not_found(),
+        "scope_exceeded" => Problem::invalid_field(
+            "scopes",
+            "exceeds_own",
+            "must be permissions that you hold yourself",
+        ),
+        _ => return None,
+    })
 }
 
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
     limit: i32,
-) -> Result<Vec<ApiKey>, Problem> {
+) -> Result<ApiKeyList, Problem> {
     let parameters = [digest.0.to_vec().into(), limit.into()];
-    match db::call(context, "SELECT auth_api_keys($1, $2)::text", &parameters).await? {
-        Answer::Found { api_keys } => Ok(api_keys),
-        other => Err(other.into_problem()),
-    }
+    let sql = "SELECT auth_api_keys($1, $2)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
     context: &Context,
     digest: TokenDigest,
-    id: ApiKeyId,
-    input: &Input,
+    wanted: Wanted,
     secret: &Secret,
 ) -> Result<ApiKey, Problem> {
+    let scopes: Vec<String> = wanted.scopes.into_iter().map(Into::into).collect();
     let parameters = [
         digest.0.to_vec().into(),
-        id.as_uuid().into(),
-        input.name.clone().into(),
+        wanted.id.as_uuid().into(),
+        wanted.name.into(),
         secret.digest.0.to_vec().into(),
         secret.hint.clone().into(),
-        input.scopes.clone().into(),
-        input.ttl_secs.into(),
+        scopes.into(),
+        wanted.ttl_secs.into(),
     ];
-    let sql = "SELECT auth_api_key_create($1, $2, $3, $4, $5, $6, $7)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Created { api_key } => Ok(api_key),
-        other => Err(other.into_problem()),
-    }
+    let sql = "SELECT auth_api_key_create($1, $2, $3, $4, $5, $6, $7::bigint::integer)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }
 
-pub async fn revoke(context: &Context, digest: TokenDigest, id: ApiKeyId) -> Result<(), Problem> {
+pub async fn revoke(
+    context: &Context,
+    digest: TokenDigest,
+    id: ApiKeyId,
+) -> Result<ApiKeyRevoked, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
-    match db::call(
-        context,
-        "SELECT auth_api_key_revoke($1, $2)::text",
-        &parameters,
-    )
-    .await?
-    {
-        Answer::Revoked => Ok(()),
-        other => Err(other.into_problem()),
-    }
+    let sql = "SELECT auth_api_key_revoke($1, $2)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn rotate(
@@ -90,7 +78,7 @@ pub async fn rotate(
     digest: TokenDigest,
     id: ApiKeyId,
     secret: &Secret,
-    overlap_secs: i32,
+    overlap_secs: i64,
 ) -> Result<ApiKey, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
@@ -99,9 +87,6 @@ pub async fn rotate(
         secret.hint.clone().into(),
         overlap_secs.into(),
     ];
-    let sql = "SELECT auth_api_key_rotate($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Rotated { api_key } => Ok(api_key),
-        other => Err(other.into_problem()),
-    }
+    let sql = "SELECT auth_api_key_rotate($1, $2, $3, $4, $5::bigint::integer)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -1,6 +1,11 @@
 //! `/api/v1/auth/email`: changes, verifies and confirms the caller's email.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("auth-email", handler::allow, handler::email);
+shared::component! {
+    operations::CHANGE => handler::change,
+    operations::VERIFICATION => handler::verify,
+    operations::CONFIRM => handler::confirm,
+}

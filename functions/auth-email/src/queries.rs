@@ -4,63 +4,42 @@ use shared::http::problem::Problem;
 use shared::ids::{OutboxMessageId, UserId};
 use shared::mail;
 use shared::mail::outbox::{Draft, Written};
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
-use crate::handler;
+use crate::operations::EmailConfirmedStatus;
 
 /// What became of the wish for another verification mail.
+#[derive(Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
 pub enum Verification {
-    Accepted(Option<Written>),
+    /// No mail is written by a statement that is sent twice.
+    Accepted { mail: Option<Written> },
     /// There is nothing left to verify.
     Verified,
 }
 
 /// What a token did.
-pub enum Confirmed {
-    Verified,
-    /// With the notice to the old email.
-    Changed(Option<Written>),
-}
-
 #[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum ChangeAnswer {
-    Accepted { mail: Option<Written> },
-    Unchanged,
-    TooManyMails { retry_after_secs: u32 },
-    RecentLoginRequired,
-    SessionRequired,
-    Unauthenticated,
+pub struct Spent {
+    pub status: EmailConfirmedStatus,
+    /// The notice to the old email, when the email was changed.
+    pub mail: Option<Written>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum VerificationAnswer {
-    Accepted { mail: Option<Written> },
-    Verified,
-    TooManyMails { retry_after_secs: u32 },
-    SessionRequired,
-    Unauthenticated,
+fn refuse_change(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "unchanged" => Some(Problem::invalid_field(
+            "email",
+            "unchanged",
+            "is your email already",
+        )),
+        _ => mail::refuse(refused),
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum BeginAnswer {
-    Proceed { user_id: UserId },
-    InvalidToken,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum ConfirmAnswer {
-    Verified,
-    Changed { mail: Option<Written> },
-    InvalidToken,
-}
-
-/// Writes the mail to the new email, which goes to nobody when it is taken.
+/// Writes the mail to the new email. It goes to nobody when the email is taken.
 pub async fn change(
     context: &Context,
     digest: TokenDigest,
@@ -81,16 +60,7 @@ pub async fn change(
         mail::MAX_PER_ADDRESS_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_email_change($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    match db::call(context, sql, &parameters).await? {
-        ChangeAnswer::Accepted { mail } => Ok(mail),
-        ChangeAnswer::Unchanged => Err(handler::unchanged()),
-        ChangeAnswer::TooManyMails { retry_after_secs } => {
-            Err(mail::too_many_mails(retry_after_secs))
-        }
-        ChangeAnswer::RecentLoginRequired => Err(Problem::recent_login_required()),
-        ChangeAnswer::SessionRequired => Err(Problem::session_required()),
-        ChangeAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-    }
+    db::ask(context, sql, &parameters, refuse_change).await
 }
 
 /// Writes another mail that verifies the present email.
@@ -112,42 +82,28 @@ pub async fn verify(
         mail::MAX_PER_ADDRESS_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_email_verification($1, $2, $3, $4, $5, $6, $7, $8)::text";
-    match db::call(context, sql, &parameters).await? {
-        VerificationAnswer::Accepted { mail } => Ok(Verification::Accepted(mail)),
-        VerificationAnswer::Verified => Ok(Verification::Verified),
-        VerificationAnswer::TooManyMails { retry_after_secs } => {
-            Err(mail::too_many_mails(retry_after_secs))
-        }
-        VerificationAnswer::SessionRequired => Err(Problem::session_required()),
-        VerificationAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-    }
+    db::ask(context, sql, &parameters, mail::refuse).await
 }
 
 /// Whose email a token would change or verify.
 pub async fn find_holder(context: &Context, digest: TokenDigest) -> Result<UserId, Problem> {
     let sql = "SELECT auth_email_confirm_begin($1)::text";
-    match db::call(context, sql, &[digest.0.to_vec().into()]).await? {
-        BeginAnswer::Proceed { user_id } => Ok(user_id),
-        BeginAnswer::InvalidToken => Err(mail::invalid_token()),
-    }
+    let parameters = [digest.0.to_vec().into()];
+    db::ask(context, sql, &parameters, mail::refuse).await
 }
 
-/// Spends the token. The message that this causes, if any, names the use: by its
-/// id a statement that is sent twice knows itself.
+/// Spends the token. The id of the message that this may cause names the use: by it, a
+/// statement that is sent twice knows itself.
 pub async fn confirm(
     context: &Context,
     digest: TokenDigest,
     message_id: OutboxMessageId,
-) -> Result<Confirmed, Problem> {
+) -> Result<Spent, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         message_id.as_uuid().into(),
         message_id.as_uuid().into(),
     ];
     let sql = "SELECT auth_email_confirm($1, $2, $3)::text";
-    match db::call(context, sql, &parameters).await? {
-        ConfirmAnswer::Verified => Ok(Confirmed::Verified),
-        ConfirmAnswer::Changed { mail } => Ok(Confirmed::Changed(mail)),
-        ConfirmAnswer::InvalidToken => Err(mail::invalid_token()),
-    }
+    db::ask(context, sql, &parameters, mail::refuse).await
 }

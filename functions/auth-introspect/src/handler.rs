@@ -9,144 +9,73 @@
 //! organization is answered alike (RFC 7662, section 2.2), so that the route
 //! cannot be used to find out which tokens exist.
 
-use serde::{Deserialize, Serialize};
-use shared::auth::jwt::{self, Audience};
+use shared::auth::jwt;
+use shared::auth::session::TokenType;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::store::cache::{self, Lookup};
 use shared::store::cache_key::{CacheKey, Namespace, Scope};
 use shared::token::{self, TokenKind};
 
-use crate::{jwt_subject, queries};
+use crate::jwt_subject::{self, Live};
+use crate::operations::{ActiveToken, Introspection, IntrospectionForm};
+use crate::queries::{self, Caller, Subject};
 
-/// Who asks. Cached only for callers that may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
-    pub organization_id: OrganizationId,
-}
-
-/// What a live token stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
-    pub organization_id: OrganizationId,
-    pub user_id: UserId,
-    pub session_id: Option<SessionId>,
-    pub api_key_id: Option<ApiKeyId>,
-    pub expires_millis: Option<u64>,
-    pub permissions: Vec<String>,
-}
-
-/// RFC 7662, section 2.2, with the organization, session and key as extensions.
-#[derive(Serialize)]
-struct Active<'a> {
-    active: bool,
-    token_type: &'static str,
-    sub: UserId,
-    scope: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<u64>,
-    org: OrganizationId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<SessionId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a ApiKeyId>,
-    #[serde(flatten)]
-    of_jwt: Option<OfJwt<'a>>,
-}
-
-/// What a JWT says besides.
-#[derive(Serialize)]
-struct OfJwt<'a> {
-    iss: &'a str,
-    aud: &'a Audience,
-    jti: &'a str,
-    iat: u64,
-}
-
-#[derive(Serialize)]
-struct Inactive {
-    active: bool,
-}
-
-fn read(form: &[(String, String)]) -> Result<&str, Problem> {
-    let mut tokens = form
-        .iter()
-        .filter(|(name, _)| name == "token")
-        .map(|(_, value)| value);
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) if !token.is_empty() => Ok(token),
-        (Some(_), Some(_)) => Err(Problem::invalid_parameter(
-            "token",
-            "repeated",
-            "must be sent once",
-        )),
-        _ => Err(Problem::invalid_parameter(
-            "token",
-            "required",
-            "is required",
-        )),
-    }
-}
-
-fn answer(caller: Caller, subject: Option<&Subject>) -> Result<Reply, Problem> {
+fn answer(caller: Caller, subject: Option<&Subject>) -> Introspection {
     match subject.filter(|subject| subject.organization_id == caller.organization_id) {
-        None => Reply::json(200, &Inactive { active: false }),
-        Some(subject) => Reply::json(
-            200,
-            &Active {
-                active: true,
-                token_type: "Bearer",
-                sub: subject.user_id,
-                scope: subject.permissions.join(" "),
-                exp: subject.expires_millis.map(|millis| millis / 1_000),
-                org: subject.organization_id,
-                sid: subject.session_id,
-                client_id: subject.api_key_id.as_ref(),
-                of_jwt: None,
-            },
-        ),
+        None => Introspection::INACTIVE,
+        Some(subject) => Introspection::Active(Box::new(ActiveToken {
+            active: true,
+            token_type: TokenType::Bearer,
+            sub: subject.user_id,
+            scope: subject.permissions.join(" "),
+            exp: subject.expires_millis.map(|millis| millis / 1_000),
+            org: subject.organization_id,
+            sid: subject.session_id,
+            client_id: subject.api_key_id,
+            iss: None,
+            aud: None,
+            jti: None,
+            iat: None,
+        })),
     }
 }
 
 /// A JWT's own words, but for the permissions that were lost since.
-fn answer_jwt(live: Option<&jwt_subject::Live>) -> Result<Reply, Problem> {
+fn answer_jwt(live: Option<Live>) -> Introspection {
     let Some(live) = live else {
-        return Reply::json(200, &Inactive { active: false });
+        return Introspection::INACTIVE;
     };
-    Reply::json(
-        200,
-        &Active {
-            active: true,
-            token_type: "Bearer",
-            sub: live.subject.user_id,
-            scope: live.scope(),
-            exp: Some(live.claims.exp),
-            org: live.subject.organization_id,
-            sid: live.subject.session_id,
-            client_id: live.subject.api_key_id.as_ref(),
-            of_jwt: Some(OfJwt {
-                iss: &live.claims.iss,
-                aud: &live.claims.aud,
-                jti: &live.claims.jti,
-                iat: live.claims.iat,
-            }),
-        },
-    )
+    let scope = live.scope();
+    let Live { claims, subject } = live;
+    Introspection::Active(Box::new(ActiveToken {
+        active: true,
+        token_type: TokenType::Bearer,
+        sub: subject.user_id,
+        scope,
+        exp: Some(claims.exp),
+        org: subject.organization_id,
+        sid: subject.session_id,
+        client_id: subject.api_key_id,
+        iss: Some(claims.iss),
+        aud: Some(claims.aud),
+        jti: Some(claims.jti),
+        iat: Some(claims.iat),
+    }))
 }
 
 pub async fn introspect(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let caller_token = request.access_token()?;
-    let form = request.form().await?;
-    let text = read(&form)?;
+    let form = IntrospectionForm::read(request.form().await?)?;
+    let text = form.token.as_str();
     let subject_token =
         token::parse(TokenKind::Access, text).or_else(|| token::parse(TokenKind::ApiKey, text));
     if subject_token.is_none()
         && let Ok((kid, claims)) = jwt::read_unverified(text)
     {
         let live = jwt_subject::find(context, caller_token.digest, text, &kid, claims).await?;
-        return answer_jwt(live.as_ref());
+        return Reply::json(200, &answer_jwt(live));
     }
 
     let caller_key = CacheKey::<Caller>::for_token(Namespace::Permissions, caller_token.digest);
@@ -165,7 +94,7 @@ pub async fn introspect(context: &Context, request: &Request) -> Result<Reply, P
         && let (Some(caller), Some(subject)) =
             (caller.value::<Caller>(), subject.value::<Subject>())
     {
-        return answer(caller, Some(&subject));
+        return Reply::json(200, &answer(caller, Some(&subject)));
     }
     let found = queries::introspect(context, caller_token.digest, digest).await?;
     if let Lookup::Miss(fill) = caller {
@@ -180,11 +109,13 @@ pub async fn introspect(context: &Context, request: &Request) -> Result<Reply, P
         fill.store(context, subject, subject.expires_millis.unwrap_or(u64::MAX))
             .await;
     }
-    answer(found.caller, found.subject.as_ref())
+    Reply::json(200, &answer(found.caller, found.subject.as_ref()))
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::ids::{OrganizationId, UserId};
+
     use super::*;
 
     #[test]
@@ -207,8 +138,11 @@ mod tests {
                 .iter()
                 .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
                 .collect();
-            let got = read(&form).map_err(|problem| problem.errors[0].code);
-            assert_eq!(got, expected, "{form:?}");
+            let read = IntrospectionForm::read(form.clone());
+            let got = read
+                .map(|form| form.token)
+                .map_err(|problem| problem.errors[0].code);
+            assert_eq!(got, expected.map(str::to_owned), "{form:?}");
         }
     }
 
@@ -224,7 +158,10 @@ mod tests {
             expires_millis: Some(1_500),
             permissions: vec!["credits:read".to_owned()],
         };
-        let body = |caller, subject| answer(caller, subject).expect("plain data").body;
+        let body = |caller, subject| {
+            let reply = Reply::json(200, &answer(caller, subject));
+            reply.expect("plain data").body
+        };
         assert_eq!(
             body(
                 Caller {

@@ -13,8 +13,7 @@ use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::token::TokenDigest;
 
-use crate::handler::Subject;
-use crate::queries::{self, Claimed};
+use crate::queries::{self, Claimed, Subject};
 
 /// Issuer and verifier take the time from one clock, the database's.
 const LEEWAY_SECS: u64 = 0;
@@ -53,13 +52,13 @@ pub async fn find(
         // A client that is no API key of ours is no client of ours.
         api_key_id: claims.client_id.as_deref().and_then(|id| id.parse().ok()),
     };
-    let (now_secs, subject) = queries::introspect_jwt(context, caller, &claimed).await?;
-    let Some(subject) = subject else {
+    let at_present = queries::introspect_jwt(context, caller, &claimed).await?;
+    let Some(subject) = at_present.subject else {
         return Ok(None);
     };
     let master = secrets::master_secret(context).await?;
     let issuer = secrets::read(context, "public_url").await?;
-    Ok(verify(token, kid, &master, &issuer, now_secs)
+    Ok(verify(token, kid, &master, &issuer, at_present.now_secs)
         .ok()
         .and_then(|claims| belong(claims, subject)))
 }

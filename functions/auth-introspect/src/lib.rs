@@ -2,6 +2,9 @@
 
 mod handler;
 mod jwt_subject;
+mod operations;
 mod queries;
 
-shared::component!("auth-introspect", "POST", handler::introspect);
+shared::component! {
+    operations::INTROSPECT => handler::introspect,
+}

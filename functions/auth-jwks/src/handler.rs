@@ -1,23 +1,14 @@
 //! The public halves are derived anew for each request: there are two or three of
 //! them, and whoever asks keeps the answer for five minutes.
 
-use serde::Serialize;
-use shared::auth::jwt::{self, PublicJwk, SigningKey};
+use shared::auth::jwt::{self, SigningKey};
 use shared::auth::secrets;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
+use crate::operations::{CACHE_CONTROL, Jwks};
 use crate::queries;
-
-/// How long a list may be kept: 300 seconds. The database waits for longer than that
-/// before a new key signs; see `jwks_max_age_interval` in the migrations.
-const CACHE_CONTROL: &str = "public, max-age=300";
-
-#[derive(Serialize)]
-struct Jwks {
-    keys: Vec<PublicJwk>,
-}
 
 /// The public keys that `kids` name under `master`.
 fn public_keys(master: &[u8], kids: &[String]) -> Result<Jwks, jwt::InvalidKeyId> {
@@ -28,7 +19,7 @@ fn public_keys(master: &[u8], kids: &[String]) -> Result<Jwks, jwt::InvalidKeyId
     Ok(Jwks { keys })
 }
 
-pub async fn jwks(context: &Context, _: &Request) -> Result<Reply, Problem> {
+pub async fn list(context: &Context, _: &Request) -> Result<Reply, Problem> {
     let new_kid = jwt::key_id(&context.random()?);
     let kids = queries::published(context, new_kid).await?;
     let master = secrets::master_secret(context).await?;
@@ -44,6 +35,8 @@ pub async fn jwks(context: &Context, _: &Request) -> Result<Reply, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use shared::auth::jwt::PublicJwk;
+
     use super::*;
 
     #[test]

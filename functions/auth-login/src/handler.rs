@@ -4,31 +4,24 @@
 //! matches, and its failure is counted like any other. The first statement takes
 //! the right to hash, and whichever is the second gives it back.
 
-use shared::auth::hash_lease::{self, HashLease};
+use shared::auth::hash_lease::HashLease;
 use shared::auth::lockout;
-use shared::auth::password::{self, Password};
+use shared::auth::password;
 use shared::auth::second_factor::{Code, Proof};
 use shared::auth::secrets;
 use shared::auth::session::{Carrier, TokenPair};
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::SessionId;
-use shared::text::email::EmailAddress;
 
-use crate::queries::{self, Begin, Opened, User};
+use crate::operations::{
+    Login, invalid_credentials, invalid_second_factor, second_factor_required,
+};
+use crate::queries::{self, User};
 
 /// Longest user agent that is kept, in characters.
 const MAX_USER_AGENT_CHARS: usize = 200;
-
-#[derive(Debug, PartialEq, Eq)]
-struct Input {
-    email: EmailAddress,
-    password: String,
-    code: Option<Code>,
-    carrier: Carrier,
-}
 
 /// What is known of the second factor before it is spent.
 enum SecondFactor {
@@ -38,78 +31,22 @@ enum SecondFactor {
     Right(Proof),
 }
 
-fn refused() -> Problem {
-    Problem::new(
-        401,
-        "invalid_credentials",
-        "The email or password is wrong",
-        "No user has this email and password.",
-    )
-}
-
-/// The password was right. Nothing was counted, and no session opened.
-fn second_factor_required() -> Problem {
-    Problem::new(
-        401,
-        "second_factor_required",
-        "A second factor is required",
-        "Send totp_code or recovery_code along with the email and the password.",
-    )
-}
-
-fn invalid_second_factor() -> Problem {
-    Problem::new(
-        401,
-        "invalid_second_factor",
-        "The second factor is wrong",
-        "The code is wrong, too old, or was used before.",
-    )
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let email = fields.required("email", fields::email);
-    // Shorter than any password can be is a wrong password, not a bad request.
-    let password = fields.required("password", |value| {
-        fields::text(value, 1..=password::MAX_PRESENTED_CHARS)
-    });
-    let code = Code::read(&mut fields);
-    let is_cookie = fields.optional("cookie", fields::boolean);
-    fields.finish(|| {
-        let carrier = if is_cookie?.unwrap_or(false) {
-            Carrier::Cookie
-        } else {
-            Carrier::Bearer
-        };
-        Some(Input {
-            email: email?,
-            password: password?,
-            code: code?,
-            carrier,
-        })
-    })
-}
-
 pub async fn login(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let (fields, _) = request.json_fields().await?;
-    let input = read(fields)?;
+    let (input, _) = request.json::<Login>().await?;
+    let code = Code::given(input.totp_code, input.recovery_code);
     let address = request.client_address();
     let lease = HashLease::draw(context).await?;
-    let user = match queries::begin(context, &input.email, address, &lease).await? {
-        Begin::Locked { retry_after_secs } => return Err(lockout::locked(retry_after_secs)),
-        Begin::Busy => return Err(hash_lease::too_many_hashes()),
-        Begin::Proceed(user) => user,
-    };
+    let user = queries::begin(context, &input.email, address, &lease).await?;
     let pepper = secrets::password_pepper(context).await?;
-    let presented = Password::presented(&input.password);
     let hash = user
         .as_ref()
         .map_or(password::NOBODY, |user| user.password_hash.as_str());
-    let matches = password::verify(&presented, hash, &pepper);
+    let matches = password::verify(&input.password, hash, &pepper);
     let Some(user) = user.filter(|_| matches) else {
         lockout::record_failure(context, &input.email, address, Some(&lease)).await?;
-        return Err(refused());
+        return Err(invalid_credentials());
     };
-    let proof = match check_code(context, &user, input.code.as_ref()).await? {
+    let proof = match check_code(context, &user, code.as_ref()).await? {
         SecondFactor::NotNeeded => None,
         SecondFactor::Right(proof) => Some(proof),
         SecondFactor::Missing => {
@@ -123,7 +60,7 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
     };
 
     let new_hash = if password::needs_rehash(&user.password_hash) {
-        password::hash(&presented, &context.random()?, &pepper).map_err(|error| {
+        password::hash(&input.password, &context.random()?, &pepper).map_err(|error| {
             context.log("error", &error.to_string());
             Problem::internal()
         })?
@@ -149,17 +86,16 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
         proof,
         client,
     };
-    match queries::open_session(context, login, &lease).await? {
-        Opened::Session(session) => pair.reply(&session, input.carrier),
-        Opened::Refused => Err(refused()),
-        // It was enabled since the hash was read.
-        Opened::SecondFactorRequired => Err(second_factor_required()),
-        // The statement that refused it gave the lease back.
-        Opened::SecondFactorInvalid => {
-            lockout::record_failure(context, &input.email, address, None).await?;
-            Err(invalid_second_factor())
-        }
-    }
+    let Some(session) = queries::open_session(context, login, &lease).await? else {
+        // The statement gave the lease back.
+        lockout::record_failure(context, &input.email, address, None).await?;
+        return Err(invalid_second_factor());
+    };
+    let carrier = match input.cookie {
+        Some(true) => Carrier::Cookie,
+        Some(false) | None => Carrier::Bearer,
+    };
+    pair.reply(session, carrier)
 }
 
 /// Checks the code of a user who has a second factor; whatever anybody else sent
@@ -183,8 +119,10 @@ async fn check_code(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -224,10 +162,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<Login>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
             assert_eq!(named, expected, "{body}");

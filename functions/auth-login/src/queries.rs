@@ -1,29 +1,23 @@
 use serde::Deserialize;
 use shared::auth::hash_lease::HashLease;
+use shared::auth::lockout;
 use shared::auth::second_factor::{self, Enrolment, Proof};
 use shared::auth::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{SessionId, UserId};
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::text::email::EmailAddress;
 
+use crate::operations;
+
 /// Who an email belongs to, and what their password and code must match.
+#[derive(Deserialize)]
 pub struct User {
     pub id: UserId,
     pub password_hash: String,
     /// Absent when they have no second factor.
     pub enrolment: Option<Enrolment>,
-}
-
-/// Whether the login may go on.
-pub enum Begin {
-    Locked {
-        retry_after_secs: u32,
-    },
-    /// The host hashes as many passwords as it may.
-    Busy,
-    Proceed(Option<User>),
 }
 
 /// Where the login comes from, for the list of sessions.
@@ -42,45 +36,23 @@ pub struct Login<'a> {
     pub client: Client,
 }
 
-/// What came of it.
-pub enum Opened {
-    Session(Session),
-    /// The user changed since their hash was read.
-    Refused,
-    SecondFactorRequired,
-    SecondFactorInvalid,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        // The user changed since their hash was read.
+        "invalid_credentials" => Some(operations::invalid_credentials()),
+        // It was enabled since then.
+        "second_factor_required" => Some(operations::second_factor_required()),
+        _ => None,
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum BeginAnswer {
-    Locked {
-        retry_after_secs: u32,
-    },
-    Busy,
-    Proceed {
-        user_id: Option<UserId>,
-        password_hash: Option<String>,
-        enrolment: Option<Enrolment>,
-    },
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum OpenAnswer {
-    Opened(Session),
-    Refused,
-    SecondFactorRequired,
-    SecondFactorInvalid,
-}
-
-/// Takes the lease and reads the hash, unless the login is locked out.
+/// Takes the lease and finds the user, if there is one, unless the login is locked out.
 pub async fn begin(
     context: &Context,
     email: &EmailAddress,
     address: &str,
     lease: &HashLease,
-) -> Result<Begin, Problem> {
+) -> Result<Option<User>, Problem> {
     let [lease_id, host_id, max] = lease.parameters();
     let parameters = [
         email.as_str().to_owned().into(),
@@ -90,27 +62,15 @@ pub async fn begin(
         max,
     ];
     let sql = "SELECT auth_login_begin($1, $2, $3, $4, $5)::text";
-    Ok(match db::call(context, sql, &parameters).await? {
-        BeginAnswer::Locked { retry_after_secs } => Begin::Locked { retry_after_secs },
-        BeginAnswer::Busy => Begin::Busy,
-        BeginAnswer::Proceed {
-            user_id,
-            password_hash,
-            enrolment,
-        } => Begin::Proceed(user_id.zip(password_hash).map(|(id, password_hash)| User {
-            id,
-            password_hash,
-            enrolment,
-        })),
-    })
+    db::ask(context, sql, &parameters, lockout::refuse).await
 }
 
-/// Opens a session, and gives the lease back.
+/// Opens a session, and gives the lease back. `None` when the code was used before.
 pub async fn open_session(
     context: &Context,
     login: Login<'_>,
     lease: &HashLease,
-) -> Result<Opened, Problem> {
+) -> Result<Option<Session>, Problem> {
     let [enrolment, step, recovery_digest] = second_factor::parameters(login.proof.as_ref());
     let parameters = [
         login.user.id.as_uuid().into(),
@@ -130,10 +90,5 @@ pub async fn open_session(
     ];
     let sql =
         "SELECT auth_login($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)::text";
-    Ok(match db::call(context, sql, &parameters).await? {
-        OpenAnswer::Opened(session) => Opened::Session(session),
-        OpenAnswer::Refused => Opened::Refused,
-        OpenAnswer::SecondFactorRequired => Opened::SecondFactorRequired,
-        OpenAnswer::SecondFactorInvalid => Opened::SecondFactorInvalid,
-    })
+    db::ask(context, sql, &parameters, refuse).await
 }

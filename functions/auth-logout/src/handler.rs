@@ -1,4 +1,3 @@
-use serde::Serialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{ACCESS_COOKIE, REFRESH_COOKIE, Reply, Request};
@@ -7,27 +6,13 @@ use shared::store::cache_key::Scope;
 
 use crate::queries;
 
-#[derive(Serialize)]
-struct Output {
-    status: &'static str,
-}
-
 /// The token is dead for every request that begins after this one's answer.
 pub async fn logout(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let scopes = Scope::all_of_user(token.owner);
-    cache::during_write(
-        context,
-        &scopes,
-        queries::end_session(context, token.digest),
-    )
-    .await?;
-    let reply = Reply::json(
-        200,
-        &Output {
-            status: "logged_out",
-        },
-    )?;
+    let write = queries::end_session(context, token.digest);
+    let ended = cache::during_write(context, &scopes, write).await?;
+    let reply = Reply::json(200, &ended)?;
     // A browser would go on sending cookies that are worth nothing.
     Ok(if request.header_is_present("cookie") {
         reply

@@ -1,6 +1,9 @@
 //! `GET /api/v1/auth/me`: the user, organization and permissions behind a token.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("auth-me", "GET", handler::me);
+shared::component! {
+    operations::READ => handler::read,
+}

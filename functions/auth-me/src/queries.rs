@@ -4,31 +4,16 @@ use shared::http::problem::Problem;
 use shared::store::db;
 use shared::token::TokenDigest;
 
-use crate::handler::Output;
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(Found),
-    Unauthenticated,
-}
+use crate::operations::Me;
 
 #[derive(Deserialize)]
 pub struct Found {
     pub token_expires_millis: u64,
-    #[serde(flatten)]
-    pub output: Output,
+    pub me: Me,
 }
 
-pub async fn me(context: &Context, digest: TokenDigest) -> Result<Found, Problem> {
-    match db::call(
-        context,
-        "SELECT auth_me($1)::text",
-        &[digest.0.to_vec().into()],
-    )
-    .await?
-    {
-        Answer::Found(found) => Ok(found),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-    }
+pub async fn find(context: &Context, digest: TokenDigest) -> Result<Found, Problem> {
+    let sql = "SELECT auth_me($1)::text";
+    let parameters = [digest.0.to_vec().into()];
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

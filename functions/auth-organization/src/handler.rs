@@ -1,45 +1,28 @@
-use serde::{Deserialize, Serialize};
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::{OrganizationId, SessionId, UserId};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 
+use crate::operations::OrganizationChange;
 use crate::queries;
-
-/// What the session is now, in the words of a login.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Changed {
-    session_id: SessionId,
-    user_id: UserId,
-    organization_id: OrganizationId,
-}
-
-pub fn not_found() -> Problem {
-    Problem::not_found("You belong to no organization with this id.")
-}
-
-fn read(mut fields: Fields) -> Result<OrganizationId, Problem> {
-    let id = fields.required("organization_id", fields::parsed::<OrganizationId>);
-    fields.finish(|| id)
-}
 
 pub async fn change(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (fields, _) = request.json_fields().await?;
-    let organization_id = read(fields)?;
+    let (body, _) = request.json::<OrganizationChange>().await?;
     let scopes = Scope::all_of_user(token.owner);
-    let write = queries::change(context, token.digest, organization_id);
+    let write = queries::change(context, token.digest, body.organization_id);
     let changed = cache::during_write(context, &scopes, write).await?;
     Reply::json(200, &changed)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+    use shared::ids::OrganizationId;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -61,10 +44,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<OrganizationChange>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
             assert_eq!(named, expected, "{body}");

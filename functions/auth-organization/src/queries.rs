@@ -1,32 +1,26 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::OrganizationId;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, Changed};
+use crate::operations::SessionOrganization;
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Changed(Changed),
-    NotFound,
-    Unauthenticated,
-    SessionRequired,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "not_found" => Some(Problem::not_found(
+            "You belong to no organization with this id.",
+        )),
+        _ => None,
+    }
 }
 
 pub async fn change(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-) -> Result<Changed, Problem> {
+) -> Result<SessionOrganization, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT auth_organization_change($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Changed(changed) => Ok(changed),
-        Answer::NotFound => Err(handler::not_found()),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::SessionRequired => Err(Problem::session_required()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -1,39 +1,30 @@
-//! The answer is the same, and costs as much, whether anybody has the email or
-//! not. Whoever has it finds out by mail.
+//! The answer is the same, and costs as much, whether anybody has the email or not.
+//! Whoever has it learns it by mail.
 
-use serde::Serialize;
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
+use shared::mail::MailAccepted;
 use shared::mail::outbox::{self, Draft};
-use shared::text::email::EmailAddress;
 
+use crate::operations::ForgottenPassword;
 use crate::queries;
 
-#[derive(Serialize)]
-struct Output {
-    status: &'static str,
-}
-
-fn read(mut fields: Fields) -> Result<EmailAddress, Problem> {
-    let email = fields.required("email", fields::email);
-    fields.finish(|| email)
-}
-
 pub async fn forgot(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let (fields, _) = request.json_fields().await?;
-    let email = read(fields)?;
+    let (forgotten, _) = request.json::<ForgottenPassword>().await?;
     let draft = Draft::draw(context)?;
-    let mail = queries::forgot(context, &email, request.client_address(), &draft).await?;
+    let address = request.client_address();
+    let mail = queries::forgot(context, &forgotten.email, address, &draft).await?;
     outbox::announce(context, mail.as_ref(), Some(draft.token())).await?;
-    Reply::json(202, &Output { status: "accepted" })
+    Reply::json(202, &MailAccepted::ANSWER)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -45,10 +36,8 @@ mod tests {
             (json!({"email": "ada@example.com", "x": 1}), vec!["x"]),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<ForgottenPassword>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
             assert_eq!(named, expected, "{body}");

@@ -1,4 +1,3 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::mail;
@@ -6,14 +5,7 @@ use shared::mail::outbox::{Draft, Written};
 use shared::store::db;
 use shared::text::email::EmailAddress;
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Accepted { mail: Option<Written> },
-    TooManyMails { retry_after_secs: u32 },
-}
-
-/// Writes the mail, which goes to nobody when nobody has the email.
+/// Writes the mail. It goes to nobody when nobody has the email.
 pub async fn forgot(
     context: &Context,
     email: &EmailAddress,
@@ -32,8 +24,5 @@ pub async fn forgot(
         mail::MAX_PER_ADDRESS_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_password_forgot($1, $2, $3, $4, $5, $6, $7, $8)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Accepted { mail } => Ok(mail),
-        Answer::TooManyMails { retry_after_secs } => Err(mail::too_many_mails(retry_after_secs)),
-    }
+    db::ask(context, sql, &parameters, mail::refuse).await
 }

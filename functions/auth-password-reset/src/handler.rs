@@ -1,59 +1,27 @@
-//! Whoever reads the user's mail may replace the password, and nothing else: a
-//! second factor stays what it was, and every session ends.
+//! Whoever reads the user's mail may replace the password, and nothing else. The second
+//! factor stays as it was, and every session ends.
 
-use serde::Serialize;
 use shared::auth::hash_lease::HashLease;
-use shared::auth::password::{self, Password};
+use shared::auth::password::{self, NewPassword, PasswordChanged};
 use shared::auth::secrets;
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::OutboxMessageId;
-use shared::mail;
 use shared::mail::outbox;
 use shared::store::cache;
 use shared::store::cache_key::Scope;
-use shared::token::{self, TokenDigest, TokenKind};
+use shared::token::TokenDigest;
 
-use crate::queries;
-
-/// Longest token that is looked at, in characters. Ours have 74.
-const MAX_TOKEN_CHARS: usize = 200;
-
-#[derive(Serialize)]
-struct Output {
-    status: &'static str,
-}
-
-struct Input {
-    token: String,
-    new_password: String,
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let token = fields.required("token", |v| fields::text(v, 1..=MAX_TOKEN_CHARS));
-    // What can be told without knowing whose password it is costs no look-up.
-    let new_password = fields.required("new_password", |v| {
-        let text = fields::text(v, 0..=usize::MAX)?;
-        password::check(&text)?;
-        Ok(text)
-    });
-    fields.finish(|| {
-        Some(Input {
-            token: token?,
-            new_password: new_password?,
-        })
-    })
-}
+use crate::operations::PasswordReset;
+use crate::queries::{self, Holder};
 
 pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let (fields, _) = request.json_fields().await?;
-    let input = read(fields)?;
-    let token = token::parse(TokenKind::Email, &input.token).ok_or_else(mail::invalid_token)?;
+    let (reset, _) = request.json::<PasswordReset>().await?;
+    let token = reset.token.presented()?;
     let lease = HashLease::draw(context).await?;
     let holder = queries::begin(context, token.digest, &lease).await?;
-    let hash = match hash(context, &input, &holder).await {
+    let hash = match hash(context, reset.new_password, &holder).await {
         Ok(hash) => hash,
         Err(problem) => {
             lease.release(context).await?;
@@ -61,16 +29,13 @@ pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Proble
         }
     };
     change(context, token.digest, &holder, &hash, &lease).await?;
-    Reply::json(200, &Output { status: "changed" })
+    Reply::json(200, &PasswordChanged::ANSWER)
 }
 
-async fn hash(
-    context: &Context,
-    input: &Input,
-    holder: &queries::Holder,
-) -> Result<String, Problem> {
-    let new = Password::new_for(&input.new_password, &holder.email)
-        .map_err(|error| Problem::invalid_field("new_password", error.code(), error.to_string()))?;
+async fn hash(context: &Context, new: NewPassword, holder: &Holder) -> Result<String, Problem> {
+    let new = new
+        .of(&holder.email)
+        .map_err(|error| error.problem("new_password"))?;
     let pepper = secrets::password_pepper(context).await?;
     password::hash(&new, &context.random()?, &pepper).map_err(|error| {
         context.log("error", &error.to_string());
@@ -81,7 +46,7 @@ async fn hash(
 async fn change(
     context: &Context,
     digest: TokenDigest,
-    holder: &queries::Holder,
+    holder: &Holder,
     new_hash: &str,
     lease: &HashLease,
 ) -> Result<(), Problem> {
@@ -94,8 +59,10 @@ async fn change(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -124,10 +91,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<PasswordReset>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
             assert_eq!(named, expected, "{body}");

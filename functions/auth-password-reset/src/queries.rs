@@ -5,29 +5,22 @@ use shared::http::problem::Problem;
 use shared::ids::{OutboxMessageId, UserId};
 use shared::mail;
 use shared::mail::outbox::Written;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
 /// Whose password is to be replaced.
+#[derive(Deserialize)]
 pub struct Holder {
     pub user_id: UserId,
     pub email: EmailAddress,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum BeginAnswer {
-    Proceed { user_id: UserId, email: String },
-    Busy,
-    InvalidToken,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Changed { mail: Option<Written> },
-    InvalidToken,
+fn refuse_begin(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "too_many_hashes" => Some(hash_lease::too_many_hashes()),
+        _ => mail::refuse(refused),
+    }
 }
 
 /// Looks the token up, and takes the lease.
@@ -39,18 +32,12 @@ pub async fn begin(
     let [lease_id, host_id, max_leases] = lease.parameters();
     let parameters = [digest.0.to_vec().into(), lease_id, host_id, max_leases];
     let sql = "SELECT auth_password_reset_begin($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        BeginAnswer::Proceed { user_id, email } => Ok(Holder {
-            user_id,
-            email: EmailAddress::parse(&email).map_err(|_| Problem::internal())?,
-        }),
-        BeginAnswer::Busy => Err(hash_lease::too_many_hashes()),
-        BeginAnswer::InvalidToken => Err(mail::invalid_token()),
-    }
+    db::ask(context, sql, &parameters, refuse_begin).await
 }
 
-/// Spends the token and replaces the password. The message that this causes
-/// names the use: by its id a statement that is sent twice knows itself.
+/// Spends the token and replaces the password. The id of the message that this causes
+/// names the use: by it, a statement that is sent twice knows itself, and answers no
+/// message then.
 pub async fn reset(
     context: &Context,
     digest: TokenDigest,
@@ -66,8 +53,5 @@ pub async fn reset(
         lease.id(),
     ];
     let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Changed { mail } => Ok(mail),
-        Answer::InvalidToken => Err(mail::invalid_token()),
-    }
+    db::ask(context, sql, &parameters, mail::refuse).await
 }

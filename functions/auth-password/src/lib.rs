@@ -1,6 +1,9 @@
 //! `PUT /api/v1/auth/password`: changes the caller's password, and ends every other session.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("auth-password", "PUT", handler::change);
+shared::component! {
+    operations::CHANGE => handler::change,
+}

@@ -1,36 +1,18 @@
-//! A user without a second factor gives the password. A user with one gives a
-//! code, with or without the password: a session that was opened before the
-//! second factor was on gets nowhere with the password alone. Whatever is given
-//! must be right.
+//! A user without a second factor gives the password. A user with one gives a code, with
+//! or without the password: a session that was opened before the second factor was on
+//! gets nowhere with the password alone. Whatever is given must be right.
 
-use serde::Serialize;
 use shared::auth::hash_lease::HashLease;
 use shared::auth::lockout;
-use shared::auth::password::{self, Password};
+use shared::auth::password;
 use shared::auth::second_factor::{Code, Proof};
 use shared::auth::secrets;
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
-use crate::queries::{self, Outcome, User};
-
-#[derive(Serialize)]
-struct Output {
-    status: &'static str,
-    valid_for_secs: u32,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Input {
-    password: Option<String>,
-    code: Option<Code>,
-}
-
-fn wrong_password() -> Problem {
-    Problem::invalid_field("password", "wrong", "is not your password")
-}
+use crate::operations::Reauthentication;
+use crate::queries::{self, User};
 
 fn wrong_code(code: &Code) -> Problem {
     Problem::invalid_field(
@@ -40,69 +22,41 @@ fn wrong_code(code: &Code) -> Problem {
     )
 }
 
-fn code_required() -> Problem {
-    Problem::invalid_field(
-        "totp_code",
-        "required",
-        "is required of a user with a second factor, or recovery_code in its place",
-    )
-}
-
-fn password_required() -> Problem {
-    Problem::invalid_field("password", "required", "is required")
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let password = fields.optional("password", |value| {
-        fields::text(value, 1..=password::MAX_PRESENTED_CHARS)
-    });
-    let code = Code::read(&mut fields);
-    let input = fields.finish(|| {
-        Some(Input {
-            password: password?,
-            code: code?,
-        })
-    })?;
-    if input.password.is_none() && input.code.is_none() {
-        return Err(password_required());
-    }
-    Ok(input)
-}
-
-/// What is not enough, whether or not it is right: the one is told what the
-/// other would be told, and nothing is checked.
-fn insufficient(user: &User, input: &Input) -> Option<Problem> {
+/// What is missing, if what was given is not enough. Nothing is checked then, so that
+/// the answer does not tell whether it is right.
+fn insufficient(user: &User, has_password: bool, has_code: bool) -> Option<Problem> {
     match user.enrolment {
-        Some(_) if input.code.is_none() => Some(code_required()),
-        None if input.password.is_none() => Some(password_required()),
+        Some(_) if !has_code => Some(queries::code_required()),
+        None if !has_password => Some(queries::password_required()),
         _ => None,
     }
 }
 
 pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (fields, _) = request.json_fields().await?;
-    let input = read(fields)?;
+    let (given, _) = request.json::<Reauthentication>().await?;
+    let password = given.password;
+    let code = Code::given(given.totp_code, given.recovery_code);
     let address = request.client_address();
     let lease = HashLease::draw(context).await?;
     let user = queries::begin(context, token.digest, address, &lease).await?;
-    if let Some(problem) = insufficient(&user, &input) {
+    if let Some(problem) = insufficient(&user, password.is_some(), code.is_some()) {
         lease.release(context).await?;
         return Err(problem);
     }
-    let verified_hash = match &input.password {
+    let verified_hash = match &password {
         None => None,
-        Some(text) => {
+        Some(password) => {
             let pepper = secrets::password_pepper(context).await?;
             let hash = &user.password_hash;
-            if !password::verify(&Password::presented(text), hash, &pepper) {
+            if !password::verify(password, hash, &pepper) {
                 lockout::record_failure(context, &user.email, address, Some(&lease)).await?;
-                return Err(wrong_password());
+                return Err(queries::wrong_password());
             }
             Some(hash.as_str())
         }
     };
-    let proof = match &input.code {
+    let proof = match &code {
         None => None,
         Some(code) => match check_code(context, &user, code).await? {
             Checked::NotNeeded => None,
@@ -113,21 +67,15 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
             }
         },
     };
-    match queries::confirm(context, token.digest, verified_hash, proof, &lease).await? {
-        Outcome::Confirmed { valid_for_secs } => Reply::json(
-            200,
-            &Output {
-                status: "confirmed",
-                valid_for_secs,
-            },
-        ),
-        Outcome::WrongPassword => Err(wrong_password()),
-        Outcome::PasswordRequired => Err(password_required()),
-        Outcome::SecondFactorRequired => Err(code_required()),
-        // The statement that refused it gave the lease back.
-        Outcome::SecondFactorInvalid => {
+    let confirmed = queries::confirm(context, token.digest, verified_hash, proof, &lease).await?;
+    match confirmed {
+        Some(confirmed) => Reply::json(200, &confirmed),
+        // The statement that refused the code gave the lease back.
+        None => {
             lockout::record_failure(context, &user.email, address, None).await?;
-            Err(input.code.as_ref().map_or_else(code_required, wrong_code))
+            Err(code
+                .as_ref()
+                .map_or_else(queries::code_required, wrong_code))
         }
     }
 }
@@ -145,14 +93,16 @@ async fn check_code(context: &Context, user: &User, code: &Code) -> Result<Check
     };
     let master = secrets::master_secret(context).await?;
     let unix_secs = context.now_millis() / 1_000;
-    let proof = code.check(&master, user.id, enrolment, unix_secs);
+    let proof = code.check(&master, user.user_id, enrolment, unix_secs);
     Ok(proof.map_or(Checked::Wrong, Checked::Right))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -178,10 +128,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<Reauthentication>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
             assert_eq!(named, expected, "{body}");

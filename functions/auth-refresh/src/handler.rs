@@ -4,33 +4,14 @@
 
 use shared::auth::session::{Carrier, TokenPair};
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{REFRESH_COOKIE, Reply, Request};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 use shared::token::{self, PresentedToken, TokenKind};
 
+use crate::operations::{Refresh, invalid_refresh_token};
 use crate::queries;
-
-/// Longest text that is looked at as a token. Ours have 74 characters.
-const MAX_TOKEN_CHARS: usize = 512;
-
-pub fn refused() -> Problem {
-    Problem::new(
-        401,
-        "invalid_refresh_token",
-        "The refresh token is not valid",
-        "It is unknown, expired, spent or revoked. Sign in again.",
-    )
-}
-
-fn read(mut fields: Fields) -> Result<String, Problem> {
-    let token = fields.required("refresh_token", |value| {
-        fields::text(value, 1..=MAX_TOKEN_CHARS)
-    });
-    fields.finish(|| token)
-}
 
 /// The token from the body, or, for a request without one, from the cookie.
 async fn presented(request: &Request) -> Result<(PresentedToken, Carrier), Problem> {
@@ -38,8 +19,9 @@ async fn presented(request: &Request) -> Result<(PresentedToken, Carrier), Probl
         let token = request.cookie_token(REFRESH_COOKIE, TokenKind::Refresh)?;
         return Ok((token, Carrier::Cookie));
     }
-    let (fields, _) = request.json_fields().await?;
-    let token = token::parse(TokenKind::Refresh, &read(fields)?).ok_or_else(refused)?;
+    let (body, _) = request.json::<Refresh>().await?;
+    let token = token::parse(TokenKind::Refresh, &body.refresh_token);
+    let token = token.ok_or_else(invalid_refresh_token)?;
     Ok((token, Carrier::Bearer))
 }
 
@@ -52,14 +34,16 @@ pub async fn refresh(context: &Context, request: &Request) -> Result<Reply, Prob
     // of the session it ended is invalidated.
     let session = cache::during_write(context, &scopes, write)
         .await?
-        .ok_or_else(refused)?;
-    pair.reply(&session, carrier)
+        .ok_or_else(invalid_refresh_token)?;
+    pair.reply(session, carrier)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -84,10 +68,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<Refresh>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
             assert_eq!(named, expected, "{body}");

@@ -1,21 +1,20 @@
-use serde::Deserialize;
 use shared::auth::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler;
+use crate::operations;
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Refreshed(Session),
-    Refused,
-    Reused,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "invalid_refresh_token" => Some(operations::invalid_refresh_token()),
+        _ => None,
+    }
 }
 
-/// Spends the token; `None` if it was spent before, which ended its session.
+/// Spends the token. `None` if it was spent before, which ended its session: no refusal,
+/// because something was changed.
 pub async fn refresh(
     context: &Context,
     digest: TokenDigest,
@@ -28,22 +27,13 @@ pub async fn refresh(
         ACCESS_TTL_SECS.into(),
         REFRESH_TTL_SECS.into(),
     ];
-    let answer = db::call(
-        context,
-        "SELECT auth_refresh($1, $2, $3, $4, $5)::text",
-        &parameters,
-    )
-    .await?;
-    Ok(match answer {
-        Answer::Refreshed(session) => Some(session),
-        // Nothing was changed, and whoever asked may be nobody.
-        Answer::Refused => return Err(handler::refused()),
-        Answer::Reused => {
-            context.log(
-                "warn",
-                "a spent refresh token was presented; its session was ended",
-            );
-            None
-        }
-    })
+    let sql = "SELECT auth_refresh($1, $2, $3, $4, $5)::text";
+    let session: Option<Session> = db::ask(context, sql, &parameters, refuse).await?;
+    if session.is_none() {
+        context.log(
+            "warn",
+            "a spent refresh token was presented; its session was ended",
+        );
+    }
+    Ok(session)
 }

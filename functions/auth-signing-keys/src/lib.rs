@@ -1,6 +1,11 @@
 //! `/api/v1/auth/signing-keys`: lists, rotates and withdraws the keys that sign JWTs.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("auth-signing-keys", handler::allow, handler::signing_keys);
+shared::component! {
+    operations::LIST => handler::list,
+    operations::ROTATE => handler::rotate,
+    operations::WITHDRAW => handler::withdraw,
+}

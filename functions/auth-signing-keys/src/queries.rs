@@ -1,70 +1,48 @@
-use serde::Deserialize;
+use shared::auth::jwt::SigningKeyId;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, SigningKey};
+use crate::operations::{SigningKeyList, SigningKeyRotated, SigningKeyWithdrawn, rotation_pending};
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found { signing_keys: Vec<SigningKey> },
-    Rotated { signing_key: SigningKey },
-    Withdrawn,
-    RotationPending { retry_after_secs: u32 },
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+/// Most keys that are listed: at four rotations a year, 25 years of them.
+const MAX_LISTED: i32 = 100;
+
+pub fn not_found() -> Problem {
+    Problem::not_found("There is no signing key with this id.")
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::RotationPending { retry_after_secs } => {
-                handler::rotation_pending(retry_after_secs)
-            }
-            Self::NotFound => handler::not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden("signing_keys:manage"),
-            Self::Found { .. } | Self::Rotated { .. } | Self::Withdrawn => Problem::internal(),
-        }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "rotation_pending" => refused.fact("retry_after_secs").map(rotation_pending),
+        "not_found" => Some(not_found()),
+        _ => None,
     }
 }
 
-pub async fn list(
-    context: &Context,
-    digest: TokenDigest,
-    limit: i32,
-) -> Result<Vec<SigningKey>, Problem> {
-    let parameters = [digest.0.to_vec().into(), limit.into()];
+pub async fn list(context: &Context, digest: TokenDigest) -> Result<SigningKeyList, Problem> {
+    let parameters = [digest.0.to_vec().into(), MAX_LISTED.into()];
     let sql = "SELECT auth_signing_keys($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found { signing_keys } => Ok(signing_keys),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn rotate(
     context: &Context,
     digest: TokenDigest,
     new_kid: String,
-) -> Result<SigningKey, Problem> {
+) -> Result<SigningKeyRotated, Problem> {
     let parameters = [digest.0.to_vec().into(), new_kid.into()];
     let sql = "SELECT auth_signing_key_rotate($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Rotated { signing_key } => Ok(signing_key),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
-pub async fn withdraw(context: &Context, digest: TokenDigest, kid: String) -> Result<(), Problem> {
-    let parameters = [digest.0.to_vec().into(), kid.into()];
+pub async fn withdraw(
+    context: &Context,
+    digest: TokenDigest,
+    kid: SigningKeyId,
+) -> Result<SigningKeyWithdrawn, Problem> {
+    let parameters = [digest.0.to_vec().into(), String::from(kid).into()];
     let sql = "SELECT auth_signing_key_withdraw($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Withdrawn => Ok(()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -2,53 +2,34 @@
 //! sign-up tells nobody who has an account. Whoever has the email learns it by
 //! mail.
 
-use serde::Serialize;
 use shared::auth::hash_lease::HashLease;
 use shared::auth::password::{self, Password};
 use shared::auth::secrets;
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
+use shared::mail::MailStatus;
 use shared::mail::outbox::{self, Draft};
 use shared::text::email::EmailAddress;
 
+use crate::operations::{Signup, SignupAccepted};
 use crate::queries::{self, Registration};
 
-#[derive(Debug)]
-struct Input {
-    email: EmailAddress,
-    password: Password,
-}
-
-#[derive(Serialize)]
-struct Output<'a> {
-    status: &'static str,
-    email: &'a str,
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let email = fields.required("email", fields::email);
-    let password = fields.required("password", |value| {
-        // However long it is before it is normalized.
-        let text = fields::text(value, 0..=usize::MAX)?;
-        password::check(&text)?;
-        Ok(text)
-    });
-    let (email, password) = fields.finish(|| Some((email?, password?)))?;
-    let password = Password::new_for(&password, &email)
-        .map_err(|error| Problem::invalid_field("password", error.code(), error.to_string()))?;
-    Ok(Input { email, password })
+/// The email, and the password if it may be its owner's.
+fn checked(signup: Signup) -> Result<(EmailAddress, Password), Problem> {
+    let password = signup.password.of(&signup.email);
+    let password = password.map_err(|error| error.problem("password"))?;
+    Ok((signup.email, password))
 }
 
 pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let (fields, _) = request.json_fields().await?;
-    let input = read(fields)?;
+    let (signup, _) = request.json::<Signup>().await?;
+    let (email, password) = checked(signup)?;
     let pepper = secrets::password_pepper(context).await?;
     let lease = HashLease::draw(context).await?;
     queries::begin(context, request.client_address(), &lease).await?;
-    let hash = password::hash(&input.password, &context.random()?, &pepper).map_err(|error| {
+    let hash = password::hash(&password, &context.random()?, &pepper).map_err(|error| {
         context.log("error", &error.to_string());
         Problem::internal()
     })?;
@@ -57,7 +38,7 @@ pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Probl
     let registration = Registration {
         user_id,
         organization_id,
-        email: &input.email,
+        email: &email,
         password_hash: &hash,
     };
     let draft = Draft::draw(context)?;
@@ -65,22 +46,24 @@ pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Probl
     outbox::announce(context, mail.as_ref(), Some(draft.token())).await?;
     Reply::json(
         202,
-        &Output {
-            status: "accepted",
-            email: input.email.as_str(),
+        &SignupAccepted {
+            status: MailStatus::Accepted,
+            email: email.to_string(),
         },
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+    use shared::http::input;
+
+    use super::*;
 
     fn check(body: Value, expected: Result<&str, &[(&str, &str)]>) {
-        let got = Fields::new(body.clone()).and_then(read);
+        let got = input::value::<Signup>(&body).and_then(checked);
         match (got, expected) {
-            (Ok(input), Ok(email)) => assert_eq!(input.email.as_str(), email, "{body}"),
+            (Ok((read, _)), Ok(email)) => assert_eq!(read.as_str(), email, "{body}"),
             (Err(problem), Err(errors)) => {
                 let named: Vec<_> = problem.errors.iter().map(|e| (&*e.field, e.code)).collect();
                 assert_eq!(named, errors, "{body}");

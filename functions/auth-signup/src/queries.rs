@@ -1,11 +1,11 @@
-use serde::Deserialize;
-use shared::auth::hash_lease::{self, HashLease};
+use shared::auth::hash_lease::HashLease;
+use shared::auth::lockout;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::mail;
 use shared::mail::outbox::{Draft, Written};
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::text::email::EmailAddress;
 
 /// Who is to be registered.
@@ -16,18 +16,8 @@ pub struct Registration<'a> {
     pub password_hash: &'a str,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum BeginAnswer {
-    Proceed,
-    Busy,
-    TooManyMails { retry_after_secs: u32 },
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Accepted { mail: Option<Written> },
+fn refuse(refused: &Refused) -> Option<Problem> {
+    mail::refuse(refused).or_else(|| lockout::refuse(refused))
 }
 
 /// Takes the lease, unless the address has caused too much mail.
@@ -41,17 +31,11 @@ pub async fn begin(context: &Context, address: &str, lease: &HashLease) -> Resul
         max_leases,
     ];
     let sql = "SELECT auth_signup_begin($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        BeginAnswer::Proceed => Ok(()),
-        BeginAnswer::Busy => Err(hash_lease::too_many_hashes()),
-        BeginAnswer::TooManyMails { retry_after_secs } => {
-            Err(mail::too_many_mails(retry_after_secs))
-        }
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// Registers the user unless the email is taken, and writes the mail that says
-/// which. The caller is not told.
+/// which. The caller is not told. `None` when this is the same statement, sent again.
 pub async fn signup(
     context: &Context,
     registration: &Registration<'_>,
@@ -72,6 +56,5 @@ pub async fn signup(
         mail::MAX_PER_EMAIL_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_signup($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    let Answer::Accepted { mail } = db::call(context, sql, &parameters).await?;
-    Ok(mail)
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -2,82 +2,19 @@
 //! asking. What it may be used for, and for how long, the database decides; it is
 //! put together and signed here, because the database has no keys.
 
-use serde::Serialize;
-use serde_json::Value;
 use shared::auth::jwt::{self, Audience, Claims, SigningKey};
 use shared::auth::secrets;
+use shared::auth::session::TokenType;
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields, Invalid};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
+use crate::operations::{TokenGranted, TokenRequest, TokenScope};
 use crate::queries::{self, Grant};
 
-/// Longest audience in characters: a URL of a service. In JSON each of them takes at
-/// most two bytes, so that with it a token stays far below its 4,096.
-const MAX_AUDIENCE_CHARS: usize = 255;
-/// Longest scope in characters: 32 permissions of 30 and the spaces between them
-/// are 991.
-const MAX_SCOPE_CHARS: usize = 1_000;
-
-#[derive(Serialize)]
-struct Output {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: u64,
-    scope: String,
-}
-
-/// A token, as asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Input {
-    audience: Option<String>,
-    scope: Option<Vec<String>>,
-}
-
-pub fn scope_exceeded() -> Problem {
-    Problem::invalid_field(
-        "scope",
-        "exceeds_own",
-        "must be permissions that you hold yourself",
-    )
-}
-
-fn audience(value: &Value) -> Result<String, Invalid> {
-    let text = fields::text(value, 1..=MAX_AUDIENCE_CHARS)?;
-    if text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(text);
-    }
-    Err(Invalid::new(
-        "invalid_character",
-        "must have visible ASCII characters only",
-    ))
-}
-
-/// Permissions with a space between each two (RFC 6749, section 3.3).
-fn scope(value: &Value) -> Result<Vec<String>, Invalid> {
-    let text = fields::text(value, 1..=MAX_SCOPE_CHARS)?;
-    let mut scope: Vec<String> = text.split(' ').map(str::to_owned).collect();
-    if scope.iter().any(String::is_empty) {
-        return Err(Invalid::new(
-            "invalid",
-            "must be permissions with one space between each two",
-        ));
-    }
-    scope.sort();
-    scope.dedup();
-    Ok(scope)
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let audience = fields.optional("audience", audience);
-    let scope = fields.optional("scope", scope);
-    fields.finish(|| {
-        Some(Input {
-            audience: audience?,
-            scope: scope?,
-        })
-    })
+/// The permissions of a scope.
+fn permissions(scope: &TokenScope) -> Vec<String> {
+    scope.split(' ').map(str::to_owned).collect()
 }
 
 fn claims(issuer: String, audience: Option<String>, grant: &Grant, jti: String) -> Claims {
@@ -96,18 +33,19 @@ fn claims(issuer: String, audience: Option<String>, grant: &Grant, jti: String) 
     }
 }
 
-pub async fn token(context: &Context, request: &Request) -> Result<Reply, Problem> {
+pub async fn grant(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (fields, _) = request.json_fields().await?;
-    let input = read(fields)?;
+    let (wanted, _) = request.json::<TokenRequest>().await?;
+    let scope = wanted.scope.as_ref().map(permissions);
     let new_kid = jwt::key_id(&context.random()?);
-    let grant = queries::grant(context, token.digest, new_kid, input.scope).await?;
+    let grant = queries::grant(context, token.digest, new_kid, scope).await?;
 
     let master = secrets::master_secret(context).await?;
     let issuer = secrets::read(context, "public_url").await?;
     let random = context.random()?;
     let jti = uuid::Builder::from_unix_timestamp_millis(context.now_millis(), &random).into_uuid();
-    let claims = claims(issuer, input.audience, &grant, jti.to_string());
+    let audience = wanted.audience.map(String::from);
+    let claims = claims(issuer, audience, &grant, jti.to_string());
     let internal = |reason: String| {
         context.log("error", &reason);
         Problem::internal()
@@ -119,9 +57,9 @@ pub async fn token(context: &Context, request: &Request) -> Result<Reply, Proble
         .map_err(|error| internal(format!("a token was not signed: {error}")))?;
     Reply::json(
         200,
-        &Output {
+        &TokenGranted {
             access_token,
-            token_type: "Bearer",
+            token_type: TokenType::Bearer,
             expires_in: grant.expires_secs.saturating_sub(grant.issued_secs),
             scope: claims.scope,
         },
@@ -130,9 +68,12 @@ pub async fn token(context: &Context, request: &Request) -> Result<Reply, Proble
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
     use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+
+    use super::*;
+    use crate::operations::{MAX_AUDIENCE_CHARS, MAX_SCOPE_CHARS};
 
     #[test]
     fn bodies() {
@@ -157,18 +98,17 @@ mod tests {
             (json!({"ttl_secs": 1}), vec!["ttl_secs"]),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<TokenRequest>(&body, "")
                 .err()
-                .map(|problem| problem.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|error| &*error.field).collect();
             assert_eq!(named, expected, "{body}");
         }
-        let input = Fields::new(json!({"scope": "b a b"})).and_then(read);
+        let wanted: TokenRequest =
+            input::value(&json!({"scope": "b a b"})).expect("the body is right");
         assert_eq!(
-            input.map(|input| input.scope),
-            Ok(Some(vec!["a".to_owned(), "b".to_owned()])),
+            wanted.scope.as_ref().map(permissions),
+            Some(vec!["a".to_owned(), "b".to_owned()]),
             "each once, in order"
         );
     }

@@ -1,6 +1,9 @@
 //! `POST /api/v1/auth/token`: a JWT for those who validate offline (RFC 9068).
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("auth-token", "POST", handler::token);
+shared::component! {
+    operations::GRANT => handler::grant,
+}

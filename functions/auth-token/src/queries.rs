@@ -2,10 +2,8 @@ use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
-
-use crate::handler;
 
 /// What a token is to say, and the key that signs it.
 #[derive(Debug, Deserialize)]
@@ -20,12 +18,15 @@ pub struct Grant {
     pub scope: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Granted(Grant),
-    ScopeExceeded,
-    Unauthenticated,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "scope_exceeded" => Some(Problem::invalid_field(
+            "scope",
+            "exceeds_own",
+            "must be permissions that you hold yourself",
+        )),
+        _ => None,
+    }
 }
 
 /// `scope` is the wanted part of the credential's permissions, all of them when there
@@ -43,9 +44,5 @@ pub async fn grant(
         scope.unwrap_or_default().into(),
     ];
     let sql = "SELECT auth_token($1, $2, nullif($3::text[], '{}'))::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Granted(grant) => Ok(grant),
-        Answer::ScopeExceeded => Err(handler::scope_exceeded()),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -4,70 +4,40 @@ use shared::auth::second_factor::Enrolment;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::UserId;
-use shared::store::db::{self, Parameter};
+use shared::store::db::{self, Parameter, Refused};
 use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
-use crate::handler::{self, State};
+use crate::operations::{
+    SecondFactorState, TOTP_ENABLED, TOTP_NOT_ENABLED, TOTP_NOT_ENROLLED, TotpDisabled,
+};
 
 /// Whose second factor it is.
+#[derive(Deserialize)]
 pub struct User {
-    pub id: UserId,
+    pub user_id: UserId,
     pub email: EmailAddress,
 }
 
+/// An enrolment that waits for its first code.
 #[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(State),
-    Enrolled {
-        user_id: UserId,
-        email: String,
-    },
-    Proceed {
-        user_id: UserId,
-        email: String,
-        enrolment: Enrolment,
-    },
-    Enabled,
-    Disabled,
-    Replaced,
-    Locked {
-        retry_after_secs: u32,
-    },
-    TotpEnabled,
-    TotpNotEnrolled,
-    TotpNotEnabled,
-    RecentLoginRequired,
-    SessionRequired,
-    Unauthenticated,
+pub struct Pending {
+    pub user_id: UserId,
+    pub email: EmailAddress,
+    pub enrolment: Enrolment,
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::Locked { retry_after_secs } => lockout::locked(retry_after_secs),
-            Self::TotpEnabled => handler::totp_enabled(),
-            Self::TotpNotEnrolled => handler::totp_not_enrolled(),
-            Self::TotpNotEnabled => handler::totp_not_enabled(),
-            Self::RecentLoginRequired => Problem::recent_login_required(),
-            Self::SessionRequired => Problem::session_required(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Found(_)
-            | Self::Enrolled { .. }
-            | Self::Proceed { .. }
-            | Self::Enabled
-            | Self::Disabled
-            | Self::Replaced => Problem::internal(),
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "totp_enabled" => {
+            TOTP_ENABLED.because("Turn it off first, to enrol another authenticator.")
         }
-    }
-}
-
-fn user(id: UserId, email: &str) -> Result<User, Problem> {
-    let email = EmailAddress::parse(email).map_err(|_| Problem::internal())?;
-    Ok(User { id, email })
+        "totp_not_enrolled" => TOTP_NOT_ENROLLED
+            .because("Begin one with POST /api/v1/auth/totp, and confirm it within an hour."),
+        "totp_not_enabled" => TOTP_NOT_ENABLED
+            .because("Recovery codes stand in for a second factor, and there is none."),
+        _ => return lockout::refuse(refused),
+    })
 }
 
 /// The array of texts in which digests go to the database.
@@ -80,12 +50,10 @@ fn digest_array(digests: &[[u8; 32]]) -> Parameter {
 }
 
 /// Whether the second factor is on.
-pub async fn state(context: &Context, digest: TokenDigest) -> Result<State, Problem> {
+pub async fn state(context: &Context, digest: TokenDigest) -> Result<SecondFactorState, Problem> {
+    let sql = "SELECT auth_totp($1)::text";
     let parameters = [digest.0.to_vec().into()];
-    match db::call(context, "SELECT auth_totp($1)::text", &parameters).await? {
-        Answer::Found(state) => Ok(state),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// Begins an enrolment, in place of one that was not confirmed.
@@ -96,28 +64,18 @@ pub async fn enrol(
 ) -> Result<User, Problem> {
     let parameters = [digest.0.to_vec().into(), enrolment.0.to_vec().into()];
     let sql = "SELECT auth_totp_enrol($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Enrolled { user_id, email } => user(user_id, &email),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
-/// Reads what the first code must match, unless guessing is stopped.
+/// Reads what the first code must match, unless the account is locked.
 pub async fn begin_confirmation(
     context: &Context,
     digest: TokenDigest,
     address: &str,
-) -> Result<(User, Enrolment), Problem> {
+) -> Result<Pending, Problem> {
     let parameters = [digest.0.to_vec().into(), address.to_owned().into()];
     let sql = "SELECT auth_totp_confirm_begin($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Proceed {
-            user_id,
-            email,
-            enrolment,
-        } => Ok((user(user_id, &email)?, enrolment)),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// Puts the enrolment in force for which the code was right.
@@ -135,19 +93,14 @@ pub async fn confirm(
         digest_array(recovery_digests),
     ];
     let sql = "SELECT auth_totp_confirm($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Enabled => Ok(()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// Ends the second factor.
-pub async fn disable(context: &Context, digest: TokenDigest) -> Result<(), Problem> {
+pub async fn disable(context: &Context, digest: TokenDigest) -> Result<TotpDisabled, Problem> {
+    let sql = "SELECT auth_totp_disable($1)::text";
     let parameters = [digest.0.to_vec().into()];
-    match db::call(context, "SELECT auth_totp_disable($1)::text", &parameters).await? {
-        Answer::Disabled => Ok(()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// Replaces the recovery codes.
@@ -158,8 +111,5 @@ pub async fn replace_recovery_codes(
 ) -> Result<(), Problem> {
     let parameters = [digest.0.to_vec().into(), digest_array(recovery_digests)];
     let sql = "SELECT auth_recovery_codes_replace($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Replaced => Ok(()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -2,10 +2,11 @@
 //! may spend of the organization's pool.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!(
-    "credit-pool-allocations",
-    handler::allow,
-    handler::allocations
-);
+shared::component! {
+    operations::LIST => handler::list,
+    operations::PUT => handler::put,
+    operations::REMOVE => handler::remove,
+}

@@ -1,39 +1,33 @@
 use serde::Deserialize;
-use shared::billing::org_billing::{Allocation, AllocationRow};
+use shared::credits::Allocation;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::money::Currency;
-use shared::organizations;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, Input, MAX_ALLOCATIONS};
+use crate::operations::{ALLOCATION_LIMIT, AllocationRemoved, NewAllocation};
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { allocations: Vec<AllocationRow> },
-    Saved { allocation: AllocationRow },
-    Removed,
-    AllocationLimit,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+/// Most allocations of an organization in one currency. The pool's answer sums
+/// them: 10,000 rows at some 1.5 microseconds are 15 of the 1,500 milliseconds that
+/// a statement has.
+const MAX_ALLOCATIONS: i32 = 10_000;
+
+/// An allocation and its place in the list.
+#[derive(Debug, Deserialize)]
+pub struct Row {
+    pub sequence: i64,
+    pub allocation: Allocation,
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::AllocationLimit => handler::allocation_limit(),
-            Self::NotFound => organizations::not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden("pool:manage"),
-            Self::Listed { .. } | Self::Saved { .. } | Self::Removed => Problem::internal(),
-        }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "allocation_limit" => Some(ALLOCATION_LIMIT.because(format!(
+            "An organization has at most {MAX_ALLOCATIONS} allocations in one currency."
+        ))),
+        _ => None,
     }
 }
 
@@ -44,7 +38,7 @@ pub async fn list(
     organization_id: OrganizationId,
     currency: Currency,
     page: Page,
-) -> Result<Vec<AllocationRow>, Problem> {
+) -> Result<Vec<Row>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
@@ -53,10 +47,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT credit_pool_allocations_list($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Listed { allocations } => Ok(allocations),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 pub async fn put(
@@ -64,22 +55,20 @@ pub async fn put(
     digest: TokenDigest,
     organization_id: OrganizationId,
     user_id: UserId,
-    input: &Input,
+    allocation: &NewAllocation,
 ) -> Result<Allocation, Problem> {
+    let limit = allocation.limit.0;
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
         user_id.as_uuid().into(),
-        input.limit.currency().code().to_owned().into(),
-        input.limit.amount().into(),
-        input.reset.clone().into(),
+        limit.currency().code().to_owned().into(),
+        limit.amount().into(),
+        allocation.reset.as_str().to_owned().into(),
         MAX_ALLOCATIONS.into(),
     ];
     let sql = "SELECT credit_pool_allocation_put($1, $2, $3, $4, $5, $6, $7)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Saved { allocation } => Ok(allocation.into()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn remove(
@@ -88,7 +77,7 @@ pub async fn remove(
     organization_id: OrganizationId,
     user_id: UserId,
     currency: Currency,
-) -> Result<(), Problem> {
+) -> Result<AllocationRemoved, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
@@ -96,8 +85,5 @@ pub async fn remove(
         currency.code().to_owned().into(),
     ];
     let sql = "SELECT credit_pool_allocation_delete($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Removed => Ok(()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

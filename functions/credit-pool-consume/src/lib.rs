@@ -2,6 +2,9 @@
 //! organization's pool, within the caller's allocation.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credit-pool-consume", "POST", handler::consume);
+shared::component! {
+    operations::CONSUME => handler::consume,
+}

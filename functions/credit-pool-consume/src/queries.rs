@@ -1,35 +1,32 @@
-use serde::Deserialize;
-use shared::billing::org_billing::AllocationRow;
-use shared::credits::TransactionRow;
+use shared::credits;
 use shared::http::Idempotency;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{CreditTransactionId, OrganizationId};
 use shared::money::Money;
-use shared::money::decimal_text::DecimalText;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{Input, Output, Refusal};
+use crate::operations::{ALLOCATION_EXCEEDED, ALLOCATION_REQUIRED, PoolConsumed, PoolSpend};
 
-#[derive(Deserialize)]
-struct Consumed {
-    transaction: TransactionRow,
-    allocation: AllocationRow,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "allocation_required" => Some(ALLOCATION_REQUIRED.because(
+            "Somebody who may manage the pool must first say what you may spend in this currency.",
+        )),
+        "allocation_exceeded" => refused.fact("remaining").map(allocation_exceeded),
+        "insufficient_credits" => refused.fact("available").map(credits::insufficient),
+        "too_many_usage_names" => Some(credits::too_many_usage_names()),
+        _ => None,
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Consumed(Box<Consumed>),
-    AllocationRequired,
-    AllocationExceeded { remaining: DecimalText },
-    InsufficientCredits { available: DecimalText },
-    TooManyUsageNames,
-    IdempotencyKeyReused,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+fn allocation_exceeded(remaining: Money) -> Problem {
+    ALLOCATION_EXCEEDED.because(format!(
+        "{} {} of your allocation remains in this period; nothing was spent.",
+        remaining.format_amount(),
+        remaining.currency()
+    ))
 }
 
 pub async fn consume(
@@ -38,41 +35,37 @@ pub async fn consume(
     idempotency: &Idempotency,
     id: CreditTransactionId,
     organization_id: OrganizationId,
-    input: &Input,
-) -> Result<Output, Problem> {
-    let currency = input.money.currency();
+    spend: PoolSpend,
+) -> Result<PoolConsumed, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
         idempotency.request_digest.to_vec().into(),
         id.as_uuid().into(),
         organization_id.as_uuid().into(),
-        currency.code().to_owned().into(),
-        input.money.amount().into(),
-        input.description.clone().into(),
-        input.names.service.clone().into(),
-        input.names.model.clone().into(),
+        spend.currency.code().to_owned().into(),
+        spend.amount.0.into(),
+        spend
+            .description
+            .map_or_else(String::new, String::from)
+            .into(),
+        spend.service.map(String::from).into(),
+        spend.model.map(String::from).into(),
     ];
     let sql = "SELECT credit_pool_consume($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    let refusal = match db::call(context, sql, &parameters).await? {
-        Answer::Consumed(consumed) => {
-            return Ok(Output {
-                transaction: consumed.transaction.into(),
-                allocation: consumed.allocation.into(),
-            });
-        }
-        Answer::AllocationRequired => Refusal::AllocationRequired,
-        Answer::AllocationExceeded { remaining } => Refusal::AllocationExceeded {
-            remaining: Money::new(remaining.0, currency),
-        },
-        Answer::InsufficientCredits { available } => Refusal::InsufficientCredits {
-            available: Money::new(available.0, currency),
-        },
-        Answer::TooManyUsageNames => Refusal::TooManyUsageNames,
-        Answer::IdempotencyKeyReused => Refusal::IdempotencyKeyReused,
-        Answer::NotFound => Refusal::NotFound,
-        Answer::Unauthenticated => Refusal::Unauthenticated,
-        Answer::Forbidden => Refusal::Forbidden,
-    };
-    Err(refusal.into())
+    db::ask(context, sql, &parameters, refuse).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exceeded_allocation_says_what_remains() {
+        let currency = "USD".parse().expect("USD is a currency");
+        let remaining = Money::parse("1.5", currency).expect("an amount");
+        let problem = allocation_exceeded(remaining);
+        assert_eq!(problem.status, 402);
+        assert!(problem.detail.contains("1.50 USD"), "{}", problem.detail);
+    }
 }

@@ -2,6 +2,11 @@
 //! ledger, and grants to it.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credit-pool", handler::allow, handler::pool);
+shared::component! {
+    operations::READ => handler::read,
+    operations::GRANTS_CREATE => handler::grant,
+    operations::TRANSACTIONS => handler::transactions,
+}

@@ -1,18 +1,16 @@
 use serde::Deserialize;
-use shared::credits::grant_terms::{GrantRefusal, GrantTerms};
-use shared::credits::{GrantRow, TransactionFilter, TransactionRow};
+use shared::credits::grant_terms::GrantTerms;
+use shared::credits::{Transaction, TransactionFilter, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId, UserId};
-use shared::money::decimal_text::DecimalText;
-use shared::money::{Currency, Money};
-use shared::organizations;
-use shared::store::db;
+use shared::money::Currency;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{Granted, Output};
+use crate::operations::{CreditPool, PoolGranted};
 
 /// Ids for the rows that the grant may create. They are drawn before the
 /// statement, so that sending it twice creates nothing twice.
@@ -28,39 +26,7 @@ pub struct Found {
     pub token_expires_millis: u64,
     /// When it changes by itself.
     pub pool_expires_millis: u64,
-    available: DecimalText,
-    held: DecimalText,
-    pending: DecimalText,
-    allocated: DecimalText,
-}
-
-impl Found {
-    pub fn output(
-        &self,
-        organization_id: OrganizationId,
-        currency: Currency,
-    ) -> Result<Output, Problem> {
-        let money = |amount: DecimalText| Money::new(amount.0, currency);
-        let total = self.available.0.checked_add(self.held.0);
-        let left = self.available.0.checked_sub(self.allocated.0);
-        let (Some(total), Some(left)) = (total, left) else {
-            return Err(Problem::internal());
-        };
-        let unallocated = Money::new(left, currency);
-        Ok(Output {
-            organization_id,
-            available: money(self.available),
-            held: money(self.held),
-            total: Money::new(total, currency),
-            pending: money(self.pending),
-            allocated: money(self.allocated),
-            unallocated: if unallocated.is_negative() {
-                Money::zero(currency)
-            } else {
-                unallocated
-            },
-        })
-    }
+    pub pool: CreditPool,
 }
 
 /// A transaction, who asked for it, and its position in the account.
@@ -68,44 +34,14 @@ impl Found {
 pub struct Row {
     pub sequence: i64,
     pub actor_id: Option<UserId>,
-    pub transaction: TransactionRow,
+    pub transaction: Transaction,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum ReadAnswer {
-    Found(Found),
-    NotFound,
-    Unauthenticated,
-    Forbidden,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum ListAnswer {
-    Found { rows: Vec<Row> },
-    NotFound,
-    Unauthenticated,
-    Forbidden,
-}
-
-#[derive(Deserialize)]
-struct GrantMade {
-    grant: GrantRow,
-    transaction: TransactionRow,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum GrantAnswer {
-    Granted(Box<GrantMade>),
-    NotFound,
-    ExpiresTooEarly,
-    TooManyOpenGrants,
-    BalanceLimit,
-    IdempotencyKeyReused,
-    Unauthenticated,
-    Forbidden,
+fn refuse_grant(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "not_found" => Some(Problem::not_found("There is no organization with this id.")),
+        code => grant::refused(code),
+    }
 }
 
 pub async fn find(
@@ -120,12 +56,7 @@ pub async fn find(
         currency.code().to_owned().into(),
     ];
     let sql = "SELECT credit_pool_read($1, $2, $3)::text";
-    match db::call(context, sql, &parameters).await? {
-        ReadAnswer::Found(found) => Ok(found),
-        ReadAnswer::NotFound => Err(organizations::not_found()),
-        ReadAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-        ReadAnswer::Forbidden => Err(Problem::forbidden("billing:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// The rows of the page, and one more if there is one.
@@ -143,19 +74,14 @@ pub async fn list(
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
-        filter.kind.clone().into(),
-        filter.since.into(),
-        filter.until.into(),
+        filter.kind_name().into(),
+        filter.since_utc().into(),
+        filter.until_utc().into(),
     ];
     let sql = "SELECT credit_pool_transactions($1, $2, $3, $4, $5, $6,
                                                $7::timestamp AT TIME ZONE 'UTC',
                                                $8::timestamp AT TIME ZONE 'UTC')::text";
-    match db::call(context, sql, &parameters).await? {
-        ListAnswer::Found { rows } => Ok(rows),
-        ListAnswer::NotFound => Err(organizations::not_found()),
-        ListAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-        ListAnswer::Forbidden => Err(Problem::forbidden("billing:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 pub async fn grant(
@@ -165,7 +91,7 @@ pub async fn grant(
     ids: NewIds,
     organization_id: OrganizationId,
     terms: &GrantTerms,
-) -> Result<Granted, Problem> {
+) -> Result<PoolGranted, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
@@ -174,29 +100,16 @@ pub async fn grant(
         ids.account.as_uuid().into(),
         ids.grant.as_uuid().into(),
         organization_id.as_uuid().into(),
-        terms.money.currency().code().to_owned().into(),
-        terms.money.amount().into(),
-        terms.description.clone().into(),
-        terms.kind.clone().into(),
-        terms.priority.into(),
-        terms.effective_at.into(),
-        terms.expires_at.into(),
+        terms.currency.code().to_owned().into(),
+        terms.amount.0.into(),
+        terms.description().into(),
+        terms.kind().into(),
+        terms.priority().into(),
+        terms.effective_at().into(),
+        terms.expires_at().into(),
     ];
     let sql = "SELECT credit_pool_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                                         $13::timestamp AT TIME ZONE 'UTC',
                                         $14::timestamp AT TIME ZONE 'UTC')::text";
-    match db::call(context, sql, &parameters).await? {
-        GrantAnswer::Granted(made) => Ok(Granted {
-            organization_id,
-            grant: made.grant.into(),
-            transaction: made.transaction.into(),
-        }),
-        GrantAnswer::NotFound => Err(Problem::not_found("There is no organization with this id.")),
-        GrantAnswer::ExpiresTooEarly => Err(GrantRefusal::ExpiresTooEarly.into()),
-        GrantAnswer::TooManyOpenGrants => Err(GrantRefusal::TooManyOpenGrants.into()),
-        GrantAnswer::BalanceLimit => Err(GrantRefusal::BalanceLimit.into()),
-        GrantAnswer::IdempotencyKeyReused => Err(Problem::idempotency_key_reused()),
-        GrantAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-        GrantAnswer::Forbidden => Err(Problem::forbidden("credits:grant")),
-    }
+    db::ask(context, sql, &parameters, refuse_grant).await
 }

@@ -1,6 +1,9 @@
 //! `GET /api/v1/credits/balance`: what the caller can spend.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-balance", "GET", handler::balance);
+shared::component! {
+    operations::BALANCE => handler::balance,
+}

@@ -1,6 +1,9 @@
 //! `POST /api/v1/credits/consume`: spends the caller's credits.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-consume", "POST", handler::consume);
+shared::component! {
+    operations::CONSUME => handler::consume,
+}

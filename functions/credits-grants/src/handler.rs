@@ -7,187 +7,68 @@
 //! is what keeps the old balance from being served. An account never changes its
 //! owner, so what the first one said still holds.
 
-use serde::Serialize;
-use shared::credits::grant_terms::GrantTerms;
-use shared::credits::owner::CreditOwner;
-use shared::credits::{Grant, Transaction};
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
-use shared::http::pagination::{Cursor, Page};
+use shared::http::pagination::Page;
 use shared::http::problem::Problem;
-use shared::http::{Method, Reply, Request};
-use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, UserId};
+use shared::http::{Reply, Request};
+use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
-use shared::token::PresentedToken;
 
-use crate::queries::{self, Changed, Row};
+use crate::operations::{GrantPage, GrantsQuery, NewGrant};
+use crate::queries;
 
-const COLLECTION: &str = "/api/v1/credits/grants";
-
-/// A grant, as asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Input {
-    pub user_id: UserId,
-    pub terms: GrantTerms,
-}
-
-#[derive(Serialize)]
-struct Output {
-    #[serde(flatten)]
-    owner: CreditOwner,
-    grant: Grant,
-    transaction: Transaction,
-}
-
-impl From<Changed> for Output {
-    fn from(changed: Changed) -> Self {
-        Self {
-            owner: changed.owner,
-            grant: changed.grant.into(),
-            transaction: changed.transaction.into(),
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Listed {
-    grants: Vec<Grant>,
-    next_cursor: Option<String>,
-}
-
-/// Why nothing was granted or taken back.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    UserNotFound,
-    GrantNotFound,
-    NothingLeft,
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::UserNotFound => Self::not_found("There is no user with this user_id."),
-            Refusal::GrantNotFound => Self::not_found("There is no grant with this id."),
-            Refusal::NothingLeft => Self::new(
-                409,
-                "nothing_left",
-                "Nothing is left of the grant",
-                "It was spent, is held, has expired or was voided; nothing was changed.",
-            ),
-        }
-    }
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let user_id = fields.required("user_id", fields::parsed);
-    let terms = GrantTerms::read(&mut fields);
-    fields.finish(|| {
-        Some(Input {
-            user_id: user_id?,
-            terms: terms?,
-        })
-    })
-}
-
-/// What the path names. An id is read only after the caller's token.
-#[derive(Debug, PartialEq, Eq)]
-enum Target<'a> {
-    Collection,
-    Void(&'a str),
-}
-
-fn target(path: &str) -> Target<'_> {
-    let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
-    match rest.strip_prefix('/') {
-        None => Target::Collection,
-        Some(rest) => Target::Void(rest.strip_suffix("/void").unwrap_or(rest)),
-    }
-}
-
-/// The methods of a path.
-pub fn allow(path: &str) -> &'static str {
-    match target(path) {
-        Target::Collection => "GET, POST",
-        Target::Void(_) => "POST",
-    }
-}
-
-pub async fn grants(context: &Context, request: &Request) -> Result<Reply, Problem> {
+pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    match target(request.path()) {
-        Target::Collection if matches!(request.method(), Method::Get) => {
-            list(context, request, token).await
-        }
-        Target::Collection => grant(context, request, token).await,
-        Target::Void(text) => {
-            let id = text.parse().map_err(|_| Refusal::GrantNotFound)?;
-            void(context, request, token, id).await
-        }
-    }
-}
-
-/// The page, from rows of which there is one more than asked for when more follow.
-fn output(page: Page, mut rows: Vec<Row>) -> Listed {
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().map(|row| Cursor(row.sequence).encode());
-    Listed {
-        grants: rows.into_iter().map(|row| row.grant.into()).collect(),
-        next_cursor: last.filter(|_| has_more),
-    }
-}
-
-async fn list(
-    context: &Context,
-    request: &Request,
-    token: PresentedToken,
-) -> Result<Reply, Problem> {
-    let currency = request.currency()?;
-    let page = request.page()?;
+    let query: GrantsQuery = request.query()?;
+    let page = Page::new(query.limit, query.cursor);
+    let currency = query.currency.unwrap_or_default();
     let rows = queries::list(context, token.digest, currency, page).await?;
-    Reply::json(200, &output(page, rows))
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let grants = rows.into_iter().map(|row| row.grant).collect();
+    Reply::json(
+        200,
+        &GrantPage {
+            grants,
+            next_cursor,
+        },
+    )
 }
 
-async fn grant(
-    context: &Context,
-    request: &Request,
-    token: PresentedToken,
-) -> Result<Reply, Problem> {
-    let (fields, body) = request.json_fields().await?;
-    let input = read(fields)?;
+pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let (grant, body) = request.json::<NewGrant>().await?;
     let idempotency = request.idempotency(&body)?;
     let ids = queries::NewIds {
         transaction: CreditTransactionId::new(context.now_millis(), &context.random()?),
         account: CreditAccountId::new(context.now_millis(), &context.random()?),
         grant: CreditGrantId::new(context.now_millis(), &context.random()?),
     };
-    let scopes = [Scope::Credits(input.user_id)];
-    let write = queries::grant(context, token.digest, &idempotency, ids, &input);
-    let changed = cache::during_write(context, &scopes, write).await?;
-    Reply::json(201, &Output::from(changed))
+    let scopes = [Scope::Credits(grant.user_id)];
+    let write = queries::create(context, token.digest, &idempotency, ids, grant);
+    let granted = cache::during_write(context, &scopes, write).await?;
+    Reply::json(201, &granted)
 }
 
-async fn void(
-    context: &Context,
-    request: &Request,
-    token: PresentedToken,
-    id: CreditGrantId,
-) -> Result<Reply, Problem> {
+pub async fn void(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let id: CreditGrantId = request.named("id", queries::grant_not_found)?;
     let idempotency = request.idempotency(&[])?;
     let transaction_id = CreditTransactionId::new(context.now_millis(), &context.random()?);
     let owner = queries::owner(context, token.digest, id).await?;
     let scopes = owner.scopes();
     let write = queries::void(context, token.digest, &idempotency, transaction_id, id);
-    let changed = cache::during_write(context, &scopes, write).await?;
-    Reply::json(200, &Output::from(changed))
+    let voided = cache::during_write(context, &scopes, write).await?;
+    Reply::json(200, &voided)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+    use shared::ids::UserId;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -212,10 +93,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<NewGrant>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
             assert_eq!(named, expected, "{body}");
@@ -223,16 +102,22 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
-        let table = [
-            ("", Target::Collection, "GET, POST"),
-            ("/cgr_1/void", Target::Void("cgr_1"), "POST"),
-            ("/", Target::Void(""), "POST"),
-        ];
-        for (rest, expected, methods) in table {
-            let path = format!("{COLLECTION}{rest}");
-            assert_eq!(target(&path), expected, "{path}");
-            assert_eq!(allow(&path), methods, "{path}");
-        }
+    fn the_terms_are_those_of_the_body() {
+        let body = json!({
+            "user_id": UserId::new(1, &[1; 10]), "amount": "1.25", "currency": "JPY",
+            "description": "Welcome", "kind": "promotional", "priority": 7,
+            "effective_at": "2026-11-21T09:30:00Z", "expires_at": "2027-11-21T09:30:00Z"});
+        let grant: NewGrant = input::value(&body).expect("the body is right");
+        let terms = grant.terms();
+        let money = terms.money();
+        assert_eq!(
+            (&*money.format_amount(), money.currency().code()),
+            ("1.25", "JPY")
+        );
+        assert_eq!(terms.description(), "Welcome");
+        assert_eq!((&*terms.kind(), terms.priority()), ("promotional", 7));
+        let times = [terms.effective_at(), terms.expires_at()];
+        let times = times.map(|time| time.map(|time| time.to_string()).unwrap_or_default());
+        assert_eq!(times, ["2026-11-21 09:30:00", "2027-11-21 09:30:00"]);
     }
 }

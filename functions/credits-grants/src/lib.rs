@@ -2,6 +2,11 @@
 //! and takes back what is left of one.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-grants", handler::allow, handler::grants);
+shared::component! {
+    operations::LIST => handler::list,
+    operations::CREATE => handler::create,
+    operations::VOID => handler::void,
+}

@@ -1,17 +1,16 @@
 use serde::Deserialize;
-use shared::credits::grant_terms::GrantRefusal;
 use shared::credits::owner::CreditOwner;
-use shared::credits::{GrantRow, TransactionRow};
+use shared::credits::{Grant, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
 use shared::money::Currency;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{Input, Refusal};
+use crate::operations::{GrantVoided, Granted, NOTHING_LEFT, NewGrant};
 
 /// Ids for the rows that the grant may create. They are drawn before the
 /// statement, so that sending it twice creates nothing twice.
@@ -21,69 +20,39 @@ pub struct NewIds {
     pub grant: CreditGrantId,
 }
 
-/// What was given or taken back, and to or from whom.
-#[derive(Debug, Deserialize)]
-pub struct Changed {
-    #[serde(flatten)]
-    pub owner: CreditOwner,
-    pub grant: GrantRow,
-    pub transaction: TransactionRow,
-}
-
 /// A grant and its position in the account.
 #[derive(Debug, Deserialize)]
 pub struct Row {
     pub sequence: i64,
-    pub grant: GrantRow,
+    pub grant: Grant,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Granted(Changed),
-    Voided(Changed),
-    Owned(CreditOwner),
-    Found { rows: Vec<Row> },
-    UserNotFound,
-    NotFound,
-    ExpiresTooEarly,
-    TooManyOpenGrants,
-    BalanceLimit,
-    NothingLeft,
-    IdempotencyKeyReused,
-    Unauthenticated,
-    Forbidden,
+/// 404: no grant has the id, of whomever.
+pub fn grant_not_found() -> Problem {
+    Problem::not_found("There is no grant with this id.")
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success, to whoever needs `permission`.
-    fn into_problem(self, permission: &str) -> Problem {
-        match self {
-            Self::UserNotFound => Refusal::UserNotFound.into(),
-            Self::NotFound => Refusal::GrantNotFound.into(),
-            Self::ExpiresTooEarly => GrantRefusal::ExpiresTooEarly.into(),
-            Self::TooManyOpenGrants => GrantRefusal::TooManyOpenGrants.into(),
-            Self::BalanceLimit => GrantRefusal::BalanceLimit.into(),
-            Self::NothingLeft => Refusal::NothingLeft.into(),
-            Self::IdempotencyKeyReused => Problem::idempotency_key_reused(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden(permission),
-            Self::Granted(_) | Self::Voided(_) | Self::Owned(_) | Self::Found { .. } => {
-                Problem::internal()
-            }
-        }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "not_found" => Some(grant_not_found()),
+        "user_not_found" => Some(Problem::not_found("There is no user with this user_id.")),
+        "nothing_left" => Some(
+            NOTHING_LEFT
+                .because("It was spent, is held, has expired or was voided; nothing was changed."),
+        ),
+        code => grant::refused(code),
     }
 }
 
-pub async fn grant(
+pub async fn create(
     context: &Context,
     digest: TokenDigest,
     idempotency: &Idempotency,
     ids: NewIds,
-    input: &Input,
-) -> Result<Changed, Problem> {
-    let terms = &input.terms;
+    grant: NewGrant,
+) -> Result<Granted, Problem> {
+    let user_id = grant.user_id;
+    let terms = grant.terms();
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
@@ -91,22 +60,19 @@ pub async fn grant(
         ids.transaction.as_uuid().into(),
         ids.account.as_uuid().into(),
         ids.grant.as_uuid().into(),
-        input.user_id.as_uuid().into(),
-        terms.money.currency().code().to_owned().into(),
-        terms.money.amount().into(),
-        terms.description.clone().into(),
-        terms.kind.clone().into(),
-        terms.priority.into(),
-        terms.effective_at.into(),
-        terms.expires_at.into(),
+        user_id.as_uuid().into(),
+        terms.currency.code().to_owned().into(),
+        terms.amount.0.into(),
+        terms.description().into(),
+        terms.kind().into(),
+        terms.priority().into(),
+        terms.effective_at().into(),
+        terms.expires_at().into(),
     ];
     let sql = "SELECT credits_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                                     $13::timestamp AT TIME ZONE 'UTC',
                                     $14::timestamp AT TIME ZONE 'UTC')::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Granted(changed) => Ok(changed),
-        other => Err(other.into_problem("credits:grant")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// Whose credits a grant belongs to.
@@ -117,10 +83,7 @@ pub async fn owner(
 ) -> Result<CreditOwner, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_owner($1, $2, NULL)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Owned(owner) => Ok(owner),
-        other => Err(other.into_problem("credits:grant")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn void(
@@ -129,7 +92,7 @@ pub async fn void(
     idempotency: &Idempotency,
     transaction_id: CreditTransactionId,
     id: CreditGrantId,
-) -> Result<Changed, Problem> {
+) -> Result<GrantVoided, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
@@ -138,10 +101,7 @@ pub async fn void(
         id.as_uuid().into(),
     ];
     let sql = "SELECT credits_grant_void($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Voided(changed) => Ok(changed),
-        other => Err(other.into_problem("credits:grant")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// The rows of the page, and one more if there is one.
@@ -158,8 +118,5 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT credits_grants_list($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found { rows } => Ok(rows),
-        other => Err(other.into_problem("credits:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

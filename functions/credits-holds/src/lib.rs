@@ -2,6 +2,12 @@
 //! the reservation, and captures or releases it.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-holds", handler::allow, handler::holds);
+shared::component! {
+    operations::HOLD => handler::hold,
+    operations::SHOW => handler::show,
+    operations::CAPTURE => handler::capture,
+    operations::RELEASE => handler::release,
+}

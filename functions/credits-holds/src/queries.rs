@@ -1,15 +1,18 @@
-use serde::Deserialize;
-use shared::credits::{Hold, HoldRow, Transaction, TransactionRow};
+use shared::credits::{self, HoldState};
 use shared::http::Idempotency;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{CreditHoldId, CreditTransactionId};
-use shared::money::decimal_text::DecimalText;
-use shared::money::{Currency, Money};
-use shared::store::db;
+use shared::money::Money;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{Input, Refusal};
+use crate::operations::{
+    HOLD_NOT_OPEN, Held, HoldSettled, HoldShown, NewHold, TOO_MANY_OPEN_HOLDS,
+};
+
+/// How long a hold lives when the caller does not say: a quarter of an hour.
+const DEFAULT_TTL_SECS: i32 = 15 * 60;
 
 /// Ids for the transactions that settling a hold can come to. They are drawn
 /// before the statement, so that sending it twice moves nothing twice.
@@ -19,62 +22,29 @@ pub struct SettlementIds {
     pub excess: CreditTransactionId,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Held {
-        hold: HoldRow,
-        // It is larger than all that the other answers have.
-        transaction: Box<TransactionRow>,
-    },
-    Settled {
-        hold: HoldRow,
-        transactions: Vec<TransactionRow>,
-    },
-    Found {
-        hold: HoldRow,
-    },
-    NotFound,
-    HoldNotOpen {
-        state: String,
-    },
-    TooManyOpenHolds,
-    TooManyUsageNames,
-    InsufficientCredits {
-        available: DecimalText,
-        currency: Currency,
-    },
-    CurrencyMismatch {
-        currency: Currency,
-    },
-    IdempotencyKeyReused,
-    Unauthenticated,
-    Forbidden,
+/// 404: the caller has no hold with the id.
+pub fn not_found() -> Problem {
+    Problem::not_found("You have no hold with this id.")
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::NotFound => Refusal::HoldNotFound.into(),
-            Self::HoldNotOpen { state } => Refusal::HoldNotOpen { state }.into(),
-            Self::TooManyOpenHolds => Refusal::TooManyOpenHolds.into(),
-            Self::TooManyUsageNames => Refusal::TooManyUsageNames.into(),
-            Self::InsufficientCredits {
-                available,
-                currency,
-            } => Refusal::InsufficientCredits {
-                available: Money::new(available.0, currency),
-            }
-            .into(),
-            Self::CurrencyMismatch { currency } => Refusal::CurrencyMismatch(currency).into(),
-            Self::IdempotencyKeyReused => Problem::idempotency_key_reused(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden("credits:consume"),
-            Self::Held { .. } | Self::Settled { .. } | Self::Found { .. } => Problem::internal(),
-        }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "not_found" => Some(not_found()),
+        "hold_not_open" => refused.fact("state").map(not_open),
+        "too_many_open_holds" => Some(
+            TOO_MANY_OPEN_HOLDS
+                .because("Nothing was held. Capture or release a hold, or wait until one expires."),
+        ),
+        "too_many_usage_names" => Some(credits::too_many_usage_names()),
+        "insufficient_credits" => refused.fact("available").map(credits::insufficient),
+        "currency_mismatch" => refused.fact("currency").map(credits::currency_mismatch),
+        _ => None,
     }
+}
+
+fn not_open(state: HoldState) -> Problem {
+    let state = state.as_str();
+    HOLD_NOT_OPEN.because(format!("The hold is {state}; nothing was changed."))
 }
 
 pub async fn hold(
@@ -83,39 +53,36 @@ pub async fn hold(
     idempotency: &Idempotency,
     transaction_id: CreditTransactionId,
     id: CreditHoldId,
-    input: &Input,
-) -> Result<(Hold, Transaction), Problem> {
+    hold: NewHold,
+) -> Result<Held, Problem> {
+    let ttl_secs = hold.ttl_secs.and_then(|given| i32::try_from(given.0).ok());
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
         idempotency.request_digest.to_vec().into(),
         transaction_id.as_uuid().into(),
         id.as_uuid().into(),
-        input.money.currency().code().to_owned().into(),
-        input.money.amount().into(),
-        input.description.clone().into(),
-        input.ttl_secs.into(),
-        input.names.service.clone().into(),
-        input.names.model.clone().into(),
+        hold.currency.code().to_owned().into(),
+        hold.amount.0.into(),
+        hold.description
+            .map_or_else(String::new, String::from)
+            .into(),
+        ttl_secs.unwrap_or(DEFAULT_TTL_SECS).into(),
+        hold.service.map(String::from).into(),
+        hold.model.map(String::from).into(),
     ];
     let sql = "SELECT credits_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Held { hold, transaction } => Ok((hold.into(), (*transaction).into())),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn find(
     context: &Context,
     digest: TokenDigest,
     id: CreditHoldId,
-) -> Result<Hold, Problem> {
+) -> Result<HoldShown, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_hold_find($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found { hold } => Ok(hold.into()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// Captures `money` of the hold; releases it whole when there is none.
@@ -126,7 +93,7 @@ pub async fn settle(
     id: CreditHoldId,
     money: Option<Money>,
     ids: SettlementIds,
-) -> Result<(Hold, Vec<Transaction>), Problem> {
+) -> Result<HoldSettled, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
@@ -139,11 +106,5 @@ pub async fn settle(
         ids.excess.as_uuid().into(),
     ];
     let sql = "SELECT credits_hold_settle($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Settled { hold, transactions } => Ok((
-            hold.into(),
-            transactions.into_iter().map(Into::into).collect(),
-        )),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

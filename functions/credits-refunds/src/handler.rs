@@ -1,113 +1,38 @@
 //! A refund goes to the grants that the transaction took from, to the last one
 //! first.
 //!
-//! It takes two statements: the first says whose transaction it is, a user's or a
-//! pool's, so that their cached balances are marked before the second changes them. If the process died
-//! between its commit and its acknowledgement, the mark is what keeps the old
-//! balance from being served.
+//! It takes two statements. The first says whose transaction it is, a user's or a
+//! pool's, so that their cached balances are marked before the second changes them.
+//! If the process died between its commit and its acknowledgement, the mark is what
+//! keeps the old balance from being served.
 
-use rust_decimal::Decimal;
-use serde::Serialize;
-use shared::credits::owner::CreditOwner;
-use shared::credits::{self, Transaction};
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::CreditTransactionId;
-use shared::money::{Currency, Money};
 use shared::store::cache;
 
+use crate::operations::Refund;
 use crate::queries;
-
-/// A refund, as asked for: of the whole, or of an amount of it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Input {
-    pub transaction_id: CreditTransactionId,
-    pub money: Option<Money>,
-}
-
-#[derive(Serialize)]
-struct Output {
-    #[serde(flatten)]
-    owner: CreditOwner,
-    transaction: Transaction,
-}
-
-/// Why nothing was given back.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    TransactionNotFound,
-    CurrencyMismatch(Currency),
-    ExceedsRefundable(Money),
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::TransactionNotFound => Self::not_found(
-                "There is no transaction with this transaction_id that spent credits.",
-            ),
-            Refusal::CurrencyMismatch(currency) => credits::currency_mismatch(currency),
-            Refusal::ExceedsRefundable(refundable) => Self::new(
-                409,
-                "exceeds_refundable",
-                "Less is refundable than was to be refunded",
-                format!(
-                    "{} {} of the transaction is refundable; nothing was refunded.",
-                    refundable.format_amount(),
-                    refundable.currency()
-                ),
-            ),
-        }
-    }
-}
-
-/// An amount and its currency, of which a request gives both or none.
-fn both_or_none(
-    fields: &mut Fields,
-    amount: Option<Option<Decimal>>,
-    currency: Option<Option<Currency>>,
-) -> Option<Option<Money>> {
-    match (amount?, currency?) {
-        (Some(amount), Some(currency)) => Some(Some(Money::new(amount, currency))),
-        (None, None) => Some(None),
-        // The one that is not there is refused as missing.
-        (Some(_), None) => fields.required("currency", |_| Ok(None)),
-        (None, Some(_)) => fields.required("amount", |_| Ok(None)),
-    }
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let transaction_id = fields.required("transaction_id", fields::parsed);
-    let amount = fields.optional("amount", fields::positive_amount);
-    let currency = fields.optional("currency", fields::parsed::<Currency>);
-    let money = both_or_none(&mut fields, amount, currency);
-    fields.finish(|| {
-        Some(Input {
-            transaction_id: transaction_id?,
-            money: money?,
-        })
-    })
-}
 
 pub async fn refund(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (fields, body) = request.json_fields().await?;
-    let input = read(fields)?;
+    let (refund, body) = request.json::<Refund>().await?;
     let idempotency = request.idempotency(&body)?;
     let id = CreditTransactionId::new(context.now_millis(), &context.random()?);
-    let owner = queries::owner(context, token.digest, input.transaction_id).await?;
+    let owner = queries::owner(context, token.digest, refund.transaction_id).await?;
     let scopes = owner.scopes();
-    let write = queries::refund(context, token.digest, &idempotency, id, &input);
-    let transaction = cache::during_write(context, &scopes, write).await?;
-    Reply::json(201, &Output { owner, transaction })
+    let write = queries::refund(context, token.digest, &idempotency, id, &refund);
+    let refunded = cache::during_write(context, &scopes, write).await?;
+    Reply::json(201, &refunded)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -149,10 +74,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<Refund>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
             assert_eq!(named, expected, "{body}");

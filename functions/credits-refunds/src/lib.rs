@@ -1,6 +1,9 @@
 //! `POST /api/v1/credits/refunds`: gives back what a transaction spent.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-refunds", "POST", handler::refund);
+shared::component! {
+    operations::REFUND => handler::refund,
+}

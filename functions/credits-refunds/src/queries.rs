@@ -1,55 +1,32 @@
-use serde::Deserialize;
+use shared::credits;
 use shared::credits::owner::CreditOwner;
-use shared::credits::{Transaction, TransactionRow};
 use shared::http::Idempotency;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::CreditTransactionId;
-use shared::money::decimal_text::DecimalText;
-use shared::money::{Currency, Money};
-use shared::store::db;
+use shared::money::Money;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{Input, Refusal};
+use crate::operations::{EXCEEDS_REFUNDABLE, Refund, Refunded};
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Refunded {
-        // It is larger than all that the other answers have.
-        transaction: Box<TransactionRow>,
-    },
-    Owned(CreditOwner),
-    ExceedsRefundable {
-        refundable: DecimalText,
-        currency: Currency,
-    },
-    CurrencyMismatch {
-        currency: Currency,
-    },
-    NotFound,
-    IdempotencyKeyReused,
-    Unauthenticated,
-    Forbidden,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "not_found" => Some(Problem::not_found(
+            "There is no transaction with this transaction_id that spent credits.",
+        )),
+        "exceeds_refundable" => refused.fact("refundable").map(exceeds_refundable),
+        "currency_mismatch" => refused.fact("currency").map(credits::currency_mismatch),
+        _ => None,
+    }
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::ExceedsRefundable {
-                refundable,
-                currency,
-            } => Refusal::ExceedsRefundable(Money::new(refundable.0, currency)).into(),
-            Self::CurrencyMismatch { currency } => Refusal::CurrencyMismatch(currency).into(),
-            Self::NotFound => Refusal::TransactionNotFound.into(),
-            Self::IdempotencyKeyReused => Problem::idempotency_key_reused(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden("credits:grant"),
-            Self::Refunded { .. } | Self::Owned(_) => Problem::internal(),
-        }
-    }
+fn exceeds_refundable(refundable: Money) -> Problem {
+    EXCEEDS_REFUNDABLE.because(format!(
+        "{} {} of the transaction is refundable; nothing was refunded.",
+        refundable.format_amount(),
+        refundable.currency()
+    ))
 }
 
 /// Whose credits a transaction moved.
@@ -60,10 +37,7 @@ pub async fn owner(
 ) -> Result<CreditOwner, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_owner($1, NULL, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Owned(owner) => Ok(owner),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn refund(
@@ -71,23 +45,18 @@ pub async fn refund(
     digest: TokenDigest,
     idempotency: &Idempotency,
     id: CreditTransactionId,
-    input: &Input,
-) -> Result<Transaction, Problem> {
+    refund: &Refund,
+) -> Result<Refunded, Problem> {
+    let money = refund.money();
     let parameters = [
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
         idempotency.request_digest.to_vec().into(),
         id.as_uuid().into(),
-        input.transaction_id.as_uuid().into(),
-        input.money.map(Money::amount).into(),
-        input
-            .money
-            .map(|money| money.currency().code().to_owned())
-            .into(),
+        refund.transaction_id.as_uuid().into(),
+        money.map(Money::amount).into(),
+        money.map(|money| money.currency().code().to_owned()).into(),
     ];
     let sql = "SELECT credits_refund($1, $2, $3, $4, $5, $6, $7)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Refunded { transaction } => Ok((*transaction).into()),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

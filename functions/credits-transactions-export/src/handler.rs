@@ -5,7 +5,6 @@
 //! The caller's right to read is decided with the first page. A token that is
 //! revoked while the file is under way does not cut it off.
 
-use shared::credits::TransactionFilter;
 use shared::http::context::Context;
 use shared::http::pieces::{NextPiece, Pieces};
 use shared::http::problem::Problem;
@@ -13,6 +12,7 @@ use shared::http::{Reply, Request};
 use shared::money::Currency;
 
 use crate::csv;
+use crate::operations::TransactionsExportQuery;
 use crate::queries::{self, Position, Row};
 
 /// Rows that are read by one statement and held at once: with descriptions of 500
@@ -49,19 +49,16 @@ fn page(mut rows: Vec<Row>, mut text: String) -> (String, Option<i64>) {
     rows.truncate(size);
     let last = rows.last().map(|row| row.sequence);
     for row in rows {
-        csv::write_row(&mut text, &row.transaction.into());
+        csv::write_row(&mut text, &row.transaction);
     }
     (text, last.filter(|_| has_more))
 }
 
 pub async fn export(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let currency = request.currency()?;
-    let filter = TransactionFilter::from_parameters(
-        request.query_parameter("kind")?.as_deref(),
-        request.query_parameter("since")?.as_deref(),
-        request.query_parameter("until")?.as_deref(),
-    )?;
+    let query: TransactionsExportQuery = request.query()?;
+    let currency = query.currency.unwrap_or_default();
+    let filter = query.filter();
     let beginning = queries::begin(context, token.digest, currency, &filter, PAGE_ROWS + 1).await?;
     let (text, last) = page(beginning.rows, csv::HEADER.to_owned());
     let reply = Reply::csv(&file_name(currency), text.into_bytes());
@@ -86,10 +83,11 @@ mod tests {
     use super::*;
 
     fn row(sequence: i32) -> Row {
+        let money = serde_json::json!({"amount": "1.000000000", "currency": "USD"});
         let json = serde_json::json!({"sequence": sequence, "transaction": {
-            "id": format!("ctx_{sequence:032x}"), "kind": "grant", "amount": "1.000000000",
-            "available_after": "1.000000000", "debited": "issued", "credited": "available",
-            "currency": "USD", "description": "", "service": null, "model": null,
+            "id": format!("ctx_{sequence:032x}"), "kind": "grant", "amount": money,
+            "available_after": money, "debited": "issued", "credited": "available",
+            "description": "", "service": null, "model": null,
             "occurred_at": "2026-01-01T00:00:00.000000Z",
             "created_at": "2026-01-01T00:00:00.000000Z"}});
         serde_json::from_value(json).expect("a row as transfers_page returns it")

@@ -2,6 +2,9 @@
 
 mod csv;
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-transactions-export", "GET", handler::export);
+shared::component! {
+    operations::EXPORT => handler::export,
+}

@@ -1,5 +1,5 @@
 use serde::Deserialize;
-use shared::credits::{TransactionFilter, TransactionRow};
+use shared::credits::{Transaction, TransactionFilter, TransactionKind};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::CreditAccountId;
@@ -11,7 +11,7 @@ use shared::token::TokenDigest;
 #[derive(Debug, Deserialize)]
 pub struct Row {
     pub sequence: i64,
-    pub transaction: TransactionRow,
+    pub transaction: Transaction,
 }
 
 /// What is left to read after a page.
@@ -19,7 +19,7 @@ pub struct Row {
 pub struct Position {
     pub account: CreditAccountId,
     pub currency: Currency,
-    pub kind: Option<String>,
+    pub kind: Option<TransactionKind>,
     /// The first transaction that is wanted.
     pub from: i64,
     /// The one after the last that is.
@@ -34,14 +34,6 @@ pub struct Beginning {
     pub rows: Vec<Row>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(Beginning),
-    Unauthenticated,
-    Forbidden,
-}
-
 /// The newest `limit` of the transactions that are wanted.
 pub async fn begin(
     context: &Context,
@@ -54,18 +46,14 @@ pub async fn begin(
         digest.0.to_vec().into(),
         currency.code().to_owned().into(),
         limit.into(),
-        filter.kind.clone().into(),
-        filter.since.into(),
-        filter.until.into(),
+        filter.kind_name().into(),
+        filter.since_utc().into(),
+        filter.until_utc().into(),
     ];
     let sql = "SELECT credits_transactions_export($1, $2, $3, $4,
                                                   $5::timestamp AT TIME ZONE 'UTC',
                                                   $6::timestamp AT TIME ZONE 'UTC')::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found(beginning) => Ok(beginning),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::Forbidden => Err(Problem::forbidden("credits:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// The newest `limit` of what is left.
@@ -73,11 +61,11 @@ pub async fn next(context: &Context, position: &Position, limit: i32) -> Result<
     let parameters = [
         position.account.as_uuid().into(),
         position.currency.code().to_owned().into(),
-        position.kind.clone().into(),
+        position.kind.map(|kind| kind.as_str().to_owned()).into(),
         position.from.into(),
         position.before.into(),
         limit.into(),
     ];
     let sql = "SELECT transfers_page($1, $2, $3, $4, $5, $6)::text";
-    db::call(context, sql, &parameters).await
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

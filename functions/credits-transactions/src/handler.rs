@@ -1,52 +1,70 @@
-use serde::Serialize;
-use shared::credits::{Transaction, TransactionFilter};
 use shared::http::context::Context;
-use shared::http::pagination::{Cursor, Page};
+use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
+use crate::operations::{TransactionPage, TransactionsQuery};
 use crate::queries::{self, Row};
 
-#[derive(Debug, Serialize)]
-struct Output {
-    transactions: Vec<Transaction>,
-    next_cursor: Option<String>,
-}
-
-/// The page, from rows of which there is one more than asked for when more follow.
-fn output(page: Page, mut rows: Vec<Row>) -> Output {
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().map(|row| Cursor(row.sequence).encode());
-    Output {
-        transactions: rows.into_iter().map(|row| row.transaction.into()).collect(),
-        next_cursor: last.filter(|_| has_more),
+fn shown(page: Page, rows: Vec<Row>) -> TransactionPage {
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    TransactionPage {
+        transactions: rows.into_iter().map(|row| row.transaction).collect(),
+        next_cursor,
     }
 }
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let currency = request.currency()?;
-    let page = request.page()?;
-    let filter = TransactionFilter::from_parameters(
-        request.query_parameter("kind")?.as_deref(),
-        request.query_parameter("since")?.as_deref(),
-        request.query_parameter("until")?.as_deref(),
-    )?;
+    let query: TransactionsQuery = request.query()?;
+    let filter = query.filter();
+    let page = Page::new(query.limit, query.cursor);
+    let currency = query.currency.unwrap_or_default();
     let rows = queries::list(context, token.digest, currency, &filter, page).await?;
-    Reply::json(200, &output(page, rows))
+    Reply::json(200, &shown(page, rows))
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::http::input;
+    use shared::http::pagination::Cursor;
+
     use super::*;
 
+    #[test]
+    fn filters() {
+        let table = [
+            ("", None),
+            (
+                "kind=expire&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00.5%2B02:00",
+                None,
+            ),
+            ("kind=", Some("kind")),
+            ("kind=Grant", Some("kind")),
+            ("since=yesterday", Some("since")),
+            ("since=2026-01-01", Some("since")),
+            ("until=2026-13-01T00:00:00Z", Some("until")),
+            (
+                "since=2026-01-01T00:00:00Z&since=2026-01-01T00:00:00Z",
+                Some("since"),
+            ),
+        ];
+        for (query, expected) in table {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let pairs = pairs.map(|(name, value)| (name.into(), value.replace("%2B", "+").into()));
+            let refused = input::query::<TransactionsQuery>(pairs)
+                .err()
+                .map(|problem| problem.errors[0].field.to_string());
+            assert_eq!(refused.as_deref(), expected, "{query:?}");
+        }
+    }
+
     fn row(sequence: i64) -> Row {
+        let money = serde_json::json!({"amount": "1.000000000", "currency": "USD"});
         let json = serde_json::json!({"sequence": sequence, "transaction": {
-            "id": format!("ctx_{sequence:032x}"), "kind": "grant", "amount": "1.000000000",
-            "available_after": "1.000000000", "debited": "issued", "credited": "available",
-            "currency": "USD", "description": "",
+            "id": format!("ctx_{sequence:032x}"), "kind": "grant", "amount": money,
+            "available_after": money, "debited": "issued", "credited": "available",
+            "description": "", "service": null, "model": null,
             "occurred_at": "2026-01-01T00:00:00.000000Z",
             "created_at": "2026-01-01T00:00:00.000000Z"}});
         serde_json::from_value(json).expect("a row as credits_transactions returns it")
@@ -64,15 +82,11 @@ mod tests {
             (vec![3, 2], 2, None),
             (vec![3, 2, 1], 2, Some(2)),
         ];
-        for (sequences, shown, next) in table {
+        for (sequences, count, next) in table {
             let rows = sequences.iter().copied().map(row).collect();
-            let got = output(page, rows);
-            assert_eq!(got.transactions.len(), shown, "{sequences:?}");
-            assert_eq!(
-                got.next_cursor,
-                next.map(|n| Cursor(n).encode()),
-                "{sequences:?}"
-            );
+            let got = shown(page, rows);
+            assert_eq!(got.transactions.len(), count, "{sequences:?}");
+            assert_eq!(got.next_cursor, next.map(Cursor), "{sequences:?}");
         }
     }
 }

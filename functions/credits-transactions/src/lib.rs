@@ -1,6 +1,9 @@
 //! `GET /api/v1/credits/transactions`: the caller's ledger, newest first.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-transactions", "GET", handler::list);
+shared::component! {
+    operations::LIST => handler::list,
+}

@@ -1,5 +1,5 @@
 use serde::Deserialize;
-use shared::credits::{TransactionFilter, TransactionRow};
+use shared::credits::{Transaction, TransactionFilter};
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
@@ -11,15 +11,7 @@ use shared::token::TokenDigest;
 #[derive(Debug, Deserialize)]
 pub struct Row {
     pub sequence: i64,
-    pub transaction: TransactionRow,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found { rows: Vec<Row> },
-    Unauthenticated,
-    Forbidden,
+    pub transaction: Transaction,
 }
 
 /// The rows of the page, and one more if there is one.
@@ -36,16 +28,12 @@ pub async fn list(
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
         before.into(),
-        filter.kind.clone().into(),
-        filter.since.into(),
-        filter.until.into(),
+        filter.kind_name().into(),
+        filter.since_utc().into(),
+        filter.until_utc().into(),
     ];
     let sql = "SELECT credits_transactions($1, $2, $3, $4, $5,
                                            $6::timestamp AT TIME ZONE 'UTC',
                                            $7::timestamp AT TIME ZONE 'UTC')::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found { rows } => Ok(rows),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::Forbidden => Err(Problem::forbidden("credits:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -1,62 +1,27 @@
-//! By what usage is added up, and where a page of groups begins.
+//! Where a page of groups begins.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::NaiveDate;
+use serde::Deserialize;
 use shared::credits::MAX_USAGE_NAME_CHARS;
-use shared::http::period::parse_date;
+use shared::http::input::FromText;
+use shared::http::period::Day;
 use shared::http::problem::Problem;
+
+use crate::operations::{Grouping, MAX_CURSOR_CHARS};
 
 /// Tells cursors of this layout from others.
 const CURSOR_VERSION: &str = "usage1";
 
-/// Longest cursor that is looked at: two names of 64 characters, each of which is
-/// at most 6 bytes of JSON (an escaped one) are 768 bytes, with a date, quotes and
-/// the version 800, and in base64 a third more.
-const MAX_CURSOR_BYTES: usize = 1_100;
-
-/// By what usage is added up, each in the order of the groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grouping {
-    pub by_day: bool,
-    pub by_service: bool,
-    pub by_model: bool,
-}
-
 /// The last group of a page: what the next one begins after. It has what the
 /// grouping has, and an empty name stands for none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Position {
-    pub day: Option<NaiveDate>,
+    pub day: Option<Day>,
     pub service: Option<String>,
     pub model: Option<String>,
 }
 
 impl Grouping {
-    /// Reads the `group_by` parameter: a list of `day`, `service` and `model`, in
-    /// any order. By day when there is none.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter.
-    pub fn from_parameter(text: Option<&str>) -> Result<Self, Problem> {
-        let mut grouping = Self {
-            by_day: false,
-            by_service: false,
-            by_model: false,
-        };
-        for name in text.unwrap_or("day").split(',') {
-            let chosen = match name {
-                "day" => &mut grouping.by_day,
-                "service" => &mut grouping.by_service,
-                "model" => &mut grouping.by_model,
-                _ => return Err(invalid_grouping()),
-            };
-            if std::mem::replace(chosen, true) {
-                return Err(invalid_grouping());
-            }
-        }
-        Ok(grouping)
-    }
-
     /// The names, in the order of the groups.
     pub fn names(self) -> String {
         let chosen = [
@@ -70,7 +35,7 @@ impl Grouping {
 
     /// The cursor of a position, as clients see it.
     pub fn encode(self, position: &Position) -> Result<String, Problem> {
-        let day = position.day.map(|day| day.to_string());
+        let day = position.day.map(|day| day.0.to_string());
         let fields = (
             CURSOR_VERSION,
             self.names(),
@@ -85,7 +50,7 @@ impl Grouping {
     /// Reads a cursor that [`Grouping::encode`] wrote for the same grouping; `None`
     /// for anything else.
     pub fn decode(self, text: &str) -> Option<Position> {
-        if text.len() > MAX_CURSOR_BYTES {
+        if text.len() > MAX_CURSOR_CHARS {
             return None;
         }
         let json = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -97,7 +62,7 @@ impl Grouping {
             Option<String>,
         ) = serde_json::from_slice(&json).ok()?;
         let day = match &day {
-            Some(day) => Some(parse_date(day)?),
+            Some(day) => Some(Day::from_text(day).ok()?),
             None => None,
         };
         let is_name = |name: &Option<String>| {
@@ -121,47 +86,37 @@ impl Grouping {
     }
 }
 
-fn invalid_grouping() -> Problem {
-    Problem::invalid_parameter(
-        "group_by",
-        "invalid",
-        "must be a list of day, service and model, separated by commas, each at most once",
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use shared::http::input;
+
     use super::*;
 
     #[test]
     fn groupings() {
         let table = [
-            (None, Ok("day")),
-            (Some("day"), Ok("day")),
-            (Some("service"), Ok("service")),
-            (Some("model,day"), Ok("day,model")),
-            (Some("model,service,day"), Ok("day,service,model")),
-            (Some(""), Err("group_by")),
-            (Some("day,"), Err("group_by")),
-            (Some("day,day"), Err("group_by")),
-            (Some("day, model"), Err("group_by")),
-            (Some("Day"), Err("group_by")),
-            (Some("user"), Err("group_by")),
+            ("day", Ok("day")),
+            ("service", Ok("service")),
+            ("model,day", Ok("day,model")),
+            ("model,service,day", Ok("day,service,model")),
+            ("", Err("invalid")),
+            ("day,", Err("invalid")),
+            ("day,day", Err("invalid")),
+            ("day, model", Err("invalid")),
+            ("Day", Err("invalid")),
+            ("user", Err("invalid")),
         ];
         for (text, expected) in table {
-            let got = Grouping::from_parameter(text)
+            let got = input::text(text)
                 .map(Grouping::names)
-                .map_err(|problem| problem.errors[0].field.clone());
-            assert_eq!(
-                got,
-                expected.map(str::to_owned).map_err(Into::into),
-                "{text:?}"
-            );
+                .map_err(|invalid| invalid.code);
+            assert_eq!(got, expected.map(str::to_owned), "{text:?}");
         }
+        assert_eq!(Grouping::default().names(), "day");
     }
 
     fn grouping(text: &str) -> Grouping {
-        Grouping::from_parameter(Some(text)).expect("the test names a grouping")
+        input::text(text).expect("the test names a grouping")
     }
 
     #[test]
@@ -169,7 +124,7 @@ mod tests {
         let name = |text: &str| Some(text.to_owned());
         let longest = "\u{10ffff}".repeat(64);
         let escaped = "\u{1}".repeat(64);
-        let day = parse_date("2026-11-21");
+        let day = Day::from_text("2026-11-21").ok();
         let table = [
             (
                 "day",
@@ -221,7 +176,7 @@ mod tests {
                 r#"["usage1","service",null,"{}",null]"#,
                 "a".repeat(65)
             )),
-            "a".repeat(MAX_CURSOR_BYTES + 1),
+            "a".repeat(MAX_CURSOR_CHARS + 1),
         ];
         for text in table {
             assert_eq!(grouping("service").decode(&text), None, "{text}");

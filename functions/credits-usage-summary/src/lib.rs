@@ -3,6 +3,9 @@
 
 mod grouping;
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("credits-usage-summary", "GET", handler::summary);
+shared::component! {
+    operations::SUMMARY => handler::summary,
+}

@@ -1,13 +1,13 @@
 use serde::Deserialize;
 use shared::http::context::Context;
+use shared::http::period::Period;
 use shared::http::problem::Problem;
 use shared::money::Currency;
-use shared::money::decimal_text::DecimalText;
 use shared::store::db;
 use shared::token::TokenDigest;
 
-use crate::grouping::{Grouping, Position};
-use shared::http::period::Period;
+use crate::grouping::Position;
+use crate::operations::{Grouping, UsageSum};
 
 /// What was asked for.
 #[derive(Debug)]
@@ -19,39 +19,20 @@ pub struct Query {
     pub after: Option<Position>,
 }
 
-/// What some spends and refunds came to.
-#[derive(Debug, Deserialize)]
-pub struct SumRow {
-    pub spent: DecimalText,
-    pub refunded: DecimalText,
-    pub spends: i64,
-    pub refunds: i64,
-}
-
 /// A group, with what it is grouped by; an empty name stands for none.
 #[derive(Debug, Deserialize)]
 pub struct GroupRow {
-    pub day: Option<String>,
-    pub service: Option<String>,
-    pub model: Option<String>,
     #[serde(flatten)]
-    pub sum: SumRow,
+    pub position: Position,
+    pub sum: UsageSum,
 }
 
 #[derive(Debug, Deserialize)]
 pub struct Found {
     pub token_expires_millis: u64,
-    pub total: SumRow,
+    pub total: UsageSum,
     /// One more than asked for when more follow.
     pub groups: Vec<GroupRow>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(Found),
-    Unauthenticated,
-    Forbidden,
 }
 
 pub async fn summary(
@@ -69,14 +50,10 @@ pub async fn summary(
         query.grouping.by_service.into(),
         query.grouping.by_model.into(),
         i32::try_from(query.limit).unwrap_or(i32::MAX).into(),
-        after.day.into(),
+        after.day.map(|day| day.0).into(),
         after.service.into(),
         after.model.into(),
     ];
     let sql = "SELECT credits_usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found(found) => Ok(found),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::Forbidden => Err(Problem::forbidden("credits:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -1,6 +1,9 @@
 //! `GET /api/v1/entitlements/check`: whether a feature may be used now.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("entitlements-check", "GET", handler::check);
+shared::component! {
+    operations::CHECK => handler::check,
+}

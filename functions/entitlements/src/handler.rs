@@ -2,273 +2,248 @@
 //! or by the organization itself. An organization gives its own subjects what it
 //! likes; what it was given itself only the platform changes.
 
-use serde::{Deserialize, Serialize};
-use shared::entitlements;
 use shared::http::context::Context;
-use shared::http::pagination::Cursor;
+use shared::http::pagination::Page;
 use shared::http::problem::Problem;
-use shared::http::{Method, Reply, Request};
-use shared::ids::{EntitlementId, OrganizationId};
-use shared::token::TokenDigest;
+use shared::http::{Reply, Request};
+use shared::ids::EntitlementId;
 
-use crate::queries::{self, Place};
-use crate::terms;
+use crate::operations::{
+    EntitlementChange, EntitlementOwnerQuery, EntitlementPage, EntitlementsListQuery,
+    NewEntitlement,
+};
+use crate::queries::{self, Filter, Place};
 
-const COLLECTION: &str = "/api/v1/entitlements";
-
-/// An entitlement as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Entitlement {
-    id: EntitlementId,
-    organization_id: OrganizationId,
-    subject: Option<String>,
-    feature: String,
-    r#type: String,
-    meter: Option<String>,
-    limit: Option<String>,
-    period: Option<String>,
-    is_soft: Option<bool>,
-    expires_at: Option<String>,
-    reset_at: Option<String>,
-    created_at: String,
-    updated_at: String,
-    revoked_at: Option<String>,
-    /// Its place in the list.
-    #[serde(skip_serializing)]
-    sequence: i64,
+/// The entitlement that the request names.
+fn place(request: &Request) -> Result<Place, Problem> {
+    let EntitlementOwnerQuery { organization_id } = request.query()?;
+    Ok(Place {
+        organization_id,
+        id: request.named("id", queries::not_found)?,
+    })
 }
 
-#[derive(Serialize)]
-struct Listed {
-    entitlements: Vec<Entitlement>,
-    next_cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Output {
-    entitlement: Entitlement,
-}
-
-#[derive(Serialize)]
-struct Reset {
-    entitlement: Entitlement,
-    /// What had been used until the reset.
-    used_before: String,
-}
-
-pub fn not_found() -> Problem {
-    Problem::not_found("The organization has no entitlement with this id.")
-}
-
-pub fn entitlement_exists() -> Problem {
-    Problem::new(
-        409,
-        "entitlement_exists",
-        "There is an entitlement to this feature",
-        "A subject has one entitlement to a feature. Change it, or revoke it first.",
-    )
-}
-
-pub fn entitlement_limit(max_current: i32) -> Problem {
-    Problem::new(
-        409,
-        "entitlement_limit",
-        "The organization has as many entitlements as it can have",
-        format!("At most {max_current} are current. Revoke one that is not needed."),
-    )
-}
-
-pub fn ended() -> Problem {
-    Problem::new(
-        409,
-        "entitlement_ended",
-        "The entitlement has ended",
-        "It was revoked, or another one was given after it expired. Nothing was changed.",
-    )
-}
-
-pub fn not_metered() -> Problem {
-    Problem::new(
-        409,
-        "entitlement_not_metered",
-        "Nothing is counted of the entitlement",
-        "A boolean entitlement has no limit, and nothing to reset.",
-    )
-}
-
-/// What the path names. An id is read only after the caller's token.
-#[derive(Debug, PartialEq, Eq)]
-enum Target<'a> {
-    Collection,
-    Entitlement(&'a str),
-    Reset(&'a str),
-}
-
-fn target(path: &str) -> Target<'_> {
-    let rest = path.strip_prefix(COLLECTION).unwrap_or_default();
-    let Some(rest) = rest.strip_prefix('/') else {
-        return Target::Collection;
-    };
-    match rest.strip_suffix("/reset") {
-        Some(id) => Target::Reset(id),
-        None => Target::Entitlement(rest),
-    }
-}
-
-/// The methods of a path.
-pub fn allow(path: &str) -> &'static str {
-    match target(path) {
-        Target::Collection => "GET, POST",
-        Target::Entitlement(_) => "GET, PATCH, DELETE",
-        Target::Reset(_) => "POST",
-    }
-}
-
-/// The organization that is named beside the path: another than the credential's.
-fn organization(request: &Request) -> Result<Option<OrganizationId>, Problem> {
-    const NAME: &str = "organization_id";
-    let read = |text: &str| {
-        text.parse().map_err(|error: shared::ids::InvalidId| {
-            Problem::invalid_parameter(NAME, "invalid", error.to_string())
-        })
-    };
-    request
-        .query_parameter(NAME)?
-        .as_deref()
-        .map(read)
-        .transpose()
-}
-
-fn subject(text: &str) -> Result<String, Problem> {
-    if entitlements::is_subject(text) {
-        return Ok(text.to_owned());
-    }
-    Err(Problem::invalid_parameter(
-        "subject",
-        "wrong_length",
-        format!(
-            "must have 1 to {} characters",
-            entitlements::MAX_SUBJECT_CHARS
-        ),
-    ))
-}
-
-fn feature(text: &str) -> Result<String, Problem> {
-    if entitlements::is_feature(text) {
-        return Ok(text.to_owned());
-    }
-    Err(Problem::invalid_parameter(
-        "feature",
-        "invalid",
-        "must be the name of a feature",
-    ))
-}
-
-pub async fn entitlements(context: &Context, request: &Request) -> Result<Reply, Problem> {
+pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let digest = request.access_token()?.digest;
-    let (text, resets) = match target(request.path()) {
-        Target::Collection if matches!(request.method(), Method::Get) => {
-            return list(context, request, digest).await;
-        }
-        Target::Collection => return create(context, request, digest).await,
-        Target::Entitlement(text) => (text, false),
-        Target::Reset(text) => (text, true),
+    let query: EntitlementsListQuery = request.query()?;
+    let page = Page::new(query.limit, query.cursor);
+    let filter = Filter {
+        organization_id: query.organization_id,
+        subject: query.subject,
+        feature: query.feature,
     };
-    let place = Place {
-        organization_id: organization(request)?,
-        id: text.parse().map_err(|_| not_found())?,
+    let rows = queries::list(context, digest, filter, page).await?;
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let listed = EntitlementPage {
+        entitlements: rows.into_iter().map(|row| row.entitlement).collect(),
+        next_cursor,
     };
-    if resets {
-        let idempotency = request.idempotency(&[])?;
-        let (entitlement, used_before) =
-            queries::reset(context, digest, place, &idempotency.key).await?;
-        return Reply::json(
-            200,
-            &Reset {
-                entitlement,
-                used_before,
-            },
-        );
-    }
-    let entitlement = match request.method() {
-        Method::Get => queries::read(context, digest, place).await?,
-        Method::Delete => queries::revoke(context, digest, place).await?,
-        _ => {
-            let (fields, _) = request.json_fields().await?;
-            let change = terms::read_change(fields)?;
-            queries::change(context, digest, place, &change).await?
-        }
-    };
-    Reply::json(200, &Output { entitlement })
+    Reply::json(200, &listed)
 }
 
-async fn list(context: &Context, request: &Request, digest: TokenDigest) -> Result<Reply, Problem> {
-    let filter = queries::Filter {
-        organization_id: organization(request)?,
-        subject: request
-            .query_parameter("subject")?
-            .map(|text| subject(&text))
-            .transpose()?,
-        feature: request
-            .query_parameter("feature")?
-            .map(|text| feature(&text))
-            .transpose()?,
-    };
-    let page = request.page()?;
-    let mut entitlements = queries::list(context, digest, &filter, page).await?;
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = entitlements.len() > limit;
-    entitlements.truncate(limit);
-    let last = entitlements.last();
-    let next_cursor = last.filter(|_| has_more);
-    let next_cursor = next_cursor.map(|last| Cursor(last.sequence).encode());
-    Reply::json(
-        200,
-        &Listed {
-            entitlements,
-            next_cursor,
-        },
-    )
-}
-
-async fn create(
-    context: &Context,
-    request: &Request,
-    digest: TokenDigest,
-) -> Result<Reply, Problem> {
-    let (fields, _) = request.json_fields().await?;
-    let input = terms::read(fields)?;
+pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let digest = request.access_token()?.digest;
+    let (new, _) = request.json::<NewEntitlement>().await?;
     let id = EntitlementId::new(context.now_millis(), &context.random()?);
-    let entitlement = queries::create(context, digest, id, &input).await?;
-    Reply::json(201, &Output { entitlement })
+    let entitlement = queries::create(context, digest, id, new).await?;
+    Reply::json(201, &entitlement)
+}
+
+pub async fn read(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let digest = request.access_token()?.digest;
+    let entitlement = queries::read(context, digest, place(request)?).await?;
+    Reply::json(200, &entitlement)
+}
+
+pub async fn change(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let digest = request.access_token()?.digest;
+    let place = place(request)?;
+    let (change, _) = request.json::<EntitlementChange>().await?;
+    let entitlement = queries::change(context, digest, place, change).await?;
+    Reply::json(200, &entitlement)
+}
+
+pub async fn revoke(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let digest = request.access_token()?.digest;
+    let entitlement = queries::revoke(context, digest, place(request)?).await?;
+    Reply::json(200, &entitlement)
+}
+
+pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let digest = request.access_token()?.digest;
+    let place = place(request)?;
+    let idempotency = request.idempotency(&[])?;
+    let reset = queries::reset(context, digest, place, idempotency.key).await?;
+    Reply::json(200, &reset)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use serde_json::{Value, json};
+    use shared::http::input::{self, Change, Input};
+    use shared::http::time::Moment;
+
     use super::*;
 
-    #[test]
-    fn paths() {
-        let table = [
-            ("", Target::Collection, "GET, POST"),
-            ("/ent_1", Target::Entitlement("ent_1"), "GET, PATCH, DELETE"),
-            ("/ent_1/reset", Target::Reset("ent_1"), "POST"),
-            ("/", Target::Entitlement(""), "GET, PATCH, DELETE"),
-        ];
-        for (rest, expected, methods) in table {
-            let path = format!("{COLLECTION}{rest}");
-            assert_eq!(target(&path), expected, "{path}");
-            assert_eq!(allow(&path), methods, "{path}");
-        }
+    type Codes = Vec<(String, &'static str)>;
+
+    fn codes<T: Input>(body: &Value) -> Codes {
+        let errors = input::value_at::<T>(body, "").err().unwrap_or_default();
+        errors
+            .into_iter()
+            .map(|error| (error.field.into_owned(), error.code))
+            .collect()
+    }
+
+    fn expected(rows: &[(&str, &'static str)]) -> Codes {
+        rows.iter()
+            .map(|(field, code)| ((*field).to_owned(), *code))
+            .collect()
     }
 
     #[test]
     fn filters() {
-        for (text, is_right) in [("cus_42", true), ("", false)] {
-            assert_eq!(subject(text).is_ok(), is_right, "{text:?}");
+        let table = [
+            ("subject", "cus_42", true),
+            ("subject", "", false),
+            ("feature", "sso", true),
+            ("feature", "", false),
+            ("feature", "SSO", false),
+            ("organization_id", "acme", false),
+        ];
+        for (name, text, is_right) in table {
+            let parameters = [(Cow::Borrowed(name), Cow::Borrowed(text))];
+            let read = input::query::<EntitlementsListQuery>(parameters.into_iter());
+            assert_eq!(read.is_ok(), is_right, "{name}={text}");
         }
-        for (text, is_right) in [("sso", true), ("", false), ("SSO", false)] {
-            assert_eq!(feature(text).is_ok(), is_right, "{text:?}");
+    }
+
+    #[test]
+    fn entitlements_to_give() {
+        let metered = |name: &str, value: Value| {
+            let mut body = json!({"feature": "tokens", "subject": "cus_42", "type": "metered",
+                                  "meter": "tokens", "limit": "1000", "period": "month"});
+            body[name] = value;
+            body
+        };
+        let boolean = |name: &str, value: Value| {
+            let mut body = json!({"feature": "sso", "subject": "cus_42", "type": "boolean"});
+            body[name] = value;
+            body
+        };
+        let organization = "org_0199a2c4e2447b3c8d5e6f708192a3b4";
+        let table: [(Value, &[(&str, &str)]); 27] = [
+            (metered("is_soft", json!(true)), &[]),
+            (metered("subject", json!(null)), &[]),
+            (metered("limit", json!("0.000000001")), &[]),
+            (metered("limit", json!("999999999999.999999999")), &[]),
+            (metered("period", json!("never")), &[]),
+            (metered("expires_at", json!("2026-12-31T23:00:00Z")), &[]),
+            (boolean("organization_id", json!(organization)), &[]),
+            (boolean("limit", json!(null)), &[]),
+            (json!({}), &[("feature", "required"), ("type", "required")]),
+            (
+                json!({"feature": "tokens", "type": "metered"}),
+                &[
+                    ("meter", "required"),
+                    ("limit", "required"),
+                    ("period", "required"),
+                ],
+            ),
+            (metered("type", json!("static")), &[("type", "invalid")]),
+            (metered("type", json!(1)), &[("type", "wrong_type")]),
+            (metered("feature", json!("Sso")), &[("feature", "invalid")]),
+            (
+                metered("feature", json!("s".repeat(65))),
+                &[("feature", "wrong_length")],
+            ),
+            (
+                metered("subject", json!("")),
+                &[("subject", "wrong_length")],
+            ),
+            (
+                metered("subject", json!("s".repeat(129))),
+                &[("subject", "wrong_length")],
+            ),
+            (
+                metered("subject", json!("a\0")),
+                &[("subject", "invalid_character")],
+            ),
+            (metered("meter", json!("1st")), &[("meter", "invalid")]),
+            (metered("limit", json!("0")), &[("limit", "not_positive")]),
+            (metered("limit", json!(5)), &[("limit", "wrong_type")]),
+            (
+                metered("limit", json!("1000000000000")),
+                &[("limit", "amount_too_many_integer_digits")],
+            ),
+            (metered("period", json!("week")), &[("period", "invalid")]),
+            (
+                metered("is_soft", json!("no")),
+                &[("is_soft", "wrong_type")],
+            ),
+            (
+                metered("expires_at", json!("soon")),
+                &[("expires_at", "invalid")],
+            ),
+            (
+                boolean("organization_id", json!("acme")),
+                &[("organization_id", "invalid")],
+            ),
+            (boolean("limit", json!("5")), &[("limit", "unknown")]),
+            (boolean("quantity", json!("5")), &[("quantity", "unknown")]),
+        ];
+        for (body, rows) in table {
+            let got = codes::<NewEntitlement>(&body);
+            assert_eq!(got, expected(rows), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_boolean_one_has_nothing_that_is_metered() {
+        for (name, value) in [
+            ("meter", json!("tokens")),
+            ("limit", json!("1")),
+            ("period", json!("day")),
+            ("is_soft", json!(false)),
+        ] {
+            let body = json!({"feature": "sso", "type": "boolean", name: value});
+            let got = codes::<NewEntitlement>(&body);
+            assert_eq!(got, expected(&[(name, "unknown")]), "{body}");
+        }
+    }
+
+    #[test]
+    fn changes() {
+        let at = Moment("2026-12-31T23:00:00".parse().expect("this is a time"));
+        let table = [
+            (json!({}), Ok(Change::Keep)),
+            (json!({"limit": null, "is_soft": null}), Ok(Change::Keep)),
+            (json!({"expires_at": null}), Ok(Change::Clear)),
+            (
+                json!({"limit": "1.5", "is_soft": true, "expires_at": "2026-12-31T23:00:00Z"}),
+                Ok(Change::Set(at)),
+            ),
+            (json!({"limit": "-1"}), Err(("limit", "not_positive"))),
+            (json!({"is_soft": 1}), Err(("is_soft", "wrong_type"))),
+            (json!({"expires_at": 1}), Err(("expires_at", "wrong_type"))),
+            (json!({"period": "day"}), Err(("period", "unknown"))),
+            (json!({"feature": "sso"}), Err(("feature", "unknown"))),
+        ];
+        for (body, wanted) in table {
+            match wanted {
+                Ok(expires_at) => {
+                    let got = input::value::<EntitlementChange>(&body);
+                    let got = got.map(|change| change.expires_at);
+                    assert_eq!(got, Ok(expires_at), "{body}");
+                }
+                Err(refused) => assert_eq!(
+                    codes::<EntitlementChange>(&body),
+                    expected(&[refused]),
+                    "{body}"
+                ),
+            }
         }
     }
 }

@@ -1,7 +1,14 @@
 //! `/api/v1/entitlements`: which features subjects of an organization may use.
 
 mod handler;
+mod operations;
 mod queries;
-mod terms;
 
-shared::component!("entitlements", handler::allow, handler::entitlements);
+shared::component! {
+    operations::LIST => handler::list,
+    operations::CREATE => handler::create,
+    operations::READ => handler::read,
+    operations::CHANGE => handler::change,
+    operations::REVOKE => handler::revoke,
+    operations::RESET => handler::reset,
+}

@@ -2,5 +2,9 @@
 //! Postgres and, when there is one, the cache.
 
 mod handler;
+mod operations;
 
-shared::component!("health", "GET", handler::health);
+shared::component! {
+    operations::LIVE => handler::live,
+    operations::READY => handler::ready,
+}

@@ -2,47 +2,21 @@
 //! organization that it was in.
 
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 use shared::token;
 
+use crate::operations::Acceptance;
 use crate::queries;
-
-/// Longest text that is looked at as a token. Ours have 74 characters.
-const MAX_TOKEN_CHARS: usize = 512;
-
-pub fn wrong_recipient() -> Problem {
-    Problem::new(
-        403,
-        "wrong_recipient",
-        "The invitation is for another email",
-        "Sign in as the user whom the invitation was sent to.",
-    )
-}
-
-pub fn role_gone() -> Problem {
-    Problem::new(
-        409,
-        "role_gone",
-        "The role of the invitation is gone",
-        "Ask for a new invitation.",
-    )
-}
-
-fn read(mut fields: Fields) -> Result<String, Problem> {
-    let token = fields.required("token", |value| fields::text(value, 1..=MAX_TOKEN_CHARS));
-    fields.finish(|| token)
-}
 
 pub async fn accept(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (fields, _) = request.json_fields().await?;
+    let (acceptance, _) = request.json::<Acceptance>().await?;
     // A text that cannot be a token of ours is looked up all the same, so that
     // whoever has no valid credential is told that first.
-    let digest = token::digest(&read(fields)?);
+    let digest = token::digest(&acceptance.token);
     let scopes = Scope::all_of_user(token.owner);
     let write = queries::accept(context, token.digest, digest);
     let organization = cache::during_write(context, &scopes, write).await?;
@@ -51,8 +25,10 @@ pub async fn accept(context: &Context, request: &Request) -> Result<Reply, Probl
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use shared::http::input;
+
+    use super::*;
 
     #[test]
     fn bodies() {
@@ -71,10 +47,8 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let errors = Fields::new(body.clone())
-                .and_then(read)
+            let errors = input::value_at::<Acceptance>(&body, "")
                 .err()
-                .map(|p| p.errors)
                 .unwrap_or_default();
             let named: Vec<_> = errors.iter().map(|e| (&*e.field, e.code)).collect();
             assert_eq!(named, expected, "{body}");

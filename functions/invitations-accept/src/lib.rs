@@ -1,6 +1,9 @@
 //! `POST /api/v1/invitations/accept`: makes the invited user a member.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("invitations-accept", "POST", handler::accept);
+shared::component! {
+    operations::ACCEPT => handler::accept,
+}

@@ -1,22 +1,20 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::mail;
 use shared::organizations::Organization;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler;
+use crate::operations::{ROLE_GONE, WRONG_RECIPIENT};
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Accepted { organization: Organization },
-    WrongRecipient,
-    RoleGone,
-    NotFound,
-    Unauthenticated,
-    SessionRequired,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "wrong_recipient" => {
+            WRONG_RECIPIENT.because("Sign in as the user whom the invitation was sent to.")
+        }
+        "role_gone" => ROLE_GONE.because("Ask for a new invitation."),
+        _ => return mail::refuse(refused),
+    })
 }
 
 pub async fn accept(
@@ -26,12 +24,5 @@ pub async fn accept(
 ) -> Result<Organization, Problem> {
     let parameters = [digest.0.to_vec().into(), invitation.0.to_vec().into()];
     let sql = "SELECT invitation_accept($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Accepted { organization } => Ok(organization),
-        Answer::WrongRecipient => Err(handler::wrong_recipient()),
-        Answer::RoleGone => Err(handler::role_gone()),
-        Answer::NotFound => Err(mail::invalid_token()),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::SessionRequired => Err(Problem::session_required()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

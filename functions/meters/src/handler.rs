@@ -2,97 +2,152 @@
 //! is never counted anew, so a meter does not change: it is archived, and another
 //! one made.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::http::{Method, Reply, Request};
+use shared::http::{Reply, Request};
 use shared::ids::MeterId;
 
-use crate::definition::{self, Aggregation};
+use crate::operations::NewMeter;
 use crate::queries;
 
-const COLLECTION: &str = "/api/v1/meters";
-
-/// A meter as it is shown.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Meter {
-    id: MeterId,
-    slug: String,
-    event_type: String,
-    aggregation: Aggregation,
-    value_property: Option<String>,
-    group_by: Vec<String>,
-    filters: Value,
-    created_at: String,
-    archived_at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Listed {
-    meters: Vec<Meter>,
-}
-
-#[derive(Serialize)]
-struct Output {
-    meter: Meter,
-}
-
-pub fn not_found() -> Problem {
-    Problem::not_found("The organization has no meter with this name.")
-}
-
-pub fn meter_exists() -> Problem {
-    Problem::new(
-        409,
-        "meter_exists",
-        "There is a meter with this name",
-        "A name is used once, by an archived meter too. Choose another one.",
-    )
-}
-
-pub fn meter_limit(max_active: i32, max_ever: i32) -> Problem {
-    Problem::new(
-        409,
-        "meter_limit",
-        "The organization has as many meters as it can have",
-        format!(
-            "At most {max_active} meters count, and {max_ever} can be made. Archive one that is not needed."
-        ),
-    )
-}
-
-/// The name that the path ends with, if it names a meter.
-fn slug(path: &str) -> Option<&str> {
-    path.strip_prefix(COLLECTION)?.strip_prefix('/')
-}
-
-/// The methods of a path.
-pub fn allow(path: &str) -> &'static str {
-    match slug(path) {
-        None => "GET, POST",
-        Some(_) => "GET, DELETE",
-    }
-}
-
-pub async fn meters(context: &Context, request: &Request) -> Result<Reply, Problem> {
+pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let Some(slug) = slug(request.path()) else {
-        if matches!(request.method(), Method::Get) {
-            let meters = queries::list(context, token.digest).await?;
-            return Reply::json(200, &Listed { meters });
+    let meters = queries::list(context, token.digest).await?;
+    Reply::json(200, &meters)
+}
+
+pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let (new, _) = request.json::<NewMeter>().await?;
+    let id = MeterId::new(context.now_millis(), &context.random()?);
+    let meter = queries::create(context, token.digest, id, new).await?;
+    Reply::json(201, &meter)
+}
+
+pub async fn read(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let slug = request.named("slug", queries::not_found)?;
+    let meter = queries::read(context, token.digest, slug).await?;
+    Reply::json(200, &meter)
+}
+
+pub async fn archive(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let slug = request.named("slug", queries::not_found)?;
+    let meter = queries::archive(context, token.digest, slug).await?;
+    Reply::json(200, &meter)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use shared::http::input;
+
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let with = |name: &str, value: Value| {
+            let mut body = json!({
+                "slug": "tokens", "event_type": "completion", "aggregation": "sum", "value_property": "tokens",
+            });
+            body[name] = value;
+            body
+        };
+        let eq = json!({"property": "model", "op": "eq", "value": "large"});
+        let table = [
+            (with("slug", json!("tokens_2-x")), vec![]),
+            (
+                with("value_property", json!("usage.tokens.input.total")),
+                vec![],
+            ),
+            (with("group_by", json!(["model", "region.name"])), vec![]),
+            (with("filters", json!([eq])), vec![]),
+            (
+                with(
+                    "filters",
+                    json!([{"property": "tier", "op": "in", "value": ["a", 1, true]}]),
+                ),
+                vec![],
+            ),
+            (
+                json!({"slug": "calls", "event_type": "call", "aggregation": "count"}),
+                vec![],
+            ),
+            // Whether it needs a value is not known yet.
+            (json!({}), vec!["slug", "event_type", "aggregation"]),
+            (with("slug", json!("Tokens")), vec!["slug"]),
+            (with("slug", json!("1st")), vec!["slug"]),
+            (with("slug", json!("t".repeat(65))), vec!["slug"]),
+            (
+                with("event_type", json!("t".repeat(65))),
+                vec!["event_type"],
+            ),
+            (with("aggregation", json!("median")), vec!["aggregation"]),
+            (with("aggregation", json!("count")), vec!["value_property"]),
+            (with("value_property", json!(null)), vec!["value_property"]),
+            (
+                with("value_property", json!("a..b")),
+                vec!["value_property"],
+            ),
+            (
+                with("value_property", json!("a.b.c.d.e")),
+                vec!["value_property"],
+            ),
+            (
+                with("value_property", json!("to kens")),
+                vec!["value_property"],
+            ),
+            (
+                with("group_by", json!(["a", "b", "c", "d", "e"])),
+                vec!["group_by"],
+            ),
+            (with("group_by", json!(["a", "a"])), vec!["group_by"]),
+            (with("group_by", json!("model")), vec!["group_by"]),
+            (
+                with(
+                    "filters",
+                    json!([{"property": "a", "op": "gt", "value": 1}]),
+                ),
+                vec!["filters[0].op"],
+            ),
+            (
+                with(
+                    "filters",
+                    json!([{"property": "a", "op": "eq", "value": [1]}]),
+                ),
+                vec!["filters[0].value"],
+            ),
+            (
+                with(
+                    "filters",
+                    json!([{"property": "a", "op": "in", "value": "x"}]),
+                ),
+                vec!["filters[0].value"],
+            ),
+            (
+                with(
+                    "filters",
+                    json!([{"property": "a", "op": "in", "value": ["x", null, "y".repeat(129)]}]),
+                ),
+                vec!["filters[0].value[1]", "filters[0].value[2]"],
+            ),
+            (
+                with("filters", json!([{"property": "a", "op": "eq"}])),
+                vec!["filters[0].value"],
+            ),
+            (
+                with("filters", json!(vec![eq.clone(); 11])),
+                vec!["filters"],
+            ),
+            (with("unit", json!("token")), vec!["unit"]),
+        ];
+        for (body, expected) in table {
+            let errors = input::value_at::<NewMeter>(&body, "")
+                .err()
+                .unwrap_or_default();
+            let named: Vec<_> = errors.iter().map(|error| &*error.field).collect();
+            assert_eq!(named, expected, "{body}");
         }
-        let (fields, _) = request.json_fields().await?;
-        let input = definition::read(fields)?;
-        let id = MeterId::new(context.now_millis(), &context.random()?);
-        let meter = queries::create(context, token.digest, id, &input).await?;
-        return Reply::json(201, &Output { meter });
-    };
-    // What cannot be a name is not worth a question, and names no meter.
-    let slug = if definition::is_slug(slug) { slug } else { "" };
-    let meter = match request.method() {
-        Method::Get => queries::read(context, token.digest, slug).await?,
-        _ => queries::archive(context, token.digest, slug).await?,
-    };
-    Reply::json(200, &Output { meter })
+    }
 }

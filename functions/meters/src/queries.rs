@@ -1,12 +1,11 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::MeterId;
-use shared::store::db;
+use shared::metering::MeterName;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::definition::Input;
-use crate::handler::{self, Meter};
+use crate::operations::{METER_EXISTS, METER_LIMIT, MeterList, MeterShown, NewMeter};
 
 /// Most meters that count: each is looked at for each event of its type.
 const MAX_ACTIVE: i32 = 50;
@@ -14,84 +13,76 @@ const MAX_ACTIVE: i32 = 50;
 /// Most meters with those that are archived, which a list shows too.
 const MAX_EVER: i32 = 200;
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { meters: Vec<Meter> },
-    Found { meter: Meter },
-    Created { meter: Meter },
-    Archived { meter: Meter },
-    MeterExists,
-    MeterLimit,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "not_found" => not_found(),
+        "meter_exists" => METER_EXISTS
+            .because("A name is used once, by an archived meter too. Choose another one."),
+        "meter_limit" => METER_LIMIT.because(format!(
+            "At most {MAX_ACTIVE} meters count, and {MAX_EVER} can be made. Archive one that is not needed."
+        )),
+        _ => return None,
+    })
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self, permission: &str) -> Problem {
-        match self {
-            Self::MeterExists => handler::meter_exists(),
-            Self::MeterLimit => handler::meter_limit(MAX_ACTIVE, MAX_EVER),
-            Self::NotFound => handler::not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden(permission),
-            Self::Listed { .. }
-            | Self::Found { .. }
-            | Self::Created { .. }
-            | Self::Archived { .. } => Problem::internal(),
-        }
-    }
+/// 404: there is no such meter.
+pub fn not_found() -> Problem {
+    Problem::not_found("The organization has no meter with this name.")
 }
 
-pub async fn list(context: &Context, digest: TokenDigest) -> Result<Vec<Meter>, Problem> {
+pub async fn list(context: &Context, digest: TokenDigest) -> Result<MeterList, Problem> {
     let parameters = [digest.0.to_vec().into()];
-    match db::call(context, "SELECT meters_list($1)::text", &parameters).await? {
-        Answer::Listed { meters } => Ok(meters),
-        other => Err(other.into_problem("usage:read")),
-    }
+    db::ask(
+        context,
+        "SELECT meters_list($1)::text",
+        &parameters,
+        db::no_refusal_of_its_own,
+    )
+    .await
 }
 
-pub async fn read(context: &Context, digest: TokenDigest, slug: &str) -> Result<Meter, Problem> {
-    let parameters = [digest.0.to_vec().into(), slug.to_owned().into()];
-    match db::call(context, "SELECT meter_read($1, $2)::text", &parameters).await? {
-        Answer::Found { meter } => Ok(meter),
-        other => Err(other.into_problem("usage:read")),
-    }
+pub async fn read(
+    context: &Context,
+    digest: TokenDigest,
+    slug: MeterName,
+) -> Result<MeterShown, Problem> {
+    let parameters = [digest.0.to_vec().into(), String::from(slug).into()];
+    let sql = "SELECT meter_read($1, $2)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
     context: &Context,
     digest: TokenDigest,
     id: MeterId,
-    input: &Input,
-) -> Result<Meter, Problem> {
-    let filters = serde_json::to_string(&input.filters).map_err(|_| Problem::internal())?;
+    new: NewMeter,
+) -> Result<MeterShown, Problem> {
+    let filters = new.filters.map(|filters| filters.0).unwrap_or_default();
+    let filters = serde_json::to_string(&filters).map_err(|_| Problem::internal())?;
+    let group_by = new.group_by.map(|paths| paths.0).unwrap_or_default();
+    let group_by: Vec<String> = group_by.into_iter().map(Into::into).collect();
     let parameters = [
         digest.0.to_vec().into(),
         id.as_uuid().into(),
-        input.slug.clone().into(),
-        input.event_type.clone().into(),
-        input.aggregation.name().to_owned().into(),
-        input.value_property.clone().into(),
-        input.group_by.clone().into(),
+        String::from(new.slug).into(),
+        String::from(new.event_type).into(),
+        new.aggregation.name().to_owned().into(),
+        new.value_property.map(String::from).into(),
+        group_by.into(),
         filters.into(),
         MAX_ACTIVE.into(),
         MAX_EVER.into(),
     ];
     let sql = "SELECT meter_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Created { meter } => Ok(meter),
-        other => Err(other.into_problem("meters:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
-pub async fn archive(context: &Context, digest: TokenDigest, slug: &str) -> Result<Meter, Problem> {
-    let parameters = [digest.0.to_vec().into(), slug.to_owned().into()];
-    match db::call(context, "SELECT meter_archive($1, $2)::text", &parameters).await? {
-        Answer::Archived { meter } => Ok(meter),
-        other => Err(other.into_problem("meters:manage")),
-    }
+pub async fn archive(
+    context: &Context,
+    digest: TokenDigest,
+    slug: MeterName,
+) -> Result<MeterShown, Problem> {
+    let parameters = [digest.0.to_vec().into(), String::from(slug).into()];
+    let sql = "SELECT meter_archive($1, $2)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }

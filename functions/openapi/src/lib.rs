@@ -1,5 +1,7 @@
 //! `GET /openapi.json`: the description of the API (OpenAPI 3.1).
 
+mod operations;
+
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
@@ -11,4 +13,6 @@ async fn document(_: &Context, _: &Request) -> Result<Reply, Problem> {
     Ok(Reply::from_json_bytes(200, DOCUMENT.as_bytes().to_vec()))
 }
 
-shared::component!("openapi", "GET", document);
+shared::component! {
+    operations::READ => document,
+}

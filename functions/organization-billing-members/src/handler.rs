@@ -1,91 +1,67 @@
-use serde::Serialize;
-use shared::billing::org_billing::{self, Allocation};
 use shared::http::context::Context;
-use shared::http::pagination::{Cursor, Page};
+use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::UserId;
-use shared::money::Money;
+use shared::organizations;
 
-use crate::queries::{self, Row};
-
-/// A member, and what they have taken of the pool.
-#[derive(Debug, Serialize)]
-struct Member {
-    user_id: UserId,
-    email: String,
-    role: String,
-    /// What they may take in the currency that was asked for.
-    allocation: Option<Allocation>,
-    /// What they took in the allocation's current period.
-    spent: Option<Money>,
-}
-
-#[derive(Debug, Serialize)]
-struct Listed {
-    members: Vec<Member>,
-    next_cursor: Option<String>,
-}
-
-impl From<Row> for Member {
-    fn from(row: Row) -> Self {
-        let allocation = row.allocation.map(Allocation::from);
-        Self {
-            user_id: row.user_id,
-            email: row.email,
-            role: row.role,
-            spent: allocation.as_ref().map(|allocation| allocation.used),
-            allocation,
-        }
-    }
-}
+use crate::operations::{BillingMember, BillingMemberPage, BillingMemberQuery};
+use crate::queries;
 
 /// The page, from rows of which there is one more than asked for when more follow.
-fn output(page: Page, mut rows: Vec<Row>) -> Listed {
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().map(|row| Cursor(row.sequence).encode());
-    Listed {
-        members: rows.into_iter().map(Member::from).collect(),
-        next_cursor: last.filter(|_| has_more),
+fn cut(page: Page, rows: Vec<BillingMember>) -> BillingMemberPage {
+    let (members, next_cursor) = page.cut(rows, |member| member.sequence);
+    BillingMemberPage {
+        members,
+        next_cursor,
     }
 }
 
-pub async fn members(context: &Context, request: &Request) -> Result<Reply, Problem> {
+pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let organization_id = org_billing::named(request.path())?;
-    let currency = request.currency()?;
-    let page = request.page()?;
+    let organization_id = request.named("id", organizations::not_found)?;
+    let query = request.query::<BillingMemberQuery>()?;
+    let currency = query.currency.unwrap_or_default();
+    let page = Page::new(query.limit, query.cursor);
     let rows = queries::list(context, token.digest, organization_id, currency, page).await?;
-    Reply::json(200, &output(page, rows))
+    Reply::json(200, &cut(page, rows))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+    use shared::http::pagination::Cursor;
+    use shared::ids::UserId;
+
+    use super::*;
 
     #[test]
-    fn what_was_spent_is_what_was_used_of_an_allocation() {
+    fn a_page_shows_what_was_allocated_and_spent_and_no_place_in_the_list() {
         let user = UserId::new(1, &[1; 10]);
-        let row = |sequence: i64, allocation: Value| -> Row {
+        let row = |sequence: i64, allocation: Value, spent: Value| -> BillingMember {
             let json = json!({"user_id": user, "email": "ada@example.com", "role": "member",
-                              "allocation": allocation, "sequence": sequence});
+                              "allocation": allocation, "spent": spent, "sequence": sequence});
             serde_json::from_value(json).expect("a row as organization_billing_members writes it")
         };
+        let money = |amount: &str| json!({"amount": amount, "currency": "USD"});
         let allocation = json!({
-            "user_id": user, "currency": "USD", "limit": "10.000000000", "used": "2.500000000",
-            "remaining": "7.500000000", "reset": "never",
-            "period_started_at": "2026-01-01T00:00:00.000000Z", "period_ends_at": null, "sequence": 1});
+            "user_id": user, "limit": money("10.000000000"), "used": money("2.500000000"),
+            "remaining": money("7.500000000"), "reset": "never",
+            "period_started_at": "2026-01-01T00:00:00.000000Z", "period_ends_at": null});
         let page = Page {
             limit: 2,
             after: None,
         };
-        let rows = vec![row(3, allocation), row(2, Value::Null), row(1, Value::Null)];
-        let listed = serde_json::to_value(output(page, rows)).expect("plain data");
-        let spent = json!({"amount": "2.50", "currency": "USD"});
-        assert_eq!(listed["members"][0]["spent"], spent);
+        let rows = vec![
+            row(3, allocation, money("2.500000000")),
+            row(2, Value::Null, Value::Null),
+            row(1, Value::Null, Value::Null),
+        ];
+        let listed = serde_json::to_value(cut(page, rows)).expect("plain data");
+        let first = &listed["members"][0];
+        assert_eq!(first["spent"], money("2.50"));
+        assert_eq!(first["allocation"]["used"], money("2.50"));
+        assert_eq!(first["allocation"]["period_ends_at"], Value::Null);
+        assert_eq!(first.get("sequence"), None);
         assert_eq!(listed["members"][1]["allocation"], Value::Null);
         assert_eq!(listed["members"][1]["spent"], Value::Null);
         assert_eq!(listed["members"].as_array().map(Vec::len), Some(2));

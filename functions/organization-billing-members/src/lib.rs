@@ -1,7 +1,10 @@
-//! `GET /api/v1/org-billing/organizations/:id/members`: the members with what they
+//! `GET /api/v1/org-billing/organizations/{id}/members`: the members with what they
 //! may spend of the pool, and have spent.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("organization-billing-members", "GET", handler::members);
+shared::component! {
+    operations::LIST => handler::list,
+}

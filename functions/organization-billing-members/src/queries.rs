@@ -1,32 +1,12 @@
-use serde::Deserialize;
-use shared::billing::org_billing::AllocationRow;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
-use shared::ids::{OrganizationId, UserId};
+use shared::ids::OrganizationId;
 use shared::money::Currency;
-use shared::organizations;
 use shared::store::db;
 use shared::token::TokenDigest;
 
-/// A member as the database answers it; `sequence` is their place in the list.
-#[derive(Debug, Deserialize)]
-pub struct Row {
-    pub user_id: UserId,
-    pub email: String,
-    pub role: String,
-    pub allocation: Option<AllocationRow>,
-    pub sequence: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { members: Vec<Row> },
-    NotFound,
-    Unauthenticated,
-    Forbidden,
-}
+use crate::operations::BillingMember;
 
 /// The members of the page, and one more if there is one.
 pub async fn list(
@@ -35,7 +15,7 @@ pub async fn list(
     organization_id: OrganizationId,
     currency: Currency,
     page: Page,
-) -> Result<Vec<Row>, Problem> {
+) -> Result<Vec<BillingMember>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
@@ -44,10 +24,5 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT organization_billing_members($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Listed { members } => Ok(members),
-        Answer::NotFound => Err(organizations::not_found()),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::Forbidden => Err(Problem::forbidden("billing:read")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

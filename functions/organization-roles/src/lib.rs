@@ -1,6 +1,11 @@
-//! `/api/v1/organizations/:id/roles`: an organization's own roles.
+//! `/api/v1/organizations/{id}/roles`: an organization's own roles.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("organization-roles", handler::allow, handler::roles);
+shared::component! {
+    operations::LIST => handler::list,
+    operations::PUT => handler::put,
+    operations::DELETE => handler::delete,
+}

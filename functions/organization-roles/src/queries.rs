@@ -1,73 +1,44 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
-use shared::organizations;
-use shared::store::db;
+use shared::organizations::{self, Permission, RoleName};
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, Role};
+use crate::operations::{ROLE_IN_USE, ROLE_LIMIT, ROLE_WIDELY_HELD, Role, RoleDeleted, RoleList};
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { roles: Vec<Role> },
-    Held { holder_ids: Vec<UserId> },
-    Saved { role: Role },
-    HoldersChanged,
-    Deleted,
-    PermissionUnknown,
-    RoleExceedsOwn,
-    RoleIsBuiltIn,
-    RoleInUse,
-    RoleLimit,
-    RoleWidelyHeld,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
-}
+/// Most roles of one organization's own.
+const MAX_ROLES: i32 = 100;
 
-/// What became of a change.
-pub enum Put {
-    Saved(Role),
-    /// Somebody holds the role who was not among the known holders.
-    HoldersChanged,
-}
-
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self, permission: &str) -> Problem {
-        match self {
-            Self::PermissionUnknown => handler::permission_unknown(),
-            Self::RoleExceedsOwn => organizations::role_exceeds_own(),
-            Self::RoleIsBuiltIn => organizations::role_is_built_in(),
-            Self::RoleInUse => handler::role_in_use(),
-            Self::RoleLimit => handler::role_limit(),
-            Self::RoleWidelyHeld => handler::role_widely_held(),
-            Self::NotFound => organizations::not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden(permission),
-            Self::Listed { .. }
-            | Self::Held { .. }
-            | Self::Saved { .. }
-            | Self::HoldersChanged
-            | Self::Deleted => Problem::internal(),
-        }
-    }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "permission_unknown" => Problem::invalid_field(
+            "permissions",
+            "unknown",
+            "must be permissions of GET /api/v1/permissions that are not the platform's",
+        ),
+        "role_exceeds_own" => organizations::role_exceeds_own(),
+        "role_is_built_in" => organizations::role_is_built_in(),
+        "role_in_use" => ROLE_IN_USE
+            .because("A member or an invitation has this role. Give them another one first."),
+        "role_limit" => ROLE_LIMIT.because(format!(
+            "An organization has at most {MAX_ROLES} roles of its own."
+        )),
+        "role_widely_held" => ROLE_WIDELY_HELD.because(
+            "A role that so many members hold is not changed. Make another role, and move them.",
+        ),
+        _ => return None,
+    })
 }
 
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-) -> Result<Vec<Role>, Problem> {
+) -> Result<RoleList, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT organization_roles($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Listed { roles } => Ok(roles),
-        other => Err(other.into_problem("organization:read")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// Who holds the role.
@@ -75,31 +46,30 @@ pub async fn holders(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    name: &str,
+    name: &RoleName,
     max_holders: i32,
 ) -> Result<Vec<UserId>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
-        name.to_owned().into(),
+        name.to_string().into(),
         max_holders.into(),
     ];
     let sql = "SELECT organization_role_holders($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Held { holder_ids } => Ok(holder_ids),
-        other => Err(other.into_problem("roles:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
+/// The role as it is now; `None` when somebody holds it who is not among
+/// `known_holders`.
 pub async fn put(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    name: &str,
-    permissions: &[String],
+    name: &RoleName,
+    permissions: &[Permission],
     known_holders: &[UserId],
-    max_roles: i32,
-) -> Result<Put, Problem> {
+) -> Result<Option<Role>, Problem> {
+    let permissions: Vec<String> = permissions.iter().cloned().map(Into::into).collect();
     let known_holders: Vec<String> = known_holders
         .iter()
         .map(|holder| holder.as_uuid().to_string())
@@ -107,33 +77,26 @@ pub async fn put(
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
-        name.to_owned().into(),
-        permissions.to_vec().into(),
+        name.to_string().into(),
+        permissions.into(),
         known_holders.into(),
-        max_roles.into(),
+        MAX_ROLES.into(),
     ];
     let sql = "SELECT organization_role_put($1, $2, $3, $4, $5::text[]::uuid[], $6)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Saved { role } => Ok(Put::Saved(role)),
-        Answer::HoldersChanged => Ok(Put::HoldersChanged),
-        other => Err(other.into_problem("roles:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn delete(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    name: &str,
-) -> Result<(), Problem> {
+    name: RoleName,
+) -> Result<RoleDeleted, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
-        name.to_owned().into(),
+        String::from(name).into(),
     ];
     let sql = "SELECT organization_role_delete($1, $2, $3)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Deleted => Ok(()),
-        other => Err(other.into_problem("roles:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -1,11 +1,11 @@
-//! `/api/v1/org-billing/organizations/:id/subscription`: what an organization has
+//! `/api/v1/org-billing/organizations/{id}/subscription`: what an organization has
 //! subscribed to.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!(
-    "organization-subscription",
-    "GET, PUT",
-    handler::subscription
-);
+shared::component! {
+    operations::READ => handler::read,
+    operations::PUT => handler::put,
+}

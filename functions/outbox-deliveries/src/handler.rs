@@ -3,27 +3,22 @@
 //! sent at least once; the service tells a repetition by its Idempotency-Key.
 
 use futures::future::join_all;
-use serde::Serialize;
 use shared::auth::secrets;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
 use crate::mailer::Mailer;
+use crate::operations::{Deliveries, MAIL_NOT_CONFIGURED};
 use crate::queries::{self, Outcome};
-
-#[derive(Serialize)]
-struct Output {
-    claimed: usize,
-    sent: usize,
-    failed: usize,
-}
 
 pub async fn deliver(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let Some(mailer) = Mailer::from_variables(context).await? else {
         queries::check_permission(context, token.digest).await?;
-        return Err(mail_not_configured());
+        return Err(MAIL_NOT_CONFIGURED.because(
+            "Set the variables mail_url, mail_origin and mail_token. Nothing was taken from the outbox.",
+        ));
     };
     let public_url = secrets::read(context, "public_url").await?;
     let messages = queries::claim(context, token.digest).await?;
@@ -51,19 +46,10 @@ pub async fn deliver(context: &Context, request: &Request) -> Result<Reply, Prob
     }
     Reply::json(
         200,
-        &Output {
+        &Deliveries {
             claimed: outcomes.len(),
             sent: outcomes.len() - failed,
             failed,
         },
-    )
-}
-
-fn mail_not_configured() -> Problem {
-    Problem::new(
-        422,
-        "mail_not_configured",
-        "There is no mail service to send with",
-        "Set the variables mail_url, mail_origin and mail_token. Nothing was taken from the outbox.",
     )
 }

@@ -2,6 +2,9 @@
 
 mod handler;
 mod mailer;
+mod operations;
 mod queries;
 
-shared::component!("outbox-deliveries", "POST", handler::deliver);
+shared::component! {
+    operations::DELIVER => handler::deliver,
+}

@@ -6,9 +6,6 @@ use shared::ids::OutboxMessageId;
 use shared::store::db;
 use shared::token::TokenDigest;
 
-/// What the caller must hold.
-const PERMISSION: &str = "outbox:deliver";
-
 /// Most messages of one call. Each is a connection to the mail service.
 const MAX_CLAIMED: i32 = 20;
 
@@ -41,20 +38,6 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum ClaimAnswer {
-    Claimed { messages: Vec<Message> },
-    Forbidden,
-    Unauthenticated,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum RecordAnswer {
-    Recorded,
-}
-
 /// Claims messages that are due.
 pub async fn claim(context: &Context, digest: TokenDigest) -> Result<Vec<Message>, Problem> {
     claim_up_to(context, digest, MAX_CLAIMED).await
@@ -72,11 +55,7 @@ async fn claim_up_to(
 ) -> Result<Vec<Message>, Problem> {
     let parameters = [digest.0.to_vec().into(), limit.into(), LEASE_SECS.into()];
     let sql = "SELECT outbox_claim($1, $2, $3)::text";
-    match db::call(context, sql, &parameters).await? {
-        ClaimAnswer::Claimed { messages } => Ok(messages),
-        ClaimAnswer::Forbidden => Err(Problem::forbidden(PERMISSION)),
-        ClaimAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// Records what became of the messages of one claim.
@@ -84,6 +63,5 @@ pub async fn record(context: &Context, outcomes: &[Outcome]) -> Result<(), Probl
     let results = serde_json::to_string(outcomes).map_err(|_| Problem::internal())?;
     let parameters = [results.into(), MAX_ATTEMPTS.into(), MAX_ERROR_CHARS.into()];
     let sql = "SELECT outbox_record($1::text::jsonb, $2, $3)::text";
-    let RecordAnswer::Recorded = db::call(context, sql, &parameters).await?;
-    Ok(())
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -19,15 +19,9 @@ pub struct Message {
     pub created_at: String,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found { messages: Vec<Message> },
-}
-
 /// The newest messages to anybody.
 pub async fn newest(context: &Context) -> Result<Vec<Message>, Problem> {
     let sql = "SELECT outbox_messages_newest($1)::text";
-    let Answer::Found { messages } = db::call(context, sql, &[MAX_SHOWN.into()]).await?;
-    Ok(messages)
+    let parameters = [MAX_SHOWN.into()];
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -1,6 +1,9 @@
 //! `GET /api/v1/permissions`: every permission there is.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("permissions", "GET", handler::permissions);
+shared::component! {
+    operations::LIST => handler::list,
+}

@@ -1,22 +1,12 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::store::db;
 use shared::token::TokenDigest;
 
-use crate::handler::Permission;
+use crate::operations::PermissionList;
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { permissions: Vec<Permission> },
-    Unauthenticated,
-}
-
-pub async fn list(context: &Context, digest: TokenDigest) -> Result<Vec<Permission>, Problem> {
+pub async fn list(context: &Context, digest: TokenDigest) -> Result<PermissionList, Problem> {
     let parameters = [digest.0.to_vec().into()];
-    match db::call(context, "SELECT permissions_list($1)::text", &parameters).await? {
-        Answer::Listed { permissions } => Ok(permissions),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-    }
+    let sql = "SELECT permissions_list($1)::text";
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -1,142 +1,103 @@
 use serde::Deserialize;
-use serde_json::Value;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::ids::PlanVersionId;
 use shared::money::Currency;
-use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, PlanTerms};
-use shared::store::db;
+use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, PlanCode, PlanTerms, VersionNumber};
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, Summary, Version};
+use crate::operations::{PLAN_ARCHIVED, PlanVersion, PlanVersionSummary, VERSION_LIMIT};
 
 /// A version that was asked for.
-pub enum Created {
-    /// Made now.
-    New(Version),
-    /// The newest is the same.
-    Before(Version),
+#[derive(Debug, Deserialize)]
+pub struct Made {
+    /// Whether it was made now. If not, the newest one has the same terms.
+    pub is_new: bool,
+    pub version: PlanVersion,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { versions: Vec<Summary> },
-    Found { version: Summary, terms: Value },
-    Created { version: Summary, terms: Value },
-    Unchanged { version: Summary, terms: Value },
-    Currency { currency: Currency },
-    OtherCurrency { currency: String },
-    PlanArchived,
-    VersionLimit,
-    VersionNotFound,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "not_found" => plan_terms::plan_not_found(),
+        "version_not_found" => plan_terms::version_not_found(),
+        "other_currency" => other_currency(refused.fact("currency")?),
+        "plan_archived" => PLAN_ARCHIVED
+            .because("An archived plan gets no new version. Take it from the archive first."),
+        "version_limit" => VERSION_LIMIT.because(format!(
+            "A plan has at most {MAX_PLAN_VERSIONS} versions. Make another plan."
+        )),
+        _ => return None,
+    })
 }
 
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self, permission: &str) -> Problem {
-        match self {
-            Self::OtherCurrency { currency } => handler::other_currency(&currency),
-            Self::PlanArchived => handler::plan_archived(),
-            Self::VersionLimit => handler::version_limit(),
-            Self::VersionNotFound => plan_terms::version_not_found(),
-            Self::NotFound => plan_terms::plan_not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden(permission),
-            Self::Listed { .. }
-            | Self::Found { .. }
-            | Self::Currency { .. }
-            | Self::Created { .. }
-            | Self::Unchanged { .. } => Problem::internal(),
-        }
-    }
+fn other_currency(currency: Currency) -> Problem {
+    Problem::invalid_field(
+        "currency",
+        "other_currency",
+        format!("must be {currency}, the currency of the plan"),
+    )
 }
 
 /// The versions of the page, and one more if there is one.
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
-    code: &str,
+    code: PlanCode,
     page: Page,
-) -> Result<Vec<Summary>, Problem> {
+) -> Result<Vec<PlanVersionSummary>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
-        code.to_owned().into(),
+        String::from(code).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT plan_versions_list($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Listed { versions } => Ok(versions),
-        other => Err(other.into_problem("plans:read")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(
     context: &Context,
     digest: TokenDigest,
-    code: &str,
-    number: i32,
-) -> Result<Version, Problem> {
+    code: PlanCode,
+    number: VersionNumber,
+) -> Result<PlanVersion, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
-        code.to_owned().into(),
-        number.into(),
+        String::from(code).into(),
+        number.0.into(),
     ];
     let sql = "SELECT plan_version_read($1, $2, $3)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found { version, terms } => Ok(Version {
-            summary: version,
-            terms,
-        }),
-        other => Err(other.into_problem("plans:read")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 /// The currency of a plan, which never changes.
 pub async fn currency(
     context: &Context,
     digest: TokenDigest,
-    code: &str,
+    code: PlanCode,
 ) -> Result<Currency, Problem> {
-    let parameters = [digest.0.to_vec().into(), code.to_owned().into()];
+    let parameters = [digest.0.to_vec().into(), String::from(code).into()];
     let sql = "SELECT plan_currency($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Currency { currency } => Ok(currency),
-        other => Err(other.into_problem("plans:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
     context: &Context,
     digest: TokenDigest,
     id: PlanVersionId,
-    code: &str,
+    code: PlanCode,
     terms: &PlanTerms,
-) -> Result<Created, Problem> {
+) -> Result<Made, Problem> {
     let terms = serde_json::to_string(terms).map_err(|_| Problem::internal())?;
     let parameters = [
         digest.0.to_vec().into(),
         id.as_uuid().into(),
-        code.to_owned().into(),
+        String::from(code).into(),
         terms.into(),
         MAX_PLAN_VERSIONS.into(),
     ];
     let sql = "SELECT plan_version_create($1, $2, $3, $4, $5)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Created { version, terms } => Ok(Created::New(Version {
-            summary: version,
-            terms,
-        })),
-        Answer::Unchanged { version, terms } => Ok(Created::Before(Version {
-            summary: version,
-            terms,
-        })),
-        other => Err(other.into_problem("plans:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

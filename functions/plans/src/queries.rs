@@ -3,50 +3,29 @@ use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::ids::PlanId;
-use shared::rating::plan_terms;
-use shared::store::db;
+use shared::rating::plan_terms::{self, PlanCode};
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, Change, Input, Plan};
+use crate::operations::{NewPlan, PLAN_EXISTS, Plan, PlanChange, PlanShown};
 
 /// A plan that was asked for.
-pub enum Created {
-    /// Made now.
-    New(Plan),
-    /// There was the same before.
-    Before(Plan),
+#[derive(Debug, Deserialize)]
+pub struct Made {
+    /// Whether it was made now.
+    pub is_new: bool,
+    #[serde(flatten)]
+    pub shown: PlanShown,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Listed { plans: Vec<Plan> },
-    Found { plan: Plan },
-    Created { plan: Plan },
-    Unchanged { plan: Plan },
-    Saved { plan: Plan },
-    PlanExists,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
-}
-
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that
-    /// the statement gives on success.
-    fn into_problem(self, permission: &str) -> Problem {
-        match self {
-            Self::PlanExists => handler::plan_exists(),
-            Self::NotFound => plan_terms::plan_not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden(permission),
-            Self::Listed { .. }
-            | Self::Found { .. }
-            | Self::Created { .. }
-            | Self::Unchanged { .. }
-            | Self::Saved { .. } => Problem::internal(),
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "not_found" => plan_terms::plan_not_found(),
+        "plan_exists" => {
+            PLAN_EXISTS.because("A code is used once, by an archived plan too. Choose another one.")
         }
-    }
+        _ => return None,
+    })
 }
 
 /// The plans of the page, and one more if there is one.
@@ -61,57 +40,49 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT plans_list($1, $2, $3)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Listed { plans } => Ok(plans),
-        other => Err(other.into_problem("plans:read")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
-pub async fn read(context: &Context, digest: TokenDigest, code: &str) -> Result<Plan, Problem> {
-    let parameters = [digest.0.to_vec().into(), code.to_owned().into()];
-    match db::call(context, "SELECT plan_read($1, $2)::text", &parameters).await? {
-        Answer::Found { plan } => Ok(plan),
-        other => Err(other.into_problem("plans:read")),
-    }
+pub async fn read(
+    context: &Context,
+    digest: TokenDigest,
+    code: PlanCode,
+) -> Result<PlanShown, Problem> {
+    let parameters = [digest.0.to_vec().into(), String::from(code).into()];
+    let sql = "SELECT plan_read($1, $2)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
     context: &Context,
     digest: TokenDigest,
     id: PlanId,
-    input: &Input,
-) -> Result<Created, Problem> {
+    plan: NewPlan,
+) -> Result<Made, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         id.as_uuid().into(),
-        input.code.clone().into(),
-        input.name.clone().into(),
-        input.currency.code().to_owned().into(),
-        input.billing_period.name().to_owned().into(),
+        String::from(plan.code).into(),
+        String::from(plan.name).into(),
+        plan.currency.code().to_owned().into(),
+        plan.billing_period.as_str().to_owned().into(),
     ];
     let sql = "SELECT plan_create($1, $2, $3, $4, $5, $6)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Created { plan } => Ok(Created::New(plan)),
-        Answer::Unchanged { plan } => Ok(Created::Before(plan)),
-        other => Err(other.into_problem("plans:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn change(
     context: &Context,
     digest: TokenDigest,
-    code: &str,
-    change: &Change,
-) -> Result<Plan, Problem> {
+    code: PlanCode,
+    change: PlanChange,
+) -> Result<PlanShown, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
-        code.to_owned().into(),
-        change.name.clone().into(),
+        String::from(code).into(),
+        change.name.map(String::from).into(),
         change.archived.into(),
     ];
     let sql = "SELECT plan_change($1, $2, $3, $4)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Saved { plan } => Ok(plan),
-        other => Err(other.into_problem("plans:manage")),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -1,134 +1,96 @@
-//! The lines as they are shown: those of the rating engine, with each step in
-//! words too.
+//! The answer: the lines of the rating engine, with each step in words too.
 
-use serde::Serialize;
-use shared::money::{Currency, Money, Rounding};
-use shared::rating::{
-    ExactAmount, Item, Line, Number, Outcome, Plan, PricingFailure, Step, UnpricedCharge,
+use shared::money::Currency;
+use shared::rating::{Item, Line, Outcome, Step, UnpricedCharge};
+
+use crate::operations::{
+    self, Estimate, EstimateItem, EstimateLine, EstimateLineKind, EstimateStep, EstimatedVersion,
+    UnpricedChargeKind,
 };
 
-/// An estimate.
-#[derive(Debug, Serialize)]
-pub struct Estimate<'a> {
-    /// The version that was rated; none for terms that the request brought.
-    plan: Option<Rateable<'a>>,
+/// The answer for an outcome, and for the version that was rated, if it was one.
+pub fn estimate(
     currency: Currency,
-    lines: Vec<Shown<'a>>,
-    /// None when a charge has no line.
-    total: Option<Money>,
-}
-
-/// The version that was rated.
-#[derive(Debug, Serialize)]
-pub struct Rateable<'a> {
-    pub code: &'a str,
-    pub name: &'a str,
-    pub version: i32,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Shown<'a> {
-    Line(ShownLine<'a>),
-    Unpriced(ShownUnpriced<'a>),
-}
-
-#[derive(Debug, Serialize)]
-struct ShownLine<'a> {
-    #[serde(flatten)]
-    item: &'a Item,
-    description: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quantity: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit_price: Option<Number>,
-    exact_amount: ExactAmount,
-    rounding: Rounding,
-    amount: Money,
-    steps: Vec<ShownStep<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownStep<'a> {
-    #[serde(flatten)]
-    step: &'a Step,
-    /// None where the step has a text of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-}
-
-/// A charge that its custom model made no line of.
-#[derive(Debug, Serialize)]
-struct ShownUnpriced<'a> {
-    #[serde(flatten)]
-    item: &'a Item,
-    description: &'a str,
-    error: &'a PricingFailure,
-}
-
-impl<'a> Estimate<'a> {
-    /// The answer for what `plan` comes to.
-    pub fn new(plan: &Plan, version: Option<Rateable<'a>>, outcome: &'a Outcome) -> Self {
-        let (lines, total) = match outcome {
-            Outcome::Rated(rated) => {
-                let lines = rated.lines.iter().map(Shown::line);
-                (lines.collect(), Some(rated.total))
-            }
-            Outcome::Unpriced(lines) => {
-                let shown = |line: &'a Result<Line, UnpricedCharge>| match line {
-                    Ok(line) => Shown::line(line),
-                    Err(charge) => Shown::unpriced(charge),
-                };
-                (lines.iter().map(shown).collect(), None)
-            }
-        };
-        Self {
-            plan: version,
-            currency: plan.currency,
-            lines,
-            total,
+    version: Option<EstimatedVersion>,
+    outcome: Outcome,
+) -> Estimate {
+    let (lines, total) = match outcome {
+        Outcome::Rated(rated) => {
+            let lines = rated.lines.into_iter().map(line);
+            (lines.collect(), Some(rated.total))
         }
-    }
-}
-
-impl<'a> Shown<'a> {
-    fn line(line: &'a Line) -> Self {
-        Self::Line(ShownLine {
-            item: &line.item,
-            description: &line.description,
-            quantity: line.quantity,
-            unit_price: line.unit_price,
-            exact_amount: line.exact_amount,
-            rounding: line.rounding,
-            amount: line.amount,
-            steps: line.steps.iter().map(ShownStep::of).collect(),
-        })
-    }
-
-    fn unpriced(charge: &'a UnpricedCharge) -> Self {
-        Self::Unpriced(ShownUnpriced {
-            item: &charge.item,
-            description: &charge.description,
-            error: &charge.failure,
-        })
-    }
-}
-
-impl<'a> ShownStep<'a> {
-    fn of(step: &'a Step) -> Self {
-        let has_text = matches!(step, Step::Custom { .. });
-        Self {
-            step,
-            text: (!has_text).then(|| step.to_string()),
+        Outcome::Unpriced(lines) => {
+            let shown = |item: Result<Line, UnpricedCharge>| match item {
+                Ok(item) => line(item),
+                Err(charge) => unpriced(charge),
+            };
+            (lines.into_iter().map(shown).collect(), None)
         }
+    };
+    Estimate {
+        plan: version,
+        currency,
+        lines,
+        total,
+    }
+}
+
+const fn kind(item: &Item) -> EstimateLineKind {
+    match item {
+        Item::Charge { .. } => EstimateLineKind::Charge,
+        Item::Trial => EstimateLineKind::Trial,
+        Item::MinimumCommitment => EstimateLineKind::MinimumCommitment,
+        Item::MaximumSpend => EstimateLineKind::MaximumSpend,
+    }
+}
+
+fn charge_code(item: Item) -> Option<String> {
+    match item {
+        Item::Charge { charge } => Some(charge),
+        Item::Trial | Item::MinimumCommitment | Item::MaximumSpend => None,
+    }
+}
+
+fn line(line: Line) -> EstimateItem {
+    EstimateItem::Line(EstimateLine {
+        kind: kind(&line.item),
+        charge: charge_code(line.item),
+        description: line.description,
+        quantity: line.quantity,
+        unit_price: line.unit_price,
+        exact_amount: line.exact_amount,
+        rounding: line.rounding,
+        amount: line.amount,
+        steps: line.steps.into_iter().map(step).collect(),
+    })
+}
+
+fn unpriced(charge: UnpricedCharge) -> EstimateItem {
+    EstimateItem::Unpriced(operations::UnpricedCharge {
+        kind: UnpricedChargeKind::Charge,
+        // Only charges have custom models.
+        charge: charge_code(charge.item).unwrap_or_default(),
+        description: charge.description,
+        error: charge.failure,
+    })
+}
+
+fn step(step: Step) -> EstimateStep {
+    let has_text = matches!(step, Step::Custom { .. });
+    EstimateStep {
+        text: (!has_text).then(|| step.to_string()),
+        step,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
-    use shared::rating::{CustomPrices, Phase, PricedLine, PricedStep};
+    use shared::rating::{
+        CustomPrices, ExactAmount, Phase, Plan, PricedLine, PricedStep, PricingFailure,
+    };
+
+    use super::*;
 
     fn plan() -> Plan {
         let plan = json!({
@@ -147,7 +109,7 @@ mod tests {
         let prices = CustomPrices::from([("power".to_owned(), priced)]);
         let outcome = plan.explain_with(&Default::default(), &prices, Phase::Paid);
         let outcome = outcome.expect("it can be rated");
-        serde_json::to_value(Estimate::new(&plan, None, &outcome)).expect("answers are JSON")
+        serde_json::to_value(estimate(plan.currency, None, outcome)).expect("answers are JSON")
     }
 
     #[test]

@@ -2,82 +2,17 @@
 //! terms that the request brings. Nothing is stored.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use serde_json::Value;
 use shared::http::context::Context;
-use shared::http::fields::{self, Fields, Invalid};
-use shared::http::located_json;
+use shared::http::input;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, MAX_TERMS_BYTES, PlanTerms};
+use shared::rating::plan_terms::{self, MAX_TERMS_BYTES};
 use shared::rating::{CustomPrices, Item, Outcome, Phase, Plan, RatingError, Reason, Usage};
 
-use crate::answer::{Estimate, Rateable};
-use crate::{custom_models, queries};
-
-/// Whose prices are asked for.
-#[derive(Debug, PartialEq, Eq)]
-enum Prices {
-    /// Those of a version, the newest one if none is named.
-    Version { code: String, number: Option<i32> },
-    /// The request's own.
-    Own(PlanTerms),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Input {
-    prices: Prices,
-    usage: BTreeMap<String, Usage>,
-    phase: Phase,
-}
-
-fn phase(value: &Value) -> Result<Phase, Invalid> {
-    match value.as_str() {
-        Some("trial") => Ok(Phase::Trial),
-        Some("paid") => Ok(Phase::Paid),
-        Some(_) => Err(Invalid::new("invalid", "must be trial or paid")),
-        None => Err(Invalid::new("wrong_type", "must be a string")),
-    }
-}
-
-fn version(fields: &mut Fields) -> Option<Prices> {
-    // What cannot be a code names no plan, which is a 404 like any other.
-    let code = fields.required("code", |value| {
-        fields::text(value, 1..=plan_terms::MAX_PLAN_CODE_CHARS)
-    });
-    let number = fields.optional("version", |value| {
-        fields::whole_number(value, 1..=i64::from(MAX_PLAN_VERSIONS))
-    });
-    Some(Prices::Version {
-        code: code?,
-        number: number?.and_then(|number| i32::try_from(number).ok()),
-    })
-}
-
-fn read(mut fields: Fields) -> Result<Input, Problem> {
-    let prices = if fields.has("plan") {
-        fields.required_object("plan", version)
-    } else {
-        // Of a plan that is null.
-        fields.optional("plan", |_| Ok(()));
-        PlanTerms::take(&mut fields).map(Prices::Own)
-    };
-    let usage = fields.optional_nested("usage", |value| {
-        located_json::read(value, "usage").map_err(|error| vec![error])
-    });
-    let phase = fields.optional("phase", phase);
-    let input = fields.finish(|| {
-        Some(Input {
-            prices: prices?,
-            usage: usage?.unwrap_or_default(),
-            phase: phase?.unwrap_or(Phase::Paid),
-        })
-    })?;
-    if let Prices::Own(terms) = &input.prices {
-        terms.check()?;
-    }
-    Ok(input)
-}
+use crate::operations::{EstimateRequest, NamedVersion};
+use crate::{answer, custom_models, queries};
 
 /// What cannot be rated, at its place: of a usage that does not fit the charge's,
 /// and of an amount that is too large the charge's.
@@ -124,43 +59,35 @@ async fn outcome(
 
 pub async fn estimate(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (fields, _) = request.json_fields_within(MAX_TERMS_BYTES).await?;
-    let Input {
-        prices,
-        usage,
-        phase,
-    } = read(fields)?;
+    let (wanted, _) = request
+        .json_within::<EstimateRequest>(MAX_TERMS_BYTES)
+        .await?;
     // Whoever may not ask is told so before anything is computed.
-    match prices {
-        Prices::Version { code, number } => {
-            let code = if plan_terms::is_plan_code(&code) {
-                code
-            } else {
-                String::new()
-            };
-            let version = queries::read(context, token.digest, code, number).await?;
-            let plan = &version.plan;
-            let outcome = outcome(context, plan, &usage, phase).await?;
-            let named = Rateable {
-                code: &plan.code,
-                name: &version.plan_name,
-                version: version.number,
-            };
-            Reply::json(200, &Estimate::new(plan, Some(named), &outcome))
+    let (plan, version, usage, phase) = match wanted {
+        EstimateRequest::Version(wanted) => {
+            let NamedVersion { code, version } = wanted.plan;
+            let code = input::text(&code).map_err(|_| plan_terms::plan_not_found())?;
+            let number = version.and_then(|number| i32::try_from(number.0).ok());
+            let found = queries::read(context, token.digest, code, number).await?;
+            (found.plan, Some(found.version), wanted.usage, wanted.phase)
         }
-        Prices::Own(terms) => {
+        EstimateRequest::Terms(wanted) => {
             queries::begin(context, token.digest).await?;
-            let plan = terms.into_plan("estimate", "Estimate");
-            let outcome = outcome(context, &plan, &usage, phase).await?;
-            Reply::json(200, &Estimate::new(&plan, None, &outcome))
+            let plan = wanted.terms.into_plan("estimate", "Estimate");
+            (Rc::new(plan), None, wanted.usage, wanted.phase)
         }
-    }
+    };
+    let usage = usage.unwrap_or_default();
+    let phase = phase.unwrap_or(Phase::Paid);
+    let outcome = outcome(context, &plan, &usage, phase).await?;
+    Reply::json(200, &answer::estimate(plan.currency, version, outcome))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use serde_json::json;
 
     fn own() -> Value {
         json!({"currency": "USD", "charges": [
@@ -178,17 +105,16 @@ mod tests {
     }
 
     fn outcome(body: Value) -> Vec<(String, &'static str)> {
-        let errors = Fields::new(body)
-            .and_then(read)
-            .and_then(|input| match input.prices {
-                Prices::Own(terms) => rate(
-                    &terms.into_plan("p", "P"),
-                    &input.usage,
+        let errors = input::value::<EstimateRequest>(&body)
+            .and_then(|wanted| match wanted {
+                EstimateRequest::Terms(wanted) => rate(
+                    &wanted.terms.into_plan("p", "P"),
+                    &wanted.usage.unwrap_or_default(),
                     &CustomPrices::new(),
-                    input.phase,
+                    wanted.phase.unwrap_or(Phase::Paid),
                 )
                 .map(|_| ()),
-                Prices::Version { .. } => Ok(()),
+                EstimateRequest::Version(_) => Ok(()),
             })
             .err()
             .map(|problem| problem.errors)

@@ -5,6 +5,9 @@ mod custom_models;
 mod exchange;
 mod handler;
 mod kept_plans;
+mod operations;
 mod queries;
 
-shared::component!("pricing-estimate", "POST", handler::estimate);
+shared::component! {
+    operations::ESTIMATE => handler::estimate,
+}

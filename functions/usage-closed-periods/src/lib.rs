@@ -2,6 +2,10 @@
 //! was added up for good.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("usage-closed-periods", "GET, PUT", handler::closed_period);
+shared::component! {
+    operations::READ => handler::read,
+    operations::PUT => handler::close,
+}

@@ -1,77 +1,54 @@
-use chrono::NaiveDateTime;
-use serde::{Deserialize, Serialize};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
+use shared::http::time::{Moment, Time};
 use shared::ids::OrganizationId;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler;
+use crate::operations::{PERIOD_CLOSED, UsageClosedPeriod};
 
-/// Until when an organization's usage is closed.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Period {
-    organization_id: OrganizationId,
-    /// Absent before the first time.
-    until: Option<String>,
-    /// When every event before `until` is there, or will be marked.
-    settled_at: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found { period: Period },
-    Closed { period: Period },
-    PeriodClosed { until: String },
-    TooFarAhead,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
-}
-
-impl Answer {
-    /// The problem that this answer stands for, when it is none of those that the
-    /// statement gives on success.
-    fn into_problem(self) -> Problem {
-        match self {
-            Self::PeriodClosed { until } => handler::period_closed(&until),
-            Self::TooFarAhead => handler::too_far_ahead(),
-            Self::NotFound => handler::not_found(),
-            Self::Unauthenticated => Problem::unauthenticated(),
-            Self::Forbidden => Problem::forbidden("usage:close"),
-            Self::Found { .. } | Self::Closed { .. } => Problem::internal(),
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "not_found" => not_found(),
+        "too_far_ahead" => {
+            Problem::invalid_field("until", "too_far_ahead", "must not be in the future")
         }
-    }
+        "period_closed" => {
+            let until: Time = refused.fact("until")?;
+            PERIOD_CLOSED.because(format!(
+                "It is closed until {until}, and what is closed stays so."
+            ))
+        }
+        _ => return None,
+    })
+}
+
+/// 404: there is no such organization.
+pub fn not_found() -> Problem {
+    Problem::not_found("There is no organization with this id.")
 }
 
 pub async fn read(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-) -> Result<Period, Problem> {
+) -> Result<UsageClosedPeriod, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT usage_closed_period_read($1, $2)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Found { period } => Ok(period),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }
 
 pub async fn close(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    until: NaiveDateTime,
-) -> Result<Period, Problem> {
+    until: Moment,
+) -> Result<UsageClosedPeriod, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
-        until.into(),
+        until.0.into(),
     ];
     let sql = "SELECT usage_closed_period_put($1, $2, $3::timestamp AT TIME ZONE 'UTC')::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Closed { period } => Ok(period),
-        other => Err(other.into_problem()),
-    }
+    db::ask(context, sql, &parameters, refuse).await
 }

@@ -3,8 +3,7 @@
 
 use shared::http::problem::Problem;
 
-/// Most events of a request.
-pub const MAX_EVENTS_PER_BATCH: usize = 1_000;
+use crate::operations::MAX_EVENTS_PER_BATCH;
 
 fn malformed() -> Problem {
     Problem::malformed_body("The body is not a JSON array of events.")

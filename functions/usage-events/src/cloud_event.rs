@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::http::Request;
-use shared::http::fields::Invalid;
+use shared::http::input::Invalid;
 use shared::http::problem::Problem;
 
-use crate::event::{self, Event, Form, Parts, Rejected, Text};
+use crate::event::{self, Event, Form, Parts, Rejected};
+use crate::operations::CloudEvent;
 
 /// The version of the specification that is read.
 const SPEC_VERSION: &str = "1.0";
@@ -24,31 +24,9 @@ const STRUCTURED: Form = Form {
     is_closed: false,
 };
 
-#[derive(Deserialize)]
-struct Structured<'a> {
-    #[serde(borrow)]
-    specversion: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    source: Text<'a>,
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow)]
-    subject: Option<Text<'a>>,
-    #[serde(borrow)]
-    time: Option<Text<'a>>,
-    #[serde(borrow)]
-    datacontenttype: Option<Text<'a>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data_base64: Option<&'a RawValue>,
-}
-
 /// Reads one event in the JSON format.
 pub fn read(text: &str, now_micros: i64) -> Result<Event<'_>, Rejected> {
-    let Ok(structured) = serde_json::from_str::<Structured<'_>>(text) else {
+    let Ok(structured) = serde_json::from_str::<CloudEvent<'_>>(text) else {
         return Err(event::explain(text, &STRUCTURED));
     };
     let content_type = structured.datacontenttype.as_ref().map(|text| &*text.0);

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use chrono::DateTime;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use shared::http::fields::Invalid;
+use shared::http::input::Invalid;
 use shared::http::problem::FieldError;
 
+use crate::operations::UsageEvent;
 use crate::properties;
 
 /// Characters of an id.
@@ -53,28 +53,6 @@ pub struct Rejected {
     pub errors: Vec<FieldError>,
 }
 
-/// A text that is borrowed where it has no escapes. `Option<Cow<str>>` would copy it.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Plain<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    source: Option<Text<'a>>,
-    #[serde(borrow)]
-    subject: Option<Text<'a>>,
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow)]
-    time: Option<Text<'a>>,
-    #[serde(borrow)]
-    properties: Option<&'a RawValue>,
-}
-
 /// The parts of an event, wherever they came from.
 pub struct Parts<'a> {
     pub id: Cow<'a, str>,
@@ -99,7 +77,7 @@ pub fn field_error(field: impl Into<Cow<'static, str>>, invalid: Invalid) -> Fie
 /// Reads one event from its JSON. `now_micros` is the time of the request, which
 /// an event without one has.
 pub fn read(text: &str, now_micros: i64) -> Result<Event<'_>, Rejected> {
-    let Ok(plain) = serde_json::from_str::<Plain<'_>>(text) else {
+    let Ok(plain) = serde_json::from_str::<UsageEvent<'_>>(text) else {
         return Err(explain(text, &PLAIN));
     };
     check(

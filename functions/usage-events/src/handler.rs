@@ -5,18 +5,20 @@
 use std::borrow::Cow;
 
 use shared::http::context::Context;
-use shared::http::fields::Invalid;
+use shared::http::input::Invalid;
 use shared::http::problem::{FieldError, Problem};
 use shared::http::{Reply, Request};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 
-use crate::answer::{Output, Status, Verdict};
-use crate::batch::{self, MAX_EVENTS_PER_BATCH};
 use crate::event::{self, Event, Rejected};
+use crate::operations::{
+    MAX_EVENTS_PER_BATCH, UNSUPPORTED_CONTENT_ENCODING, UsageEventFlag, UsageEventStatus,
+    UsageEventsQuery, UsageResults, UsageVerdict,
+};
 use crate::properties::MAX_PROPERTIES_BYTES;
 use crate::queries::{self, MeterProblem, Stored};
-use crate::{cloud_event, inflate};
+use crate::{batch, cloud_event, inflate};
 
 /// Most bytes of a body, and of what it inflates to: for each of a thousand events
 /// 4 KiB of properties and 1 KiB for the rest, 5,120,000 in all.
@@ -76,30 +78,13 @@ async fn body(request: &Request) -> Result<Vec<u8>, Problem> {
     let encoding = request.header("content-encoding")?.unwrap_or_default();
     let is_gzip = encoding.eq_ignore_ascii_case("gzip");
     if !is_gzip && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        return Err(Problem::new(
-            415,
-            "unsupported_content_encoding",
-            "The content encoding is not supported",
-            "Send the body as it is, or with gzip.",
-        ));
+        return Err(UNSUPPORTED_CONTENT_ENCODING.because("Send the body as it is, or with gzip."));
     }
     let body = request.body_within(MAX_BODY_BYTES).await?;
     if is_gzip {
         return inflate::gzip(&body, MAX_BODY_BYTES);
     }
     Ok(body)
-}
-
-fn is_atomic(request: &Request) -> Result<bool, Problem> {
-    match request.query_parameter("atomic")?.as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Problem::invalid_parameter(
-            "atomic",
-            "invalid",
-            "must be true or false",
-        )),
-    }
 }
 
 /// What a meter has against an event, in the API's words.
@@ -148,28 +133,28 @@ fn key_order(events: &[Read<'_>]) -> Vec<usize> {
 }
 
 /// What became of each event, in the order of the request.
-fn verdicts<'a>(events: Vec<Read<'a>>, order: &[usize], stored: &Stored) -> Vec<Verdict<'a>> {
-    let mut verdicts: Vec<Verdict<'a>> = events
+fn verdicts<'a>(events: Vec<Read<'a>>, order: &[usize], stored: &Stored) -> Vec<UsageVerdict<'a>> {
+    let mut verdicts: Vec<UsageVerdict<'a>> = events
         .into_iter()
         .map(|event| match event {
             // Until the statement's answer says otherwise.
-            Ok(event) => Verdict::stored(event.id, Status::Duplicate),
-            Err(rejected) => Verdict::rejected(rejected.id.map(Cow::Owned), rejected.errors),
+            Ok(event) => UsageVerdict::stored(event.id, UsageEventStatus::Duplicate),
+            Err(rejected) => UsageVerdict::rejected(rejected.id.map(Cow::Owned), rejected.errors),
         })
         .collect();
     // The statement counts from 1.
     let place = |n: &usize| order.get(n.wrapping_sub(1)).copied();
     for at in stored.accepted.iter().filter_map(place) {
-        verdicts[at].status = Status::Accepted;
+        verdicts[at].status = UsageEventStatus::Accepted;
     }
     for at in stored.adjustments.iter().filter_map(place) {
-        verdicts[at].flag = Some("adjustment");
+        verdicts[at].flag = Some(UsageEventFlag::Adjustment);
     }
     for problem in &stored.problems {
         if let Some(at) = place(&problem.n) {
             let mut errors = std::mem::take(&mut verdicts[at].errors);
             errors.push(meter_error(problem));
-            verdicts[at] = Verdict::rejected(verdicts[at].id.take(), errors);
+            verdicts[at] = UsageVerdict::rejected(verdicts[at].id.take(), errors);
         }
     }
     verdicts
@@ -177,15 +162,19 @@ fn verdicts<'a>(events: Vec<Read<'a>>, order: &[usize], stored: &Stored) -> Vec<
 
 /// Whether the answer says of any event that it is counted, by this request or by one
 /// before whose answer may have been lost.
-fn is_committed(verdicts: &[Verdict<'_>]) -> bool {
-    verdicts
-        .iter()
-        .any(|verdict| matches!(verdict.status, Status::Accepted | Status::Duplicate))
+fn is_committed(verdicts: &[UsageVerdict<'_>]) -> bool {
+    verdicts.iter().any(|verdict| {
+        matches!(
+            verdict.status,
+            UsageEventStatus::Accepted | UsageEventStatus::Duplicate
+        )
+    })
 }
 
 pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let is_atomic = is_atomic(request)?;
+    let query: UsageEventsQuery = request.query()?;
+    let is_atomic = query.atomic.unwrap_or_default();
     let is_binary = request.header_is_present(cloud_event::SPEC_VERSION_HEADER);
     let form = form(request.media_type()?, is_binary)?;
     let body = body(request).await?;
@@ -224,7 +213,7 @@ pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Probl
             return Err(problem);
         }
     }
-    Reply::json(200, &Output::new(verdicts))
+    Reply::json(200, &UsageResults::new(verdicts))
 }
 
 #[cfg(test)]
@@ -284,11 +273,15 @@ mod tests {
             .map(|v| (v.status, v.flag, v.reason))
             .collect();
         let expected = [
-            (Status::Accepted, Some("adjustment"), None),
-            (Status::Rejected, None, Some("wrong_length")),
-            (Status::Accepted, None, None),
-            (Status::Rejected, None, Some("not_a_number")),
-            (Status::Duplicate, None, None),
+            (
+                UsageEventStatus::Accepted,
+                Some(UsageEventFlag::Adjustment),
+                None,
+            ),
+            (UsageEventStatus::Rejected, None, Some("wrong_length")),
+            (UsageEventStatus::Accepted, None, None),
+            (UsageEventStatus::Rejected, None, Some("not_a_number")),
+            (UsageEventStatus::Duplicate, None, None),
         ];
         assert_eq!(got, expected);
     }
@@ -296,14 +289,17 @@ mod tests {
     #[test]
     fn what_is_acknowledged_makes_summaries_old() {
         let verdict = |status| match status {
-            Status::Rejected => Verdict::rejected(None, Vec::new()),
-            status => Verdict::stored(Cow::Borrowed("a"), status),
+            UsageEventStatus::Rejected => UsageVerdict::rejected(None, Vec::new()),
+            status => UsageVerdict::stored(Cow::Borrowed("a"), status),
         };
         let table = [
             (vec![], false),
-            (vec![Status::Rejected], false),
-            (vec![Status::Rejected, Status::Accepted], true),
-            (vec![Status::Duplicate], true),
+            (vec![UsageEventStatus::Rejected], false),
+            (
+                vec![UsageEventStatus::Rejected, UsageEventStatus::Accepted],
+                true,
+            ),
+            (vec![UsageEventStatus::Duplicate], true),
         ];
         for (statuses, expected) in table {
             let verdicts: Vec<_> = statuses.iter().copied().map(verdict).collect();

@@ -1,12 +1,14 @@
 //! `POST /api/v1/usage/events`: stores events of usage, each once.
 
-mod answer;
 mod batch;
 mod cloud_event;
 mod event;
 mod handler;
 mod inflate;
+mod operations;
 mod properties;
 mod queries;
 
-shared::component!("usage-events", "POST", handler::ingest);
+shared::component! {
+    operations::INGEST => handler::ingest,
+}

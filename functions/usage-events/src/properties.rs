@@ -1,7 +1,7 @@
 //! What an event's properties may hold, beyond being a JSON object: whatever
 //! passes here Postgres can store, so that one event cannot fail its batch.
 
-use shared::http::fields::Invalid;
+use shared::http::input::Invalid;
 
 /// Most bytes of an event's properties: forty properties of a hundred bytes.
 pub const MAX_PROPERTIES_BYTES: usize = 4 * 1024;

@@ -26,14 +26,6 @@ pub struct Stored {
     pub problems: Vec<MeterProblem>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Stored(Stored),
-    Unauthenticated,
-    Forbidden,
-}
-
 /// Stores events that are in the order of their keys.
 pub async fn ingest(
     context: &Context,
@@ -70,9 +62,5 @@ pub async fn ingest(
         is_atomic.into(),
     ];
     let sql = "SELECT usage_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    match db::call(context, sql, &parameters).await? {
-        Answer::Stored(stored) => Ok(stored),
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::Forbidden => Err(Problem::forbidden("usage:write")),
-    }
+    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

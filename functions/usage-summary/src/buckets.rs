@@ -1,54 +1,37 @@
 //! From the buckets that something was counted in to all of the range.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use shared::metering::{Aggregation, UsageQuantity};
 
+use crate::operations::{UsageBucket, UsageGroup};
 use crate::queries::Found;
 
-/// What a group amounts to in one bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Bucket {
-    starts_at: String,
-    ends_at: String,
-    /// A decimal; null where there is nothing to have a minimum, maximum, average
-    /// or latest value of.
-    value: Option<String>,
-    events: u64,
-}
-
-/// A group with its buckets.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Group {
-    group: Map<String, Value>,
-    value: Option<String>,
-    events: u64,
-    buckets: Vec<Bucket>,
-}
-
 /// What a bucket without events has.
-fn nothing(aggregation: &str) -> Option<String> {
-    let is_sum = matches!(
-        aggregation,
-        "count" | "sum" | "unique_count" | "time_weighted_sum"
-    );
-    is_sum.then(|| "0".to_owned())
+fn nothing(aggregation: Aggregation) -> Option<UsageQuantity> {
+    match aggregation {
+        Aggregation::Count
+        | Aggregation::Sum
+        | Aggregation::UniqueCount
+        | Aggregation::TimeWeightedSum => Some(UsageQuantity::zero()),
+        Aggregation::Min | Aggregation::Max | Aggregation::Average | Aggregation::Latest => None,
+    }
 }
 
-fn empty_group(found: &Found, names: &[String], values: &[Value]) -> Group {
+fn empty_group(found: &Found, names: &[String], values: &[Value]) -> UsageGroup {
     let ends = found.starts.iter().skip(1).chain([&found.until]);
     let buckets = found
         .starts
         .iter()
         .zip(ends)
-        .map(|(starts_at, ends_at)| Bucket {
+        .map(|(starts_at, ends_at)| UsageBucket {
             starts_at: starts_at.clone(),
             ends_at: ends_at.clone(),
-            value: nothing(&found.aggregation),
+            value: nothing(found.aggregation),
             events: 0,
         });
-    Group {
+    UsageGroup {
         group: names.iter().cloned().zip(values.iter().cloned()).collect(),
-        value: nothing(&found.aggregation),
+        value: nothing(found.aggregation),
         events: 0,
         buckets: buckets.collect(),
     }
@@ -56,14 +39,14 @@ fn empty_group(found: &Found, names: &[String], values: &[Value]) -> Group {
 
 /// The groups in the order of their values, each with every bucket of the range.
 /// Without properties to group by there is one group, for whatever there is.
-pub fn groups(found: &Found, names: &[String]) -> Vec<Group> {
+pub fn groups(found: &Found, names: &[String]) -> Vec<UsageGroup> {
     let mut cells: Vec<_> = found
         .cells
         .iter()
         .map(|cell| (key(&cell.1), cell))
         .collect();
     cells.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut groups: Vec<(String, Group)> = Vec::new();
+    let mut groups: Vec<(String, UsageGroup)> = Vec::new();
     if names.is_empty() {
         groups.push((key(&[]), empty_group(found, names, &[])));
     }
@@ -100,7 +83,7 @@ mod tests {
         serde_json::from_value(json!({
             "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5",
             "token_expires_millis": 1, "valid_until_millis": 1,
-            "aggregation": aggregation, "time_zone": "UTC", "since": "a", "until": "d", "starts": ["a", "b", "c"],
+            "meter": "calls", "aggregation": aggregation, "time_zone": "UTC", "since": "a", "until": "d", "starts": ["a", "b", "c"],
             "cells": cells,
         }))
         .expect("the tests write what the statement does")

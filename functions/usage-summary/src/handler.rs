@@ -10,12 +10,14 @@ use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::OrganizationId;
+use shared::metering::Aggregation;
 use shared::store::cache::{self, Lookup};
 use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
-use crate::buckets::{self, Group};
-use crate::queries::Found;
-use crate::{parameters, queries};
+use crate::buckets;
+use crate::canonical::{DEFAULT_INTERVAL, canonical};
+use crate::operations::{UsageSummary, UsageSummaryQuery};
+use crate::queries::{self, Found};
 
 /// Longest answer that is cached: a month of hours is 745 buckets of some 120 bytes,
 /// which are 90 KB.
@@ -27,30 +29,18 @@ struct Reader {
     organization_id: OrganizationId,
 }
 
-/// What the route answers, and what is cached.
-#[derive(Serialize)]
-struct Output {
-    meter: String,
-    aggregation: String,
-    interval: &'static str,
-    time_zone: String,
-    since: String,
-    until: String,
-    groups: Vec<Group>,
-}
-
 /// Whether an answer may be kept for whoever reads the usage of `organization_id`. The
 /// session may have moved to another organization since its right was looked up. What
 /// counts the time until now is old at once.
 fn is_cacheable(found: &Found, organization_id: OrganizationId, bytes: usize) -> bool {
     found.organization_id == organization_id
-        && found.aggregation != "time_weighted_sum"
+        && found.aggregation != Aggregation::TimeWeightedSum
         && bytes <= MAX_CACHED_BYTES
 }
 
 pub async fn summary(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let query = parameters::read(request)?;
+    let query: UsageSummaryQuery = request.query()?;
     let of = Namespace::UsageSummary;
     let reader_key = CacheKey::<Reader>::for_own_reader(token.digest, of);
     let right = cache::look_up(context, reader_key, Scope::Auth(token.owner)).await;
@@ -61,14 +51,17 @@ pub async fn summary(context: &Context, request: &Request) -> Result<Reply, Prob
     // Whose usage it is, only the right says: without it there is nothing to look for.
     let mut answer = None;
     if let Some(Reader { organization_id }) = reader {
-        let canonical = query.canonical();
-        let key = CacheKey::<Output>::for_organization_and_query(of, organization_id, &canonical);
+        let canonical = canonical(&query);
+        let key =
+            CacheKey::<UsageSummary>::for_organization_and_query(of, organization_id, &canonical);
         match cache::look_up(context, key, Scope::Usage(organization_id)).await {
             Lookup::Hit(entry) => return Ok(Reply::from_json_bytes(200, entry.payload.clone())),
             Lookup::Miss(fill) => answer = Some((fill, organization_id)),
         }
     }
-    let found = queries::summary(context, token.digest, &query).await?;
+    let interval = query.interval.unwrap_or(DEFAULT_INTERVAL);
+    let names = query.group_by.clone().map(|names| names.0);
+    let found = queries::summary(context, token.digest, query).await?;
     if let Lookup::Miss(fill) = right {
         let value = Reader {
             organization_id: found.organization_id,
@@ -76,11 +69,11 @@ pub async fn summary(context: &Context, request: &Request) -> Result<Reply, Prob
         fill.store(context, &value, found.token_expires_millis)
             .await;
     }
-    let groups = buckets::groups(&found, &query.group_by);
-    let output = Output {
-        meter: query.meter,
-        aggregation: found.aggregation.clone(),
-        interval: query.interval,
+    let groups = buckets::groups(&found, &names.unwrap_or_default());
+    let output = UsageSummary {
+        meter: found.meter.clone(),
+        aggregation: found.aggregation,
+        interval,
         time_zone: found.time_zone.clone(),
         since: found.since.clone(),
         until: found.until.clone(),
@@ -114,7 +107,7 @@ mod tests {
         for (aggregation, of, bytes, expected) in table {
             let found: Found = serde_json::from_value(json!({
                 "organization_id": own, "token_expires_millis": 1, "valid_until_millis": 1,
-                "aggregation": aggregation, "time_zone": "UTC", "since": "a", "until": "b",
+                "meter": "calls", "aggregation": aggregation, "time_zone": "UTC", "since": "a", "until": "b",
                 "starts": ["a"], "cells": [],
             }))
             .expect("a document as the statement makes it");

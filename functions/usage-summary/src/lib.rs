@@ -1,8 +1,11 @@
 //! `GET /api/v1/usage/summary`: what a meter counted in each hour, day or month.
 
 mod buckets;
+mod canonical;
 mod handler;
-mod parameters;
+mod operations;
 mod queries;
 
-shared::component!("usage-summary", "GET", handler::summary);
+shared::component! {
+    operations::SUMMARY => handler::summary,
+}

@@ -2,11 +2,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
+use shared::http::time::Time;
 use shared::ids::OrganizationId;
-use shared::store::db;
+use shared::metering::{Aggregation, MeterName, UsageBound, UsageQuantity};
+use shared::organizations::TimeZone;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::parameters::{Bound, Query};
+use crate::canonical::DEFAULT_INTERVAL;
+use crate::operations::UsageSummaryQuery;
 
 /// Most buckets of a range: a leap year of days, or 31 days of hours and a few more.
 const MAX_BUCKETS: i32 = 800;
@@ -21,7 +25,12 @@ const MAX_EVENTS: i32 = 100_000;
 /// What a group amounts to in a bucket: the bucket's number from 1, or 0 for the
 /// whole range, the values of the group, the events, and the value.
 #[derive(Debug, Deserialize)]
-pub struct Cell(pub usize, pub Vec<Value>, pub u64, pub Option<String>);
+pub struct Cell(
+    pub usize,
+    pub Vec<Value>,
+    pub u64,
+    pub Option<UsageQuantity>,
+);
 
 /// What the statement found.
 #[derive(Debug, Deserialize)]
@@ -31,93 +40,84 @@ pub struct Found {
     /// The next quarter of an hour: a range that ends today, or begins with the month,
     /// may be another then.
     pub valid_until_millis: u64,
-    pub aggregation: String,
-    pub time_zone: String,
-    pub since: String,
-    pub until: String,
+    pub meter: MeterName,
+    pub aggregation: Aggregation,
+    pub time_zone: TimeZone,
+    pub since: Time,
+    pub until: Time,
     /// Where each bucket begins; it ends where the next one begins.
-    pub starts: Vec<String>,
+    pub starts: Vec<Time>,
     pub cells: Vec<Cell>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(Found),
-    MeterNotFound,
-    TimeZoneUnknown,
-    RangeEmpty,
-    RangeTooLong,
-    GroupUnknown,
-    TooManyEvents,
-    TooManyCells,
-    Unauthenticated,
-    Forbidden,
-}
-
-fn refused(name: &'static str, code: &'static str, message: String) -> Problem {
-    Problem::invalid_parameter(name, code, message)
-}
-
-/// What the meter counted.
-pub async fn summary(
-    context: &Context,
-    digest: TokenDigest,
-    query: &Query,
-) -> Result<Found, Problem> {
-    let is_local = |bound: Option<Bound>| bound.is_some_and(|bound| bound.is_local);
-    let parameters = [
-        digest.0.to_vec().into(),
-        query.meter.clone().into(),
-        query.since.map(|bound| bound.time).into(),
-        query.until.map(|bound| bound.time).into(),
-        is_local(query.since).into(),
-        is_local(query.until).into(),
-        query.interval.to_owned().into(),
-        query.time_zone.clone().into(),
-        query.subject.clone().into(),
-        query.group_by.clone().into(),
-        MAX_BUCKETS.into(),
-        MAX_CELLS.into(),
-        MAX_EVENTS.into(),
-    ];
-    let sql = "SELECT usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)::text";
-    Err(match db::call(context, sql, &parameters).await? {
-        Answer::Found(found) => return Ok(found),
-        Answer::MeterNotFound => {
-            Problem::not_found("The organization has no meter with this name.")
-        }
-        Answer::TimeZoneUnknown => refused(
+fn refuse(refused: &Refused) -> Option<Problem> {
+    let invalid = |name: &'static str, code, message: &'static str| {
+        Problem::invalid_parameter(name, code, message)
+    };
+    Some(match refused.code.as_str() {
+        "not_found" => Problem::not_found("The organization has no meter with this name."),
+        "time_zone_unknown" => invalid(
             "timezone",
             "unknown",
-            "must be the name of a zone, such as Europe/Berlin".to_owned(),
+            "must be the name of a zone, such as Europe/Berlin",
         ),
-        Answer::RangeEmpty => refused("until", "too_early", "must be later than since".to_owned()),
-        Answer::RangeTooLong => refused(
+        "range_empty" => invalid("until", "too_early", "must be later than since"),
+        "range_too_long" => Problem::invalid_parameter(
             "until",
             "range_too_long",
             format!("must be less than {MAX_BUCKETS} intervals after since"),
         ),
-        Answer::GroupUnknown => refused(
+        "group_unknown" => invalid(
             "group_by",
             "unknown",
-            "must be among the properties that the meter groups by".to_owned(),
+            "must be among the properties that the meter groups by",
         ),
-        Answer::TooManyEvents => refused(
+        "too_many_events" => Problem::invalid_parameter(
             "until",
             "too_many_events",
             format!(
                 "the range has more than {MAX_EVENTS} events, from which this meter is computed: ask for a shorter one"
             ),
         ),
-        Answer::TooManyCells => refused(
+        "too_many_cells" => Problem::invalid_parameter(
             "group_by",
             "too_many_buckets",
             format!(
                 "the answer would have more than {MAX_CELLS} buckets: ask for fewer, or for less time"
             ),
         ),
-        Answer::Unauthenticated => Problem::unauthenticated(),
-        Answer::Forbidden => Problem::forbidden("usage:read"),
+        _ => return None,
     })
+}
+
+/// What the meter counted.
+pub async fn summary(
+    context: &Context,
+    digest: TokenDigest,
+    query: UsageSummaryQuery,
+) -> Result<Found, Problem> {
+    let is_local = |bound: Option<UsageBound>| bound.is_some_and(|bound| bound.is_local);
+    let group_by = query.group_by.map(|names| names.0).unwrap_or_default();
+    let parameters = [
+        digest.0.to_vec().into(),
+        String::from(query.meter).into(),
+        query.since.map(|bound| bound.time).into(),
+        query.until.map(|bound| bound.time).into(),
+        is_local(query.since).into(),
+        is_local(query.until).into(),
+        query
+            .interval
+            .unwrap_or(DEFAULT_INTERVAL)
+            .name()
+            .to_owned()
+            .into(),
+        query.timezone.map(String::from).into(),
+        query.subject.map(String::from).into(),
+        group_by.into(),
+        MAX_BUCKETS.into(),
+        MAX_CELLS.into(),
+        MAX_EVENTS.into(),
+    ];
+    let sql = "SELECT usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)::text";
+    db::ask(context, sql, &parameters, refuse).await
 }

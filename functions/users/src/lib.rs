@@ -1,6 +1,10 @@
-//! `/api/v1/users/:id`: the platform sees, disables and enables users.
+//! `/api/v1/users/{id}`: the platform sees, disables and enables users.
 
 mod handler;
+mod operations;
 mod queries;
 
-shared::component!("users", "GET, PATCH", handler::users);
+shared::component! {
+    operations::READ => handler::read,
+    operations::CHANGE => handler::change,
+}

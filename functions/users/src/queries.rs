@@ -1,40 +1,33 @@
-use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::UserId;
-use shared::store::db;
+use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::handler::{self, User};
+use crate::operations::{OWN_USER, User};
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found { user: User },
-    Changed { user: User },
-    OwnUser,
-    NotFound,
-    Unauthenticated,
-    Forbidden,
+/// 404: there is no such user.
+pub fn not_found() -> Problem {
+    Problem::not_found("There is no user with this id.")
 }
 
-impl Answer {
-    /// The user, or the problem that this answer stands for.
-    fn into_user(self) -> Result<User, Problem> {
-        match self {
-            Self::Found { user } | Self::Changed { user } => Ok(user),
-            Self::OwnUser => Err(handler::own_user()),
-            Self::NotFound => Err(handler::not_found()),
-            Self::Unauthenticated => Err(Problem::unauthenticated()),
-            Self::Forbidden => Err(Problem::forbidden("users:manage")),
-        }
-    }
+fn refuse(refused: &Refused) -> Option<Problem> {
+    Some(match refused.code.as_str() {
+        "not_found" => not_found(),
+        "own_user" => OWN_USER.because("Ask another holder of users:manage."),
+        _ => return None,
+    })
 }
 
 pub async fn read(context: &Context, digest: TokenDigest, id: UserId) -> Result<User, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
-    let answer: Answer = db::call(context, "SELECT user_read($1, $2)::text", &parameters).await?;
-    answer.into_user()
+    db::ask(
+        context,
+        "SELECT user_read($1, $2)::text",
+        &parameters,
+        refuse,
+    )
+    .await
 }
 
 pub async fn change(
@@ -49,6 +42,5 @@ pub async fn change(
         disabled.into(),
     ];
     let sql = "SELECT user_change($1, $2, $3)::text";
-    let answer: Answer = db::call(context, sql, &parameters).await?;
-    answer.into_user()
+    db::ask(context, sql, &parameters, refuse).await
 }

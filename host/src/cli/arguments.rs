@@ -72,8 +72,11 @@ pub enum Command {
         /// The components to build [default: all that have a folder in functions/]
         components: Vec<String>,
     },
-    /// Apply the migrations that the database lacks
+    /// Apply the migrations that the database lacks, and the SQL functions if they changed
     Migrate {
+        /// Drop the functions of earlier releases too, once no instance of them runs any more
+        #[arg(long)]
+        prune: bool,
         #[command(flatten)]
         database: DatabaseArguments,
     },
@@ -87,6 +90,8 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Write a new function: its folder, its stanza in spin.toml, and its test
+    New(NewArguments),
     /// Run a benchmark
     Bench {
         /// The benchmark's name: smoke, auth, spend, ingest, summary, ops-center or rating
@@ -104,6 +109,18 @@ pub enum AuditCommand {
         #[command(flatten)]
         database: DatabaseArguments,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// The id: its domain, then what it is, as in credits-forecast
+    pub id: String,
+    /// The path that it answers [default: made of the id, as in /api/v1/credits/forecast]
+    #[arg(long, value_name = "PATH")]
+    pub route: Option<String>,
+    /// The permission that it needs
+    #[arg(long, default_value = "organization:read")]
+    pub permission: String,
 }
 
 #[derive(Debug, Args)]

@@ -44,7 +44,12 @@ pub struct Verification {
 /// # Errors
 /// When Postgres refuses the statement, as it does before the log was migrated.
 pub async fn verify(client: &Client) -> Result<Verification> {
-    let rows = client
+    // It takes longer than a statement of a component may, whose timeout the role has.
+    client
+        .batch_execute("BEGIN READ ONLY; SET LOCAL statement_timeout = 0")
+        .await
+        .context("cannot begin to check the audit log")?;
+    let read = client
         .query(
             "SELECT checked.events, checked.organizations,
                     broken.organization_id, broken.sequence, broken.violation
@@ -54,8 +59,10 @@ pub async fn verify(client: &Client) -> Result<Verification> {
               ORDER BY broken.organization_id",
             &[],
         )
-        .await
-        .context("cannot check the audit log")?;
+        .await;
+    let ended = client.batch_execute("ROLLBACK").await;
+    let rows = read.context("cannot check the audit log")?;
+    ended.context("cannot end the check of the audit log")?;
     let first = rows
         .first()
         .context("the check of the audit log is empty")?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::audit_log::{self, Verification};
 use crate::cli::seed::{self, Demo};
-use crate::migrations::{self, Applied};
+use crate::migrations::{self, Report};
 use crate::postgres_cluster::{self, Cluster, Durability};
 use anyhow::{Context, Result, bail};
 use tokio_postgres::config::Host;
@@ -35,8 +35,13 @@ impl Database {
         })
     }
 
-    pub async fn migrate(&self, project: &Project) -> Result<Vec<Applied>> {
-        migrations::migrate(&self.url, &project.root().join("migrations")).await
+    pub async fn migrate(&self, project: &Project) -> Result<Report> {
+        migrations::migrate(&self.url, project.root()).await
+    }
+
+    /// Migrates, and drops the functions of earlier releases.
+    pub async fn migrate_and_prune(&self, project: &Project) -> Result<Report> {
+        migrations::migrate_and_prune(&self.url, project.root()).await
     }
 
     pub async fn load_demo(&self) -> Result<Demo> {

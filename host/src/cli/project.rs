@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::function_build::{BuiltFunction, Progress};
 use crate::manifest::Manifest;
-use crate::migrations::Applied;
+use crate::migrations::Report;
 use anyhow::{Context, Result, ensure};
 
 use super::arguments::Common;
@@ -107,8 +107,8 @@ impl Project {
         ));
     }
 
-    pub fn say_applied(&self, applied: &[Applied]) {
-        for migration in applied {
+    pub fn say_migrated(&self, report: &Report) {
+        for migration in &report.migrations {
             self.say(format_args!(
                 "  applied   {}_{} in {} ms",
                 migration.version,
@@ -116,9 +116,25 @@ impl Project {
                 migration.duration.as_millis()
             ));
         }
-        match applied.len() {
+        match report.migrations.len() {
             0 => self.say(format_args!("migrations  none to apply")),
             count => self.say(format_args!("migrations  {count} applied")),
+        }
+        let functions = &report.functions;
+        match functions.applied {
+            None => self.say(format_args!("sql         functions are current")),
+            Some(count) => self.say(format_args!("sql         {count} functions applied")),
+        }
+        for function in &functions.pruned {
+            self.say(format_args!("  dropped   {function}"));
+        }
+        for function in &functions.leftovers {
+            self.say(format_args!("  left over {function}"));
+        }
+        if !functions.leftovers.is_empty() {
+            self.say(format_args!(
+                "            once no instance of the release before runs: turnpike migrate --prune"
+            ));
         }
     }
 }

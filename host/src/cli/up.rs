@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::cli::seed::Demo;
 use crate::function_build::{self, BuiltFunction};
 use crate::imports::key_value::store::KeyValueOptions;
-use crate::migrations::Applied;
+use crate::migrations::{OlderRelease, Report};
 use crate::runtime::app::{DEFAULT_CACHE_DIR, LoadedApp};
 use crate::runtime::host::{Host, HostOptions};
 use anyhow::{Context, Result, anyhow, bail};
@@ -59,11 +59,23 @@ struct Started {
     host: Host,
     database: Database,
     functions: Vec<BuiltFunction>,
-    applied: Vec<Applied>,
+    migrated: Migrated,
     demo: Option<Demo>,
     key_value: String,
     /// Whether whoever reaches the application can read its mail.
     shows_mail: bool,
+}
+
+/// What was done to the database, or that a newer release has been there.
+type Migrated = Result<Report, OlderRelease>;
+
+/// Migrates. An instance that starts late, while a newer release is rolled out, serves with what
+/// that one applied.
+async fn migrate(project: &Project, database: &Database) -> Result<Migrated> {
+    match database.migrate(project).await {
+        Ok(report) => Ok(Ok(report)),
+        Err(error) => error.downcast::<OlderRelease>().map(Err),
+    }
 }
 
 async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
@@ -76,13 +88,13 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
     // The database and the functions need nothing of each other.
     let prepare_database = async {
         let database = Database::open(project, database).await?;
-        let applied = database.migrate(project).await?;
+        let migrated = migrate(project, &database).await?;
         let demo = if database.is_private() {
             Some(database.load_demo().await?)
         } else {
             None
         };
-        Ok::<_, anyhow::Error>((database, applied, demo))
+        Ok::<_, anyhow::Error>((database, migrated, demo))
     };
     let prepare_functions = async {
         let functions =
@@ -90,7 +102,7 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
         let app = load(project).await?;
         Ok((functions, app))
     };
-    let ((database, applied, demo), (functions, app)) =
+    let ((database, migrated, demo), (functions, app)) =
         tokio::try_join!(prepare_database, prepare_functions)?;
 
     let mut variables = HashMap::from(database.variables()?);
@@ -122,7 +134,7 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
         host,
         database,
         functions,
-        applied,
+        migrated,
         demo,
         key_value: key_value_description,
         shows_mail,
@@ -200,7 +212,13 @@ fn check_listen_address(address: SocketAddr) -> Result<()> {
 impl Started {
     fn introduce(&self, project: &Project, elapsed: Duration) {
         project.say_built(&self.functions, false);
-        project.say_applied(&self.applied);
+        match &self.migrated {
+            Ok(report) => project.say_migrated(report),
+            Err(older) => project.say(format_args!(
+                "migrations  none: the database is ahead, at release {}, and this is {}",
+                older.applied, older.own
+            )),
+        }
         let kind = match self.database.directory() {
             Some(directory) => format!("private, in {}", project.relative(&directory)),
             None => "from DATABASE_URL".to_owned(),
@@ -259,6 +277,59 @@ curl -s {base}/api/v1/credits/balance -H "authorization: Bearer $TOKEN"
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::arguments::{Common, DatabaseArguments};
+    use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory};
+
+    /// A project with these migrations, and a function with this body.
+    fn project(migrations: &[&str], body: &str) -> (ScratchDirectory, Project) {
+        let root = ScratchDirectory::new();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            let folder = path.parent().expect("a file has a folder");
+            std::fs::create_dir_all(folder)
+                .and_then(|()| std::fs::write(&path, text))
+                .expect("the scratch directory can be written");
+        };
+        for version in migrations {
+            write(&format!("migrations/{version}_nothing.sql"), "SELECT 1;");
+        }
+        write(
+            "shared/sql/one.sql",
+            &format!(
+                "CREATE OR REPLACE FUNCTION one() RETURNS integer LANGUAGE sql RETURN {body};"
+            ),
+        );
+        write("spin.toml", "");
+        let common = Common {
+            manifest: Some(root.path().join("spin.toml")),
+            quiet: true,
+        };
+        let project = Project::find(common).expect("the project is found");
+        (root, project)
+    }
+
+    #[tokio::test]
+    async fn an_older_release_serves_with_what_is_there() {
+        let directory = ScratchDirectory::new();
+        let cluster = Cluster::start(directory.path(), Durability::Test)
+            .await
+            .expect("the private cluster starts");
+        let arguments = DatabaseArguments {
+            database_url: Some(cluster.url("postgres")),
+        };
+        let (_newer, newer) = project(&["20260101000000", "20260102000000"], "2");
+        let (_older, older) = project(&["20260101000000"], "1");
+        let database = Database::open(&newer, arguments)
+            .await
+            .expect("the address is taken as it is");
+        let applied = migrate(&newer, &database).await;
+        let applied = applied.expect("the database answers").expect("it is new");
+        assert_eq!(applied.functions.applied, Some(1));
+        let refused = migrate(&older, &database).await;
+        let refused = refused.expect("this is no reason not to serve");
+        assert!(refused.is_err(), "the older release changed something");
+        cluster.stop().await.expect("the private cluster stops");
+    }
 
     #[test]
     fn urls_to_show() {

@@ -1,4 +1,4 @@
-//! Which component answers a path: Spin's matching rules.
+//! Which component answers a path: Spin's matching rules, by the crate that Spin uses.
 //!
 //! A route is a list of segments, each exact, a parameter (`:name`) or, last only, the wildcard
 //! `...`. Segment by segment from the left an exact one beats a parameter and a parameter beats
@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
+use routefinder::{RouteSpec, Router, Segment};
 
 /// Paths under this prefix belong to the host.
 pub const WELL_KNOWN_PREFIX: &str = "/.well-known/spin/";
@@ -16,10 +17,10 @@ pub const WELL_KNOWN_PREFIX: &str = "/.well-known/spin/";
 #[derive(Debug, Default)]
 pub struct Routes {
     routes: Vec<Route>,
-    /// Entirely exact routes, keyed without slashes at either end.
+    /// The routes without parameters and wildcards, by their path. Most requests are for one,
+    /// and need no search.
     exact: HashMap<Box<str>, usize>,
-    /// Indices of all other routes, most specific first.
-    patterns: Vec<usize>,
+    router: Router<usize>,
 }
 
 /// One route.
@@ -31,25 +32,18 @@ pub struct Route {
     pub matched: String,
     /// The caller's number for what the route leads to.
     pub index: usize,
-    segments: Vec<Segment>,
-}
-
-#[derive(Debug, PartialEq, Eq, Hash, Clone)]
-enum Segment {
-    Exact(String),
-    Parameter(String),
-    Wildcard,
+    spec: RouteSpec,
 }
 
 /// A route and what the path had in place of its parameters.
 #[derive(Debug)]
-pub struct RouteMatch<'r, 'p> {
+pub struct RouteMatch<'r> {
     /// The route.
     pub route: &'r Route,
     /// Values of the parameters, in the order of [`Route::parameters`].
-    pub captures: Vec<&'p str>,
+    pub captures: Vec<String>,
     /// What stands for the wildcard, with its leading slash; empty without one.
-    pub path_info: &'p str,
+    pub path_info: String,
 }
 
 impl Routes {
@@ -59,53 +53,61 @@ impl Routes {
     /// Two entries have the same route, a parameter has no name, or a wildcard is not last.
     pub fn build<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str, usize)>) -> Result<Self> {
         let mut table = Self::default();
-        let mut seen: HashMap<Vec<Segment>, String> = HashMap::new();
+        let mut seen: HashMap<String, String> = HashMap::new();
         for (raw, component, index) in entries {
             let route = Route::parse(raw, index)?;
-            // Routes that differ only in a parameter's name match the same paths.
-            let shape = route
-                .segments
-                .iter()
-                .map(|segment| match segment {
-                    Segment::Parameter(_) => Segment::Parameter(String::new()),
-                    other => other.clone(),
-                })
-                .collect();
-            if let Some(other) = seen.insert(shape, component.to_owned()) {
+            if let Some(other) = seen.insert(route.shape(), component.to_owned()) {
                 bail!(
                     "the components {other} and {component} both have the route {raw:?}: give one \
                      of their [[trigger.http]] another route"
                 );
             }
-            let position = table.routes.len();
-            match route.exact_key() {
-                Some(key) => {
-                    table.exact.insert(key.into(), position);
-                }
-                None => table.patterns.push(position),
-            }
+            // A parsed route is always added: only text can be refused.
+            let _ = table.router.add(route.spec.clone(), table.routes.len());
             table.routes.push(route);
         }
-        let routes = &table.routes;
-        table
-            .patterns
-            .sort_by(|a, b| routes[*a].specificity().cmp(&routes[*b].specificity()));
+        for (position, route) in table.routes.iter().enumerate() {
+            // A path is answered without a search only as a search would answer it.
+            let is_exact = route
+                .spec
+                .segments()
+                .iter()
+                .all(|segment| !matches!(segment, Segment::Param(_) | Segment::Wildcard));
+            let found = table.router.best_match(&route.matched);
+            if is_exact && found.is_some_and(|found| *found == position) {
+                table.exact.insert(route.matched.as_str().into(), position);
+            }
+        }
         Ok(table)
     }
 
     /// The best route for `path`, which begins with a slash and has no query.
-    pub fn find<'p>(&self, path: &'p str) -> Option<RouteMatch<'_, 'p>> {
-        let trimmed = path.trim_matches('/');
-        if let Some(position) = self.exact.get(trimmed) {
+    pub fn find(&self, path: &str) -> Option<RouteMatch<'_>> {
+        if let Some(position) = self.exact.get(path) {
             return Some(RouteMatch {
                 route: &self.routes[*position],
                 captures: Vec::new(),
-                path_info: "",
+                path_info: String::new(),
             });
         }
-        self.patterns
-            .iter()
-            .find_map(|position| self.routes[*position].matches(path, trimmed))
+        let found = self.router.best_match(path)?;
+        let captures = found.captures();
+        // A trailing slash belongs to what the wildcard stands for, which routefinder drops.
+        let path_info = match (captures.wildcard(), path.ends_with('/')) {
+            (None, _) | (Some(""), false) => String::new(),
+            (Some(""), true) => "/".to_owned(),
+            (Some(rest), false) => format!("/{rest}"),
+            (Some(rest), true) => format!("/{rest}/"),
+        };
+        Some(RouteMatch {
+            route: &self.routes[*found],
+            captures: captures
+                .params()
+                .iter()
+                .map(|capture| capture.value().to_owned())
+                .collect(),
+            path_info,
+        })
     }
 
     /// All routes, in the order they were given.
@@ -127,115 +129,51 @@ impl Route {
             "the route {raw:?} is under {WELL_KNOWN_PREFIX}, which belongs to the host: choose \
              another route"
         );
-        let mut segments = Vec::new();
-        let trimmed = matched.trim_matches('/');
-        let parts: Vec<&str> = if trimmed.is_empty() {
-            Vec::new()
-        } else {
-            trimmed.split('/').collect()
-        };
-        for (position, part) in parts.iter().enumerate() {
-            let segment = match *part {
-                "..." | "*" => {
-                    ensure!(
-                        position + 1 == parts.len(),
-                        "the route {raw:?} has a wildcard before its end: move it to the end"
-                    );
-                    Segment::Wildcard
-                }
-                ":" => bail!("the route {raw:?} has a parameter without a name: write `:name`"),
-                part => match part.strip_prefix(':') {
-                    Some(name) => Segment::Parameter(name.to_owned()),
-                    None => Segment::Exact(part.to_owned()),
-                },
-            };
-            segments.push(segment);
+        let prefix = matched
+            .strip_suffix("/...")
+            .or_else(|| matched.strip_suffix("/*"));
+        for part in prefix.unwrap_or(&matched).split('/') {
+            ensure!(
+                !matches!(part, "..." | "*"),
+                "the route {raw:?} has a wildcard before its end: move it to the end"
+            );
+            ensure!(
+                part != ":",
+                "the route {raw:?} has a parameter without a name: write `:name`"
+            );
         }
+        let pattern = prefix.map_or_else(|| matched.clone(), |prefix| format!("{prefix}/*"));
+        let spec = pattern
+            .parse()
+            .map_err(|error| anyhow!("the route {raw:?} cannot be read: {error}"))?;
         Ok(Self {
             raw: raw.to_owned(),
             matched,
             index,
-            segments,
+            spec,
         })
+    }
+
+    /// The route without the names of its parameters: routes of one shape match the same paths.
+    fn shape(&self) -> String {
+        let parts = self.matched.split('/').map(|part| match part {
+            "*" => "...",
+            part if part.starts_with(':') => ":",
+            part => part,
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 
     /// Names of the parameters, from left to right.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Parameter(name) => Some(name.as_str()),
-            Segment::Exact(_) | Segment::Wildcard => None,
-        })
+        self.matched
+            .split('/')
+            .filter_map(|part| part.strip_prefix(':'))
     }
 
     /// The route as in the manifest without its wildcard.
     pub fn raw_or_prefix(&self) -> &str {
         self.raw.strip_suffix("/...").unwrap_or(&self.raw)
-    }
-
-    fn exact_key(&self) -> Option<String> {
-        let parts: Option<Vec<&str>> = self
-            .segments
-            .iter()
-            .map(|segment| match segment {
-                Segment::Exact(part) => Some(part.as_str()),
-                Segment::Parameter(_) | Segment::Wildcard => None,
-            })
-            .collect();
-        parts.map(|parts| parts.join("/"))
-    }
-
-    /// Sorts before the less specific: per segment exact, parameter, wildcard or nothing.
-    fn specificity(&self) -> Vec<u8> {
-        let mut ranks: Vec<u8> = self
-            .segments
-            .iter()
-            .map(|segment| match segment {
-                Segment::Exact(_) => 0,
-                Segment::Parameter(_) => 1,
-                Segment::Wildcard => 2,
-            })
-            .collect();
-        ranks.push(3);
-        ranks
-    }
-
-    fn matches<'p>(&self, path: &'p str, trimmed: &'p str) -> Option<RouteMatch<'_, 'p>> {
-        let mut captures = Vec::new();
-        // What is left of the path, always starting with a slash unless it is used up.
-        let mut rest = if trimmed.is_empty() {
-            ""
-        } else {
-            // Leading slashes beyond the first were trimmed; keep exactly one.
-            let leading = path.len() - path.trim_start_matches('/').len();
-            &path[leading.saturating_sub(1)..leading + trimmed.len()]
-        };
-        for segment in &self.segments {
-            if matches!(segment, Segment::Wildcard) {
-                let start = path.len() - path.trim_end_matches('/').len();
-                let consumed_to = path.len() - start - rest.len();
-                // Spin keeps one trailing slash of the path in what the wildcard stands for.
-                let end = (path.len() - start + 1).min(path.len());
-                return Some(RouteMatch {
-                    route: self,
-                    captures,
-                    path_info: &path[consumed_to..end],
-                });
-            }
-            let after_slash = rest.strip_prefix('/')?;
-            let end = after_slash.find('/').unwrap_or(after_slash.len());
-            let part = &after_slash[..end];
-            match segment {
-                Segment::Exact(exact) if exact == part => {}
-                Segment::Parameter(_) if !part.is_empty() => captures.push(part),
-                Segment::Exact(_) | Segment::Parameter(_) | Segment::Wildcard => return None,
-            }
-            rest = &after_slash[end..];
-        }
-        rest.is_empty().then_some(RouteMatch {
-            route: self,
-            captures,
-            path_info: "",
-        })
     }
 }
 
@@ -272,7 +210,7 @@ mod tests {
                 let pairs: Vec<(&str, &str)> = found
                     .route
                     .parameters()
-                    .zip(found.captures.iter().copied())
+                    .zip(found.captures.iter().map(String::as_str))
                     .collect();
                 assert_eq!(pairs, captures, "for {path:?}");
                 assert_eq!(found.path_info, path_info, "for {path:?}");
@@ -325,7 +263,7 @@ mod tests {
             ("/x/", 0, "/x/"),
         ] {
             let found = routes.find(path).map(|m| (m.route.index, m.path_info));
-            assert_eq!(found, Some((index, path_info)), "for {path:?}");
+            assert_eq!(found, Some((index, path_info.to_owned())), "for {path:?}");
         }
         Ok(())
     }

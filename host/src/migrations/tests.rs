@@ -1,7 +1,15 @@
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::schema::{parse_file_name, transaction_statement};
 use super::*;
+use shared::store::timeouts::SESSION_TIMEOUTS;
+
 use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory};
+
+mod project;
+mod rollout;
+mod sets;
 
 const FIRST: (&str, &str) = (
     "20260101000000_customers.sql",
@@ -57,7 +65,16 @@ fn statements_that_end_the_transaction() {
     }
 }
 
-/// A database of its own for each case, and the folder of its migrations.
+/// What every project has, because a program without functions did not find its files.
+const FUNCTION: (&str, &str) = (
+    "shared/sql/text/shout.sql",
+    "-- In capitals.
+CREATE OR REPLACE FUNCTION shout(p_text text) RETURNS text
+LANGUAGE sql IMMUTABLE RETURN upper(p_text);
+",
+);
+
+/// A database of its own for each case, and a project.
 struct Case {
     url: String,
     folder: ScratchDirectory,
@@ -75,27 +92,44 @@ impl Case {
             url: cluster.url(&name),
             folder: ScratchDirectory::new(),
         }
+        .with(&[FUNCTION])
+    }
+
+    /// Where a file of the project is. One without a folder is a migration.
+    fn path(&self, name: &str) -> PathBuf {
+        let root = self.folder.path();
+        if name.contains('/') {
+            root.join(name)
+        } else {
+            root.join("migrations").join(name)
+        }
     }
 
     fn with(self, files: &[(&str, &str)]) -> Self {
         for (name, sql) in files {
-            std::fs::write(self.folder.path().join(name), sql)
-                .expect("the scratch directory can be written");
+            let path = self.path(name);
+            let folder = path.parent().expect("a file has a folder");
+            std::fs::create_dir_all(folder).expect("the scratch directory can be written");
+            std::fs::write(path, sql).expect("the scratch directory can be written");
         }
         self
     }
 
     fn without(self, name: &str) -> Self {
-        std::fs::remove_file(self.folder.path().join(name)).expect("the file is there");
+        std::fs::remove_file(self.path(name)).expect("the file is there");
         self
+    }
+
+    async fn migrate(&self) -> Result<Report> {
+        migrate(&self.url, self.folder.path()).await
     }
 
     /// Migrates, and compares the names applied, or a part of the refusal.
     async fn expect(self, expected: Result<&[&str], &str>) -> Self {
-        let result = migrate(&self.url, self.folder.path()).await;
-        match (result, expected) {
-            (Ok(applied), Ok(names)) => {
-                let applied: Vec<_> = applied.iter().map(|one| one.name.as_str()).collect();
+        match (self.migrate().await, expected) {
+            (Ok(report), Ok(names)) => {
+                let applied = report.migrations.iter().map(|one| one.name.as_str());
+                let applied: Vec<_> = applied.collect();
                 assert_eq!(applied, names, "these should have been applied");
             }
             (Err(error), Err(part)) => {
@@ -147,7 +181,8 @@ async fn migrations_on_a_real_server() {
         .expect(Err("Restore the file"))
         .await;
     let case = case.with(&[FIRST]).expect(Ok(&[])).await;
-    // A missing file is refused while newer ones exist, and accepted from a newer release.
+    // A missing file is refused while newer ones exist, and accepted from a newer release that
+    // has the same functions.
     let case = case
         .without(SECOND.0)
         .expect(Err("20260102000000_names.sql was applied"))
@@ -184,7 +219,7 @@ async fn migrations_on_a_real_server() {
         .expect(Err("contains `COMMIT;`"))
         .await;
 
-    // Broken SQL leaves nothing of its file, and keeps the files before it.
+    // Broken SQL leaves nothing, of its file or of those before it.
     let broken = (
         SECOND.0,
         "CREATE TABLE half (id INT);\nALTER TABLE nowhere ADD name TEXT;",
@@ -192,17 +227,19 @@ async fn migrations_on_a_real_server() {
     let case = Case::new(&cluster)
         .await
         .with(&[FIRST, broken])
-        .expect(Err("nothing of it was kept"))
+        .expect(Err("nothing was kept"))
         .await;
     assert!(
         !case.has_table("half").await,
         "a failed migration must be rolled back whole"
     );
     assert!(
-        case.has_table("customers").await,
-        "a migration before the failing one must stay"
+        !case.has_table("customers").await,
+        "and so must those before it"
     );
-    case.with(&[SECOND]).expect(Ok(&["names"])).await;
+    case.with(&[SECOND])
+        .expect(Ok(&["customers", "names"]))
+        .await;
     let misspelt = (
         "20260101000000_misspelt.sql",
         "SELECT 1;\nSELECT 2;\nSELEC 3;",
@@ -215,17 +252,45 @@ async fn migrations_on_a_real_server() {
 
     // Eight at once: every file is applied exactly once.
     let case = Case::new(&cluster).await.with(&[FIRST, SECOND, THIRD]);
-    let path = case.folder.path();
-    let results = futures::future::join_all((0..8).map(|_| migrate(&case.url, path))).await;
-    let applied: usize = results
+    let results = futures::future::join_all((0..8).map(|_| case.migrate())).await;
+    let reports: Vec<_> = results
         .into_iter()
-        .map(|one| one.expect("parallel callers must all succeed").len())
-        .sum();
+        .map(|one| one.expect("parallel callers must all succeed"))
+        .collect();
+    let applied: usize = reports.iter().map(|one| one.migrations.len()).sum();
+    let sets = reports.iter().filter_map(|one| one.functions.applied);
     assert_eq!(
-        applied, 3,
+        (applied, sets.sum::<usize>()),
+        (3, 1),
         "eight parallel callers must apply each file once in total"
     );
     let case = case.expect(Ok(&[])).await;
+
+    // Sessions have the timeouts from then on, and what is migrated later does not.
+    let client = connect(&case.url).await.expect("the database answers");
+    for (name, millis) in SESSION_TIMEOUTS {
+        let row = client
+            .query_one(
+                "SELECT setting, source FROM pg_settings WHERE name = $1",
+                &[&name],
+            )
+            .await
+            .expect("the query is right");
+        let found: (&str, &str) = (row.get(0), row.get(1));
+        assert_eq!(
+            found,
+            (millis.to_string().as_str(), "database user"),
+            "{name} is another one"
+        );
+    }
+    let slow = (
+        "20260104000000_slow.sql",
+        "DO $$ BEGIN
+             ASSERT current_setting('statement_timeout') = '0', 'it would be cut off';
+             ASSERT current_setting('idle_in_transaction_session_timeout') = '0', 'it would be cut off';
+         END; $$;",
+    );
+    let case = case.with(&[slow]).expect(Ok(&["slow"])).await;
 
     let missing = migrate(&case.url, Path::new("/nowhere"))
         .await

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_request_arrives_as_in_spin() -> Result<()> {
-        let chained = Chained::new(BTreeMap::new())?;
+        let chained = Chained::new(BTreeMap::new(), Duration::from_secs(1))?;
         let request = Request::get("http://a.spin.internal/foo/bar?q=1")
             .header("host", "a.spin.internal")
             .header("spin-client-addr", "forged")
@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_component_that_is_not_there_is_an_error() -> Result<()> {
-        let chained = Chained::new(BTreeMap::new())?;
+        let chained = Chained::new(BTreeMap::new(), Duration::from_secs(1))?;
         let request = Request::get("http://a.spin.internal/").body(empty())?;
         let (log, _) = LogSink::capture();
         let answer = chained.answer("a", request, &log).await;

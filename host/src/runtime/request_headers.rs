@@ -96,7 +96,7 @@ impl ClientHeaders {
         &mut self,
         uri: &mut Uri,
         headers: &mut HeaderMap,
-        found: &RouteMatch<'_, '_>,
+        found: &RouteMatch<'_>,
         route: &RouteHeaders,
     ) -> Result<(), BadRequest> {
         // Both concern this connection only; a name of Spin's internal network is not a client's
@@ -116,7 +116,7 @@ impl ClientHeaders {
         }
         let authority = self.authority(uri, headers)?;
         let path_info =
-            HeaderValue::from_str(found.path_info).map_err(|_| BadRequest::HeaderNotUtf8)?;
+            HeaderValue::from_str(&found.path_info).map_err(|_| BadRequest::HeaderNotUtf8)?;
         let shown = self.shown_host.as_ref().unwrap_or(&authority);
         let full_url = full_url(shown, uri);
         headers.reserve(ADDED_HEADERS + route.parameters.len());

@@ -205,33 +205,27 @@ fn whole(status: StatusCode, body: Bytes) -> Response<ResponseBody> {
     response
 }
 
+shared::refusals! {
+    /// A header that no component can be given.
+    INVALID_HEADER = 400 "invalid_header", "The request has an invalid header",
+        "a header's value is not UTF-8.";
+    /// No host, or several.
+    INVALID_HOST = 400 "invalid_host", "The request has an invalid host",
+        "the request needs one valid Host header.";
+}
+
 /// The answer to a request that no component can be asked to answer: the same problem document,
 /// with the same headers, that a component would give.
 fn refuse(bad: BadRequest) -> Response<ResponseBody> {
     /// Tells the refused requests of this process apart in a report.
     static REFUSED: AtomicU64 = AtomicU64::new(0);
     let problem = match bad {
-        BadRequest::HeaderNotUtf8 => Problem::new(
-            400,
-            "invalid_header",
-            "The request has an invalid header",
-            "A header's value is not UTF-8.",
-        ),
-        BadRequest::Host => Problem::new(
-            400,
-            "invalid_host",
-            "The request has an invalid host",
-            "The request needs one valid Host header.",
-        ),
-        BadRequest::BodyTimeout => Problem::new(
-            408,
-            "body_timeout",
-            "The request body did not arrive in time",
-            format!(
-                "A body must arrive within {} seconds.",
-                BODY_TIMEOUT.as_secs()
-            ),
-        ),
+        BadRequest::HeaderNotUtf8 => INVALID_HEADER.because("A header's value is not UTF-8."),
+        BadRequest::Host => INVALID_HOST.because("The request needs one valid Host header."),
+        BadRequest::BodyTimeout => problem::BODY_TIMEOUT.because(format!(
+            "A body must arrive within {} seconds.",
+            BODY_TIMEOUT.as_secs()
+        )),
         BadRequest::BodyCut => Problem::malformed_body("The body broke off."),
     };
     let request_id = format!("req_host{:06x}", REFUSED.fetch_add(1, Ordering::Relaxed));

@@ -56,10 +56,11 @@ impl HashLease {
     ///
     /// # Errors
     /// 503 `too_many_hashes` when the host computes as many hashes as it may, and those
-    /// of [`db::call`].
+    /// of [`db::ask`].
     pub async fn take(&self, context: &Context) -> Result<(), Problem> {
         let sql = "SELECT to_json(hash_lease_take($1, $2, $3))::text";
-        if db::call(context, sql, &self.parameters()).await? {
+        let parameters = self.parameters();
+        if db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await? {
             Ok(())
         } else {
             Err(too_many_hashes())
@@ -76,15 +77,17 @@ impl HashLease {
     }
 }
 
+crate::refusals! {
+    /// The host computes as many password hashes as it may.
+    TOO_MANY_HASHES = 503 "too_many_hashes", "Too many passwords are being checked",
+        "the host checks as many passwords as it may, and none was checked for this request.";
+}
+
 /// 503: the host computes as many password hashes as it may.
 pub fn too_many_hashes() -> Problem {
     Problem {
         retry_after_secs: Some(1),
-        ..Problem::new(
-            503,
-            "too_many_hashes",
-            "Too many passwords are being checked",
-            "The server checks as many passwords as it can; try again in a second.",
-        )
+        ..TOO_MANY_HASHES
+            .because("The server checks as many passwords as it can; try again in a second.")
     }
 }

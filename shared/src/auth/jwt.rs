@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::auth::derived_key;
+use crate::http::input::Invalid;
 use crate::ids::{OrganizationId, SessionId};
 
 pub use jwk::{InvalidJwk, PublicJwk, thumbprint};
@@ -115,6 +116,19 @@ impl std::error::Error for InvalidKeyId {}
 fn is_key_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     (1..=MAX_KEY_ID_BYTES).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+crate::text_type! {
+    /// The id of a signing key.
+    SigningKeyId, |text| match is_key_id(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Invalid::new("invalid", InvalidKeyId.to_string())),
+    }, {
+        "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "minLength": 1, "maxLength": MAX_KEY_ID_BYTES,
+        "description": "A signing key.",
+        "examples": ["Zm9yIGV4YW1wbGUgb25seQ"],
+    }
 }
 
 /// Makes a new key id: 22 characters of URL-safe base64 for 128 random bits, which must

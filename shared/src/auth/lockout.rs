@@ -11,16 +11,28 @@ pub const ACCOUNT_FREE_FAILURES: i32 = 5;
 /// many people may mistype within an hour.
 pub const ADDRESS_FREE_FAILURES: i32 = 300;
 
+crate::refusals! {
+    /// The account or the address is locked.
+    TOO_MANY_ATTEMPTS = 429 "too_many_attempts", "There were too many failed attempts",
+        "the account or the address is locked out after failed attempts. Neither password nor code was looked at.";
+}
+
 /// 429: the account or the address is locked for that long.
 pub fn locked(retry_after_secs: u32) -> Problem {
     Problem {
         retry_after_secs: Some(retry_after_secs),
-        ..Problem::new(
-            429,
-            "too_many_attempts",
-            "There were too many failed attempts",
-            format!("Try again in {retry_after_secs} seconds."),
-        )
+        ..TOO_MANY_ATTEMPTS.because(format!("Try again in {retry_after_secs} seconds."))
+    }
+}
+
+/// The problem of a statement that checks the lockout and takes the lease of a hash:
+/// what `login_refusal` refuses with, or `too_many_hashes`.
+#[cfg(feature = "spin")]
+pub fn refuse(refused: &crate::store::db::Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "too_many_attempts" => Some(locked(refused.fact("retry_after_secs")?)),
+        "too_many_hashes" => Some(crate::auth::hash_lease::too_many_hashes()),
+        _ => None,
     }
 }
 

@@ -14,7 +14,6 @@ pub mod password;
 pub mod second_factor;
 #[cfg(feature = "spin")]
 pub mod secrets;
-#[cfg(feature = "spin")]
 pub mod session;
 #[cfg(feature = "totp")]
 pub mod totp;

@@ -13,7 +13,8 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::http::fields::Invalid;
+use crate::http::input::{self, FromText, Invalid};
+use crate::http::problem::Problem;
 use crate::text::email::EmailAddress;
 
 /// Memory in KiB: 7 MiB. OWASP considers it with five passes as strong as 19 MiB with
@@ -67,6 +68,11 @@ impl PasswordError {
             Self::EqualsEmail => "equals_email",
         }
     }
+
+    /// The problem of a body that has the text as `field`.
+    pub fn problem(self, field: &'static str) -> Problem {
+        Problem::invalid_field(field, self.code(), self.to_string())
+    }
 }
 
 impl fmt::Display for PasswordError {
@@ -87,7 +93,8 @@ impl From<PasswordError> for Invalid {
     }
 }
 
-/// A normalized password that is about to be hashed or verified.
+/// A normalized password that is about to be hashed or verified. A body has one where
+/// somebody presents their password.
 #[derive(Clone)]
 pub struct Password(String);
 
@@ -99,21 +106,6 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// A password that the owner of `email` chose, at sign-up or for a change.
-    ///
-    /// # Errors
-    /// What [`check`] refuses, or [`PasswordError::EqualsEmail`].
-    pub fn new_for(text: &str, email: &EmailAddress) -> Result<Self, PasswordError> {
-        let password = checked(text)?;
-        let lower = password.0.to_lowercase();
-        let email = normalize(email.as_str());
-        let local = email.split_once('@').map_or("", |(local, _)| local);
-        if lower == email || lower == local {
-            return Err(PasswordError::EqualsEmail);
-        }
-        Ok(password)
-    }
-
     /// A password that somebody presents, of any length. If it is longer than a
     /// password can be, it is cut where it has become too long. It still matches
     /// nothing, and it costs no more than any other.
@@ -122,23 +114,84 @@ impl Password {
     }
 }
 
-/// Checks the rules that do not depend on the owner of the password.
-///
-/// # Errors
-/// [`PasswordError::WrongLength`] or [`PasswordError::TooCommon`].
-pub fn check(text: &str) -> Result<(), PasswordError> {
-    checked(text).map(drop)
+impl FromText for Password {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        input::length(text, 1..=MAX_PRESENTED_CHARS).map(Self::presented)
+    }
 }
 
-fn checked(text: &str) -> Result<Password, PasswordError> {
-    let password = normalize(text);
-    if !(MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
-        return Err(PasswordError::WrongLength);
+crate::describe!(Password as "Password", {
+    "type": "string", "minLength": 1, "maxLength": MAX_PRESENTED_CHARS,
+    "description": "A password that is shorter or longer than sign-up allows is wrong, and not invalid.",
+    "examples": ["correct horse battery"],
+});
+
+/// A password that somebody chose. It breaks no rule, except that it may be the email of
+/// its owner.
+#[derive(Debug, Clone)]
+pub struct NewPassword(Password);
+
+impl NewPassword {
+    /// A password that somebody chose, at sign-up or for a change.
+    ///
+    /// # Errors
+    /// [`PasswordError::WrongLength`] or [`PasswordError::TooCommon`].
+    pub fn parse(text: &str) -> Result<Self, PasswordError> {
+        let password = Password::presented(text);
+        if !(MIN_CHARS..=MAX_CHARS).contains(&password.0.chars().count()) {
+            return Err(PasswordError::WrongLength);
+        }
+        if first_guesses::contains(&password.0.to_lowercase()) {
+            return Err(PasswordError::TooCommon);
+        }
+        Ok(Self(password))
     }
-    if first_guesses::contains(&password.to_lowercase()) {
-        return Err(PasswordError::TooCommon);
+
+    /// The password, which the owner of `email` chose.
+    ///
+    /// # Errors
+    /// [`PasswordError::EqualsEmail`].
+    pub fn of(self, email: &EmailAddress) -> Result<Password, PasswordError> {
+        let lower = self.0.0.to_lowercase();
+        let email = normalize(email.as_str());
+        let local = email.split_once('@').map_or("", |(local, _)| local);
+        if lower == email || lower == local {
+            return Err(PasswordError::EqualsEmail);
+        }
+        Ok(self.0)
     }
-    Ok(Password(password))
+}
+
+impl FromText for NewPassword {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::parse(text)?)
+    }
+}
+
+crate::describe!(NewPassword as "NewPassword", {
+    "type": "string", "minLength": 1, "maxLength": MAX_PRESENTED_CHARS,
+    "description": "8 to 128 characters after normalization (NFKC), without NUL. In upper or lower case, it must not be the email or the part before its @ (equals_email), nor one of the most common passwords (too_common).",
+    "examples": ["correct horse battery"],
+});
+
+/// What happened to a password.
+#[shared::answer(read)]
+pub enum PasswordStatus {
+    /// It is another one from now on.
+    Changed,
+}
+
+/// A password was replaced.
+#[shared::answer(read)]
+pub struct PasswordChanged {
+    status: PasswordStatus,
+}
+
+impl PasswordChanged {
+    /// The answer, which is always the same.
+    pub const ANSWER: Self = Self {
+        status: PasswordStatus::Changed,
+    };
 }
 
 /// The NFKC form (Unicode Standard Annex 15) of `text`, up to and including the first

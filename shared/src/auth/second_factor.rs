@@ -8,12 +8,15 @@ use serde::de::Error as _;
 use uuid::Uuid;
 
 use crate::auth::totp::{self, ENROLMENT_BYTES, RecoveryCode};
-use crate::http::fields::{self, Fields, Invalid};
+use crate::http::input::{self, Reader, Text};
 use crate::ids::UserId;
 
 /// Most characters of a code that are read. A recovery code has 11, and people add
 /// spaces and hyphens.
 pub const MAX_CODE_CHARS: usize = 64;
+
+/// A code as a body gives it, in `totp_code` or `recovery_code`.
+pub type CodeText = Text<1, MAX_CODE_CHARS>;
 
 /// Random bytes that make each enrolment of a user different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,23 +66,25 @@ pub enum Spent {
     Recovery([u8; 32]),
 }
 
+/// Notes the mistake of a body that gives both codes, for the `check` of its type.
+pub fn check_one(
+    totp_code: Option<&CodeText>,
+    recovery_code: Option<&CodeText>,
+    reader: &mut Reader,
+) {
+    if totp_code.is_some() && recovery_code.is_some() {
+        let invalid = input::Invalid::new("conflict", "must not be given with totp_code");
+        reader.refuse_member("recovery_code", invalid);
+    }
+}
+
 impl Code {
-    /// Takes the optional fields `totp_code` and `recovery_code`. Only one of them may
-    /// be given. `None` stands for a mistake.
-    pub fn read(fields: &mut Fields) -> Option<Option<Self>> {
-        let code = |value: &_| fields::text(value, 1..=MAX_CODE_CHARS);
-        let one_time = fields.optional("totp_code", code);
-        let is_given = !matches!(one_time, Some(None));
-        let recovery = fields.optional("recovery_code", |value| {
-            if is_given {
-                return Err(Invalid::new("conflict", "must not be given with totp_code"));
-            }
-            code(value)
-        });
-        Some(match (one_time?, recovery?) {
-            (Some(text), _) => Some(Self::OneTime(text)),
-            (None, recovery) => recovery.map(Self::Recovery),
-        })
+    /// The code of a body that gives one of both, if it gives one.
+    pub fn given(totp_code: Option<CodeText>, recovery_code: Option<CodeText>) -> Option<Self> {
+        let recovery = || recovery_code.map(|text| Self::Recovery(text.0));
+        totp_code
+            .map(|text| Self::OneTime(text.0))
+            .or_else(recovery)
     }
 
     /// The field that carried the code.
@@ -138,8 +143,21 @@ mod tests {
         UserId::new(1_700_000_000_000, &[3; 10])
     }
 
+    /// A body as sign-in has it.
+    #[shared::body(check)]
+    struct Codes {
+        totp_code: Option<CodeText>,
+        recovery_code: Option<CodeText>,
+    }
+
+    impl Codes {
+        fn check(&self, reader: &mut Reader) {
+            check_one(self.totp_code.as_ref(), self.recovery_code.as_ref(), reader);
+        }
+    }
+
     #[test]
-    fn fields_are_read_and_refused_by_name() {
+    fn codes_are_read_and_refused_by_name() {
         let table = [
             (json!({}), Ok(None)),
             (json!({"totp_code": null}), Ok(None)),
@@ -159,7 +177,7 @@ mod tests {
                 json!({"totp_code": 123_456, "recovery_code": ""}),
                 Err(vec![
                     ("totp_code", "wrong_type"),
-                    ("recovery_code", "conflict"),
+                    ("recovery_code", "wrong_length"),
                 ]),
             ),
             (
@@ -168,10 +186,10 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let mut fields = Fields::new(body.clone()).expect("an object");
-            let code = Code::read(&mut fields);
-            let read = fields.finish(|| code).map_err(|problem| {
-                let named = problem.errors.into_iter();
+            let read = input::value_at::<Codes>(&body, "")
+                .map(|codes| Code::given(codes.totp_code, codes.recovery_code));
+            let read = read.map_err(|errors| {
+                let named = errors.into_iter();
                 named
                     .map(|e| (e.field.into_owned(), e.code))
                     .collect::<Vec<_>>()

@@ -1,10 +1,8 @@
 //! What a client gets when it signs in: an access token, a refresh token, and how long
 //! they last. Login and refresh give the same answer.
 
-use serde::{Deserialize, Serialize};
-
-use crate::http::problem::Problem;
-use crate::http::{ACCESS_COOKIE, REFRESH_COOKIE, Reply};
+use crate::http::operation::Answer;
+use crate::http::time::Time;
 use crate::ids::{OrganizationId, SessionId, UserId};
 use crate::token::{self, SECRET_BYTES, TokenDigest, TokenKind};
 
@@ -22,35 +20,84 @@ pub struct TokenPair {
 }
 
 /// The session that a pair belongs to, as the database returns it.
-#[derive(Debug, Deserialize)]
+#[cfg(feature = "spin")]
+#[derive(Debug, serde::Deserialize)]
 pub struct Session {
     session_id: SessionId,
     user_id: UserId,
     organization_id: OrganizationId,
-    expires_at: String,
+    expires_at: Time,
 }
 
-#[derive(Serialize)]
-struct Output<'a> {
+/// A session, with its tokens unless cookies carry them.
+#[shared::answer]
+pub struct SignedIn {
+    /// Send it as Authorization: Bearer. Only its SHA-256 is stored: it cannot be shown
+    /// again. Absent with cookies.
     #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<&'a str>,
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "String", extend("pattern" = "^tpa_[A-Za-z0-9_-]{70}$"))
+    )]
+    pub access_token: Option<String>,
+    /// Good for one refresh within 30 days. Absent with cookies.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-    token_type: &'static str,
-    expires_in: i32,
-    expires_at: &'a str,
-    user_id: UserId,
-    organization_id: OrganizationId,
-    session_id: SessionId,
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "String", extend("pattern" = "^tpr_[A-Za-z0-9_-]{70}$"))
+    )]
+    pub refresh_token: Option<String>,
+    /// What carries the tokens.
+    pub token_type: Carrier,
+    /// Seconds that the access token lives from its making.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(extend("const" = ACCESS_TTL_SECS))
+    )]
+    pub expires_in: i32,
+    /// When the access token expires.
+    pub expires_at: Time,
+    /// Who signed in.
+    pub user_id: UserId,
+    /// The organization that the session acts in.
+    pub organization_id: OrganizationId,
+    /// The session.
+    pub session_id: SessionId,
 }
+
+/// The answer of a login and of a refresh.
+pub const SIGNED_IN: Answer = Answer::json::<SignedIn>(
+    200,
+    "A new pair of tokens, in the body or in cookies.",
+    r#"{
+        "access_token": "tpa_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw",
+        "refresh_token": "tpr_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw",
+        "token_type": "Bearer", "expires_in": 900, "expires_at": "2026-11-21T09:30:00.123456Z",
+        "user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4",
+        "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5",
+        "session_id": "ses_0199a2c4e2008d5eaf708192a3b4c5d6"
+    }"#,
+)
+.with_cookies();
 
 /// How the client carries its tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[shared::answer]
+#[derive(Copy, PartialEq, Eq)]
 pub enum Carrier {
     /// In the answer's body, for `Authorization: Bearer`.
+    #[serde(rename = "Bearer")]
     Bearer,
     /// In cookies that no script can read.
+    #[serde(rename = "Cookie")]
     Cookie,
+}
+
+/// How a token is presented (RFC 6750).
+#[shared::answer]
+pub enum TokenType {
+    /// In the Authorization header, after the word Bearer.
+    #[serde(rename = "Bearer")]
+    Bearer,
 }
 
 impl TokenPair {
@@ -75,17 +122,27 @@ impl TokenPair {
     /// The reply that gives the pair to the client.
     ///
     /// # Errors
-    /// Those of [`Reply::json`].
-    pub fn reply(&self, session: &Session, carrier: Carrier) -> Result<Reply, Problem> {
-        let in_body = carrier == Carrier::Bearer;
+    /// Those of [`crate::http::Reply::json`].
+    #[cfg(feature = "spin")]
+    pub fn reply(
+        &self,
+        session: Session,
+        carrier: Carrier,
+    ) -> Result<crate::http::Reply, crate::http::problem::Problem> {
+        use crate::http::{ACCESS_COOKIE, REFRESH_COOKIE, Reply};
+
+        let (access_token, refresh_token) = match carrier {
+            Carrier::Bearer => (Some(self.access.clone()), Some(self.refresh.clone())),
+            Carrier::Cookie => (None, None),
+        };
         let reply = Reply::json(
             200,
-            &Output {
-                access_token: in_body.then_some(self.access.as_str()),
-                refresh_token: in_body.then_some(self.refresh.as_str()),
-                token_type: if in_body { "Bearer" } else { "Cookie" },
+            &SignedIn {
+                access_token,
+                refresh_token,
+                token_type: carrier,
                 expires_in: ACCESS_TTL_SECS,
-                expires_at: &session.expires_at,
+                expires_at: session.expires_at,
                 user_id: session.user_id,
                 organization_id: session.organization_id,
                 session_id: session.session_id,

@@ -232,6 +232,19 @@ impl fmt::Display for RecoveryCode {
     }
 }
 
+/// An answer shows the code once.
+impl serde::Serialize for RecoveryCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+crate::describe!(RecoveryCode as "RecoveryCode", {
+    "type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$",
+    "description": "A code that replaces a one-time code once.",
+    "examples": ["7K2MP-Q9XTA"],
+});
+
 /// Shows that there is a code and not which.
 impl fmt::Debug for RecoveryCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,7 @@
-//! Billing: what the routes under an organization's billing share, and the figures
-//! of the whole platform.
+//! Billing: what the routes under an organization's billing share, subscriptions, and
+//! the figures of the whole platform.
 
 pub mod analytics;
 pub mod org_billing;
+pub mod revenue_cursor;
+pub mod subscription;

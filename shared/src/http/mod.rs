@@ -1,11 +1,12 @@
 //! HTTP: the request that a handler reads, the reply or problem that it gives, and
 //! the wrapper that runs it.
 
-pub mod fields;
-pub mod located_json;
+pub mod input;
+pub mod operation;
 pub mod pagination;
 pub mod period;
 pub mod problem;
+pub mod time;
 
 #[cfg(feature = "spin")]
 pub mod context;

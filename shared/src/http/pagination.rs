@@ -1,7 +1,9 @@
 //! Pages of a list: `?limit=&cursor=`, with an opaque cursor.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, Serializer};
 
+use crate::http::input::Whole;
 use crate::http::problem::Problem;
 
 /// Items in a page when the client does not say.
@@ -10,6 +12,9 @@ pub const DEFAULT_LIMIT: u32 = 50;
 /// Most items in a page. At about 300 bytes an item a full page is 30 KB, which
 /// one response still carries in a single write.
 pub const MAX_LIMIT: u32 = 100;
+
+/// The `limit` of a query.
+pub type PageLimit = Whole<1, { MAX_LIMIT as i64 }>;
 
 /// Tells cursors of this layout from others: the first byte of the encoding.
 const CURSOR_VERSION: u8 = 1;
@@ -38,6 +43,12 @@ impl Cursor {
     }
 }
 
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.encode())
+    }
+}
+
 /// Which page a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -48,39 +59,29 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads the two query parameters.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter: `limit` outside 1 to [`MAX_LIMIT`], or a
-    /// `cursor` that no response of ours gave.
-    pub fn from_parameters(limit: Option<&str>, cursor: Option<&str>) -> Result<Self, Problem> {
-        let limit = read_limit(limit)?;
-        let after = match cursor {
-            None => None,
-            Some(text) => Some(Cursor::decode(text).ok_or_else(invalid_cursor)?),
-        };
-        Ok(Self { limit, after })
+    /// The page of a query's `limit`, which is [`DEFAULT_LIMIT`] when absent, and
+    /// `cursor`.
+    pub fn new(limit: Option<PageLimit>, cursor: Option<Cursor>) -> Self {
+        let limit = limit.and_then(|limit| u32::try_from(limit.0).ok());
+        Self {
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            after: cursor,
+        }
     }
-}
 
-/// Reads the `limit` parameter.
-///
-/// # Errors
-/// A 400 when it is outside 1 to [`MAX_LIMIT`].
-pub fn read_limit(limit: Option<&str>) -> Result<u32, Problem> {
-    let Some(text) = limit else {
-        return Ok(DEFAULT_LIMIT);
-    };
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit) && !text.starts_with('+'))
-        .ok_or_else(|| {
-            Problem::invalid_parameter(
-                "limit",
-                "out_of_range",
-                format!("must be a whole number from 1 to {MAX_LIMIT}"),
-            )
-        })
+    /// The items of the page, and the cursor of the next one, from rows of which there
+    /// is one more than the page holds when another follows.
+    pub fn cut<T>(
+        self,
+        mut rows: Vec<T>,
+        position: impl Fn(&T) -> i64,
+    ) -> (Vec<T>, Option<Cursor>) {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().map(|row| Cursor(position(row)));
+        (rows, last.filter(|_| has_more))
+    }
 }
 
 /// A 400 for a `cursor` that no response of ours gave.
@@ -95,6 +96,7 @@ pub fn invalid_cursor() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::input;
 
     #[test]
     fn cursors_round_trip() {
@@ -107,34 +109,46 @@ mod tests {
     }
 
     #[test]
-    fn parameters() {
-        let cursor = Cursor(7).encode();
-        let ok = |limit, after| Ok(Page { limit, after });
-        let bad = Err;
+    fn a_page_has_a_next_one_when_there_is_a_row_more() {
+        let page = Page::new(Some(Whole(2)), None);
         let table = [
-            (None, None, ok(DEFAULT_LIMIT, None)),
-            (Some("1"), None, ok(1, None)),
-            (Some("100"), Some(cursor.as_str()), ok(100, Some(Cursor(7)))),
-            (Some("0"), None, bad("limit")),
-            (Some("101"), None, bad("limit")),
-            (Some("-1"), None, bad("limit")),
-            (Some("+1"), None, bad("limit")),
-            (Some(""), None, bad("limit")),
-            (Some("ten"), None, bad("limit")),
-            (Some("4294967297"), None, bad("limit")),
-            (None, Some(""), bad("cursor")),
-            (None, Some("AQ"), bad("cursor")),
-            (None, Some("not base64!"), bad("cursor")),
-            (None, Some("AgAAAAAAAAAH"), bad("cursor")),
+            (vec![], (vec![], None)),
+            (vec![9, 8], (vec![9, 8], None)),
+            (vec![9, 8, 7], (vec![9, 8], Some(Cursor(8)))),
         ];
-        for (limit, cursor, expected) in table {
-            let got = Page::from_parameters(limit, cursor)
-                .map_err(|problem| problem.errors[0].field.clone());
-            assert_eq!(
-                got,
-                expected.map_err(Into::into),
-                "limit={limit:?} cursor={cursor:?}"
-            );
+        for (rows, expected) in table {
+            assert_eq!(page.cut(rows.clone(), |row| *row), expected, "{rows:?}");
+        }
+        let default = Page::new(None, Some(Cursor(7)));
+        assert_eq!(
+            (default.limit, default.after),
+            (DEFAULT_LIMIT, Some(Cursor(7)))
+        );
+    }
+
+    #[test]
+    fn parameters() {
+        let limit = |text: &str| input::text::<PageLimit>(text).map(|limit| limit.0);
+        let cursor = |text: &str| input::text::<Cursor>(text).map(|cursor| cursor.0);
+        let written = Cursor(7).encode();
+        let table = [
+            (limit("1"), Some(1)),
+            (limit("100"), Some(100)),
+            (limit("0"), None),
+            (limit("101"), None),
+            (limit("-1"), None),
+            (limit("+1"), None),
+            (limit(""), None),
+            (limit("ten"), None),
+            (limit("4294967297"), None),
+            (cursor(&written), Some(7)),
+            (cursor(""), None),
+            (cursor("AQ"), None),
+            (cursor("not base64!"), None),
+            (cursor("AgAAAAAAAAAH"), None),
+        ];
+        for (index, (got, expected)) in table.into_iter().enumerate() {
+            assert_eq!(got.ok(), expected, "row {index}");
         }
     }
 }

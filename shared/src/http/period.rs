@@ -2,7 +2,28 @@
 
 use chrono::{DateTime, Datelike, Days, NaiveDate};
 
+use serde::{Deserialize, Serialize};
+
+use crate::http::input::{FromText, Invalid};
 use crate::http::problem::Problem;
+
+/// A day of UTC: `2026-11-21`, of the years 1 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Day(pub NaiveDate);
+
+impl FromText for Day {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        parse_date(text)
+            .map(Self)
+            .ok_or_else(|| Invalid::new("invalid", "must be a date such as 2026-11-21"))
+    }
+}
+
+crate::describe!(Day as "Day", {
+    "type": "string", "format": "date",
+    "description": "A day of UTC.", "examples": ["2026-11-21"],
+});
 
 /// From `since` to before `until`, one day at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,26 +35,24 @@ pub struct Period {
 }
 
 impl Period {
-    /// Reads the two parameters. Without `until` it is tomorrow, so that today is
-    /// in; without `since` it is the first of the month in which the last day lies.
-    /// It has at most `max_days`.
+    /// The period from `since` to before `until`. Without `until` it is tomorrow, so
+    /// that today is in; without `since` it is the first of the month in which the last
+    /// day lies. It has at most `max_days`.
     ///
     /// # Errors
     /// A 400 that names the parameter.
-    pub fn from_parameters(
-        since: Option<&str>,
-        until: Option<&str>,
+    pub fn new(
+        since: Option<Day>,
+        until_given: Option<Day>,
         now_millis: u64,
         max_days: i64,
     ) -> Result<Self, Problem> {
-        let since = since.map(|text| parse("since", text)).transpose()?;
-        let until_given = until.map(|text| parse("until", text)).transpose()?;
         let until = match until_given {
-            Some(until) => until,
+            Some(Day(until)) => until,
             None => tomorrow(now_millis)?,
         };
         let since = match since {
-            Some(since) => since,
+            Some(Day(since)) => since,
             None => first_of_month(until)?,
         };
         let days = (until - since).num_days();
@@ -69,12 +88,6 @@ pub fn parse_date(text: &str) -> Option<NaiveDate> {
     (date.year() >= 1).then_some(date)
 }
 
-fn parse(name: &'static str, text: &str) -> Result<NaiveDate, Problem> {
-    parse_date(text).ok_or_else(|| {
-        Problem::invalid_parameter(name, "invalid", "must be a date such as 2026-11-21")
-    })
-}
-
 fn tomorrow(now_millis: u64) -> Result<NaiveDate, Problem> {
     let now = i64::try_from(now_millis)
         .ok()
@@ -99,6 +112,15 @@ mod tests {
 
     /// 2026-11-21T08:30:00Z.
     const NOW_MILLIS: u64 = 1_795_249_800_000;
+
+    fn period(since: Option<&str>, until: Option<&str>) -> Result<Period, Problem> {
+        let day = |name, text: Option<&str>| {
+            let day = text.map(Day::from_text).transpose();
+            day.map_err(|invalid| Problem::invalid_parameter(name, invalid.code, invalid.message))
+        };
+        let (since, until) = (day("since", since)?, day("until", until)?);
+        Period::new(since, until, NOW_MILLIS, 366)
+    }
 
     #[test]
     fn periods() {
@@ -133,7 +155,7 @@ mod tests {
             ((None, Some("tomorrow")), Err("until")),
         ];
         for ((since, until), expected) in table {
-            let got = Period::from_parameters(since, until, NOW_MILLIS, 366)
+            let got = period(since, until)
                 .map(|period| format!("{} {}", period.since, period.until))
                 .map_err(|problem| problem.errors[0].field.clone());
             assert_eq!(

@@ -7,6 +7,121 @@ use serde::Serialize;
 /// The media type of a problem document (RFC 9457, section 3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
+/// A kind of refusal: what every problem with its code has in common, and what the
+/// description says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code, snake_case.
+    pub code: &'static str,
+    /// The same short text for every occurrence.
+    pub title: &'static str,
+    /// When it is answered: what follows the code in the description. A clause without
+    /// a capital, with its full stop.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub when: &'static str,
+}
+
+impl Refusal {
+    /// A kind of refusal.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        expect(unused_variables, reason = "components do not describe")
+    )]
+    pub const fn new(
+        status: u16,
+        code: &'static str,
+        title: &'static str,
+        when: &'static str,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            #[cfg(not(target_arch = "wasm32"))]
+            when,
+        }
+    }
+
+    /// The problem that this is, with what happened this time.
+    pub fn because(&self, detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem {
+            status: self.status,
+            code: self.code,
+            title: self.title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_secs: None,
+            allow: None,
+        }
+    }
+}
+
+/// Declares kinds of refusals: `/// docs` and `NAME = status "code", "Title", "when.";`.
+#[macro_export]
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $status:literal $code:literal, $title:literal, $when:literal;)*) => {
+        $($(#[$doc])* pub const $name: $crate::http::problem::Refusal =
+            $crate::http::problem::Refusal::new($status, $code, $title, $when);)*
+    };
+}
+
+crate::refusals! {
+    /// The body is not what the content type promises.
+    MALFORMED_BODY = 400 "malformed_body", "The request body could not be read",
+        "the body is not JSON or broke off.";
+    /// A parameter or header is wrong.
+    INVALID_PARAMETER = 400 "invalid_parameter", "The request has an invalid parameter",
+        "a header, path or query parameter is wrong, repeated or missing.";
+    /// No credential, or one that is not valid. Deliberately one answer for unknown,
+    /// expired and revoked.
+    UNAUTHENTICATED = 401 "unauthenticated", "Authentication is required",
+        "there is no access token or API key, or one that is unknown, expired, revoked or not for this operation.";
+    /// A valid credential without the permission.
+    FORBIDDEN = 403 "forbidden", "The credential lacks a permission",
+        "the credential lacks the permission that this operation needs.";
+    /// An API key where a person must have signed in.
+    SESSION_REQUIRED = 403 "session_required", "An API key cannot do this",
+        "an API key cannot do this.";
+    /// The last proof of who asks is too old for a sensitive change.
+    RECENT_LOGIN_REQUIRED = 403 "recent_login_required", "This needs a recent login",
+        "the session has not proved who it is for too long; POST /api/v1/auth/reauthenticate proves it.";
+    /// A cookie was sent by a page of another site.
+    CROSS_SITE_REQUEST = 403 "cross_site_request", "A cookie does not authorize a request from another site",
+        "the token came in a cookie, and the request not from a page of the same origin.";
+    /// Nothing has the id, or nothing that the caller may know of.
+    NOT_FOUND = 404 "not_found", "There is no such resource",
+        "the credential's organization has nothing with this id.";
+    /// No operation of the path has the method.
+    METHOD_NOT_ALLOWED = 405 "method_not_allowed", "The method is not allowed here",
+        "the path does not answer this method; Allow lists those that it does.";
+    /// The body came too slowly.
+    BODY_TIMEOUT = 408 "body_timeout", "The request body did not arrive in time",
+        "the body did not arrive within ten seconds.";
+    /// Another statement holds what this one needs.
+    REQUEST_IN_FLIGHT = 409 "request_in_flight", "Another request is in flight",
+        "another statement held what this one needs for longer than a second. Nothing was changed.";
+    /// The body is larger than the operation reads.
+    BODY_TOO_LARGE = 413 "body_too_large", "The request body is too large",
+        "the body is larger than this operation reads.";
+    /// The body has a type that the operation does not read.
+    UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type", "The content type is not supported",
+        "the content type is not one that this operation reads.";
+    /// The body was read, and fields are wrong.
+    INVALID_FIELDS = 422 "invalid_fields", "The request has invalid fields",
+        "the body is JSON, and not what this operation takes. errors names every wrong, missing and unknown field.";
+    /// The Idempotency-Key came before with another body.
+    IDEMPOTENCY_KEY_REUSED = 422 "idempotency_key_reused", "The Idempotency-Key was used for another request",
+        "the Idempotency-Key was first sent with another request.";
+    /// A fault of ours.
+    INTERNAL = 500 "internal", "Something went wrong on our side",
+        "a fault of the server's. Its log has the reason under the request id.";
+    /// A dependency did not answer in time.
+    DEPENDENCY_UNAVAILABLE = 503 "dependency_unavailable", "A dependency is unavailable",
+        "Postgres did not answer in time. Whether a write took effect is unknown; a retry with the same Idempotency-Key is safe.";
+}
+
 /// What was wrong with one field of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -17,6 +132,22 @@ pub struct FieldError {
     /// A sentence for people, safe to show.
     pub message: Cow<'static, str>,
 }
+
+crate::describe!(FieldError as "FieldError", {
+    "type": "object",
+    "required": ["field", "code", "message"],
+    "properties": {
+        "field": {
+            "type": "string",
+            "description": "The field, parameter or header; empty for the body as a whole.",
+        },
+        "code": {
+            "type": "string", "pattern": "^[a-z_]+$", "description": "Stable, for programs.",
+        },
+        "message": {"type": "string", "description": "For people; may change."},
+    },
+    "additionalProperties": false,
+});
 
 /// A refusal: what a handler returns instead of a reply.
 ///
@@ -38,48 +169,20 @@ pub struct Problem {
     /// Seconds until a retry makes sense; sent as `Retry-After`.
     pub retry_after_secs: Option<u32>,
     /// The methods a route does answer, for a 405; sent as `Allow`.
-    pub allow: Option<&'static str>,
+    pub allow: Option<Cow<'static, str>>,
 }
 
 impl Problem {
-    /// A problem without field errors.
-    pub fn new(
-        status: u16,
-        code: &'static str,
-        title: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            status,
-            code,
-            title,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after_secs: None,
-            allow: None,
-        }
-    }
-
     /// 400: the body is not what the content type promises.
     pub fn malformed_body(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            400,
-            "malformed_body",
-            "The request body could not be read",
-            detail,
-        )
+        MALFORMED_BODY.because(detail)
     }
 
     /// 422: the body was read, and these fields are wrong.
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
         Self {
             errors,
-            ..Self::new(
-                422,
-                "invalid_fields",
-                "The request has invalid fields",
-                "One or more fields are invalid; nothing was changed.",
-            )
+            ..INVALID_FIELDS.because("One or more fields are invalid; nothing was changed.")
         }
     }
 
@@ -96,71 +199,54 @@ impl Problem {
         }])
     }
 
+    /// 400: these parameters or headers are wrong.
+    pub fn invalid_parameters(errors: Vec<FieldError>) -> Self {
+        Self {
+            errors,
+            ..INVALID_PARAMETER.because("A parameter is invalid; nothing was changed.")
+        }
+    }
+
     /// 400: a query parameter or header is wrong.
     pub fn invalid_parameter(
         field: impl Into<Cow<'static, str>>,
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            errors: vec![FieldError {
-                field: field.into(),
-                code,
-                message: message.into(),
-            }],
-            ..Self::new(
-                400,
-                "invalid_parameter",
-                "The request has an invalid parameter",
-                "A parameter is invalid; nothing was changed.",
-            )
-        }
+        Self::invalid_parameters(vec![FieldError {
+            field: field.into(),
+            code,
+            message: message.into(),
+        }])
     }
 
     /// 401: no credential, or one that is not valid. Deliberately one answer
     /// for unknown, expired and revoked.
     pub fn unauthenticated() -> Self {
-        Self::new(
-            401,
-            "unauthenticated",
-            "Authentication is required",
-            "Send a valid access token or API key as \"Authorization: Bearer\".",
-        )
+        UNAUTHENTICATED
+            .because("Send a valid access token or API key as \"Authorization: Bearer\".")
     }
 
     /// 403: a valid credential without the permission this route needs.
     pub fn forbidden(permission: &str) -> Self {
-        Self::new(
-            403,
-            "forbidden",
-            "The credential lacks a permission",
-            format!("This needs the permission \"{permission}\"."),
-        )
+        FORBIDDEN.because(format!("This needs the permission \"{permission}\"."))
     }
 
     /// 403: only a person who signed in may do this, and not an API key.
     pub fn session_required() -> Self {
-        Self::new(
-            403,
-            "session_required",
-            "An API key cannot do this",
-            "Sign in, and send the access token of the session.",
-        )
+        SESSION_REQUIRED.because("Sign in, and send the access token of the session.")
     }
 
     /// 403: the change is sensitive, and the last proof of who asks too old.
     pub fn recent_login_required() -> Self {
-        Self::new(
-            403,
-            "recent_login_required",
-            "This needs a recent login",
+        RECENT_LOGIN_REQUIRED.because(
             "Confirm who you are with POST /api/v1/auth/reauthenticate, and send this again.",
         )
     }
 
     /// 404.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(404, "not_found", "There is no such resource", detail)
+        NOT_FOUND.because(detail)
     }
 
     /// 404: no component serves the path.
@@ -169,36 +255,23 @@ impl Problem {
     }
 
     /// 405, with the methods the route does answer.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        let allow = allow.into();
+        let detail = format!("This route answers {allow}.");
         Self {
             allow: Some(allow),
-            ..Self::new(
-                405,
-                "method_not_allowed",
-                "The method is not allowed here",
-                format!("This route answers {allow}."),
-            )
+            ..METHOD_NOT_ALLOWED.because(detail)
         }
     }
 
     /// 413, with the most bytes that a body may have.
     pub fn body_too_large(max_bytes: usize) -> Self {
-        Self::new(
-            413,
-            "body_too_large",
-            "The request body is too large",
-            format!("A body may have at most {max_bytes} bytes."),
-        )
+        BODY_TOO_LARGE.because(format!("A body may have at most {max_bytes} bytes."))
     }
 
     /// 415, with the types that the route takes.
     pub fn unsupported_media_type(wanted: &'static str) -> Self {
-        Self::new(
-            415,
-            "unsupported_media_type",
-            "The content type is not supported",
-            format!("Send the body as {wanted}."),
-        )
+        UNSUPPORTED_MEDIA_TYPE.because(format!("Send the body as {wanted}."))
     }
 
     /// 503: a dependency did not answer in time. The effect of a write is then
@@ -206,14 +279,9 @@ impl Problem {
     pub fn unavailable(dependency: &'static str) -> Self {
         Self {
             retry_after_secs: Some(1),
-            ..Self::new(
-                503,
-                "dependency_unavailable",
-                "A dependency is unavailable",
-                format!(
-                    "{dependency} is unavailable. Retry with the same Idempotency-Key, if you sent one."
-                ),
-            )
+            ..DEPENDENCY_UNAVAILABLE.because(format!(
+                "{dependency} is unavailable. Retry with the same Idempotency-Key, if you sent one."
+            ))
         }
     }
 
@@ -221,31 +289,21 @@ impl Problem {
     pub fn in_flight() -> Self {
         Self {
             retry_after_secs: Some(1),
-            ..Self::new(
-                409,
-                "request_in_flight",
-                "Another request is in flight",
-                "A request that this one must wait for has not finished; retry with the same Idempotency-Key.",
+            ..REQUEST_IN_FLIGHT.because("A request that this one must wait for has not finished; retry with the same Idempotency-Key.",
             )
         }
     }
 
     /// 422: the Idempotency-Key was used before with another body.
     pub fn idempotency_key_reused() -> Self {
-        Self::new(
-            422,
-            "idempotency_key_reused",
-            "The Idempotency-Key was used for another request",
+        IDEMPOTENCY_KEY_REUSED.because(
             "This key was first sent with a different body. Use a new key for a new request.",
         )
     }
 
     /// 500: a fault of ours. The log carries the reason under the request id.
     pub fn internal() -> Self {
-        Self::new(
-            500,
-            "internal",
-            "Something went wrong on our side",
+        INTERNAL.because(
             "The request could not be completed. Quote the request id when reporting this.",
         )
     }

@@ -1,17 +1,15 @@
 //! A request as a handler reads it.
 
-use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
-use crate::http::fields::Fields;
-use crate::http::pagination::Page;
-use crate::http::problem::Problem;
+use crate::http::input::{self, Input};
+use crate::http::operation::{self, Operation};
+use crate::http::problem::{self, Problem};
 use crate::http::wire::{Method, WireRequest, method_name, read_body};
-use crate::money::{Currency, DEFAULT_CURRENCY};
 use crate::token::{self, PresentedToken, TokenKind};
 
 /// Most bytes of a body that a route reads: ten times the largest one that these
@@ -42,6 +40,7 @@ pub struct Request {
     query: Option<String>,
     headers: Vec<(String, Vec<u8>)>,
     body: RefCell<Option<WireRequest>>,
+    operation: Cell<Option<&'static Operation>>,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -66,7 +65,67 @@ impl Request {
             query,
             headers: wire.get_headers().copy_all(),
             body: RefCell::new(Some(wire)),
+            operation: Cell::new(None),
         }
+    }
+
+    /// The id of the operation that answers this request, which is noted for its path
+    /// parameters.
+    ///
+    /// # Errors
+    /// 404 or 405 when there is none.
+    pub fn find_operation(
+        &self,
+        operations: &'static [Operation],
+    ) -> Result<&'static str, Problem> {
+        let operation = operation::find(operations, method_name(&self.method), &self.path)?;
+        self.operation.set(Some(operation));
+        Ok(operation.id)
+    }
+
+    /// Checks the method of a route that has no operations.
+    ///
+    /// # Errors
+    /// 405 when it is none of `allow`, which reads as the `Allow` header will.
+    pub fn require_method(&self, allow: &'static str) -> Result<(), Problem> {
+        let method = method_name(&self.method);
+        if allow.split(", ").any(|allowed| allowed == method) {
+            return Ok(());
+        }
+        Err(Problem::method_not_allowed(allow))
+    }
+
+    /// What the path has where the operation's path has `{name}`.
+    fn segment(&self, name: &str) -> Result<&str, Problem> {
+        let operation = self.operation.get();
+        let segment = operation.and_then(|operation| operation.segment(&self.path, name));
+        segment.ok_or_else(Problem::internal)
+    }
+
+    /// The id or name that the path has where the operation's path has `{name}`.
+    ///
+    /// # Errors
+    /// `not_found` when it can be nobody's.
+    pub fn named<T: Input>(&self, name: &str, not_found: fn() -> Problem) -> Result<T, Problem> {
+        input::text(self.segment(name)?).map_err(|_| not_found())
+    }
+
+    /// The value that the path has where the operation's path has `{name}`.
+    ///
+    /// # Errors
+    /// A 400 that names the parameter.
+    pub fn path_parameter<T: Input>(&self, name: &'static str) -> Result<T, Problem> {
+        input::text(self.segment(name)?)
+            .map_err(|invalid| Problem::invalid_parameter(name, invalid.code, invalid.message))
+    }
+
+    /// The parameters of the query, read into one type.
+    ///
+    /// # Errors
+    /// A 400 that names every wrong, missing and repeated parameter.
+    pub fn query<T: Input>(&self) -> Result<T, Problem> {
+        let query = self.query.as_deref().unwrap_or_default();
+        input::query(form_urlencoded::parse(query.as_bytes()))
     }
 
     /// The method.
@@ -118,56 +177,6 @@ impl Request {
         }
     }
 
-    /// A query parameter that may be given once.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter when it is repeated or has a NUL.
-    pub fn query_parameter(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, Problem> {
-        let Some(query) = &self.query else {
-            return Ok(None);
-        };
-        let mut values = form_urlencoded::parse(query.as_bytes())
-            .filter(|(candidate, _)| candidate == name)
-            .map(|(_, value)| value);
-        let value = values.next();
-        if values.next().is_some() {
-            return Err(Problem::invalid_parameter(
-                name,
-                "repeated",
-                "must be given once",
-            ));
-        }
-        if value.as_ref().is_some_and(|value| value.contains('\0')) {
-            return Err(Problem::invalid_parameter(
-                name,
-                "invalid_character",
-                "must not contain NUL",
-            ));
-        }
-        Ok(value)
-    }
-
-    /// The `currency` query parameter, or the default one.
-    ///
-    /// # Errors
-    /// A 400 that names the parameter.
-    pub fn currency(&self) -> Result<Currency, Problem> {
-        let text = self.query_parameter("currency")?;
-        let text = text.as_deref().unwrap_or(DEFAULT_CURRENCY);
-        Currency::parse(text)
-            .map_err(|error| Problem::invalid_parameter("currency", "invalid", error.to_string()))
-    }
-
-    /// The `limit` and `cursor` query parameters.
-    ///
-    /// # Errors
-    /// Those of [`Page::from_parameters`].
-    pub fn page(&self) -> Result<Page, Problem> {
-        let limit = self.query_parameter("limit")?;
-        let cursor = self.query_parameter("cursor")?;
-        Page::from_parameters(limit.as_deref(), cursor.as_deref())
-    }
-
     /// The access token or API key of `Authorization: Bearer` (RFC 6750, section
     /// 2.1), or else the browser's cookie.
     ///
@@ -204,10 +213,7 @@ impl Request {
             .ok_or_else(Problem::unauthenticated)?;
         let token = token::parse(kind, value).ok_or_else(Problem::unauthenticated)?;
         if !matches!(self.method, Method::Get) && !self.is_same_origin()? {
-            return Err(Problem::new(
-                403,
-                "cross_site_request",
-                "A cookie does not authorize a request from another site",
+            return Err(problem::CROSS_SITE_REQUEST.because(
                 "Send the request from the same origin, or with an Authorization header.",
             ));
         }
@@ -299,35 +305,30 @@ impl Request {
         let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));
         match select(read, timeout).await {
             Either::Left((body, _)) => body,
-            Either::Right(_) => Err(Problem::new(
-                408,
-                "body_timeout",
-                "The request body did not arrive in time",
-                format!(
-                    "A body must arrive within {} seconds.",
-                    BODY_TIMEOUT.as_secs()
-                ),
-            )),
+            Either::Right(_) => Err(problem::BODY_TIMEOUT.because(format!(
+                "A body must arrive within {} seconds.",
+                BODY_TIMEOUT.as_secs()
+            ))),
         }
     }
 
-    /// The fields of a JSON body, and the body's bytes.
+    /// A JSON body, read into one type, and its bytes.
     ///
     /// # Errors
-    /// 415 for another content type, 400 for malformed JSON, 422 for JSON that
-    /// is not an object, and what [`Request::body`] refuses.
-    pub async fn json_fields(&self) -> Result<(Fields, Vec<u8>), Problem> {
-        self.json_fields_within(MAX_BODY_BYTES).await
+    /// 415 for another content type, 400 for malformed JSON, 422 that names every
+    /// wrong, missing, unknown and repeated field, and what [`Request::body`] refuses.
+    pub async fn json<T: Input>(&self) -> Result<(T, Vec<u8>), Problem> {
+        self.json_within(MAX_BODY_BYTES).await
     }
 
-    /// As [`Request::json_fields`], for a route that has a use for larger bodies.
+    /// As [`Request::json`], for an operation that has a use for larger bodies.
     ///
     /// # Errors
-    /// Those of [`Request::json_fields`].
-    pub async fn json_fields_within(&self, max_bytes: usize) -> Result<(Fields, Vec<u8>), Problem> {
+    /// Those of [`Request::json`].
+    pub async fn json_within<T: Input>(&self, max_bytes: usize) -> Result<(T, Vec<u8>), Problem> {
         self.require_media_type("application/json")?;
         let body = self.body_within(max_bytes).await?;
-        Ok((Fields::parse(&body)?, body))
+        Ok((input::json(&body)?, body))
     }
 
     /// The Idempotency-Key that every request for money must carry.

@@ -7,33 +7,49 @@ use crate::http::context::Context;
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::http::wire::{Method, WireRequest, WireResponse, encode, method_name};
+use crate::http::wire::{WireRequest, WireResponse, encode};
 
 /// Requests slower than this leave a line in the log.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Exports a component: its id, the methods it answers as the `Allow` header
-/// will list them, and its handler.
+/// Exports a component: its operations, each with the handler that answers it.
 ///
-/// The SDK's own attribute hands over the `http` crate's request; this hands
-/// over the host's.
+/// ```ignore
+/// shared::component! {
+///     operations::LIST => handler::list,
+///     operations::PUT => handler::put,
+/// }
+/// ```
 ///
-/// A component whose paths answer different methods gives, instead of a text, a
-/// function from the path to the methods.
+/// The SDK's own attribute hands over the `http` crate's request; this hands over
+/// the host's. A component for a wildcard route, which has no operations, gives its
+/// methods as the `Allow` header will list them, and one handler for every path:
+/// `shared::component!("not-found", "GET, POST", handler);`.
 #[macro_export]
 macro_rules! component {
     ($id:literal, $allow:literal, $handler:expr) => {
         $crate::component!($id, |_: &str| $allow, $handler);
     };
     ($id:literal, $allow:expr, $handler:expr) => {
+        async fn answer(
+            context: &$crate::http::context::Context,
+            request: &$crate::http::Request,
+        ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
+            request.require_method($allow(request.path()))?;
+            $handler(context, request).await
+        }
+
+        $crate::component!(@export |wire| $crate::http::handle($id, wire, answer));
+    };
+    (@export |$wire:ident| $answer:expr) => {
         /// What the host calls.
         pub struct Component;
 
         impl $crate::http::Guest for Component {
             async fn handle(
-                wire: $crate::http::WireRequest,
+                $wire: $crate::http::WireRequest,
             ) -> Result<$crate::http::WireResponse, $crate::http::ErrorCode> {
-                Ok($crate::http::handle($id, $allow, wire, $handler).await)
+                Ok($answer.await)
             }
         }
 
@@ -42,25 +58,36 @@ macro_rules! component {
         #[cfg(target_arch = "wasm32")]
         ::spin_sdk::wasip3::http::service::export!(Component);
     };
+    ($($operation:path => $handler:expr),+ $(,)?) => {
+        static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
+
+        async fn answer(
+            context: &$crate::http::context::Context,
+            request: &$crate::http::Request,
+        ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
+            let id = request.find_operation(OPERATIONS)?;
+            $(if id == $operation.id {
+                return $handler(context, request).await;
+            })+
+            Err($crate::http::problem::Problem::internal())
+        }
+
+        $crate::component!(@export |wire| {
+            $crate::http::handle(env!("CARGO_PKG_NAME"), wire, answer)
+        });
+    };
 }
 
-/// Runs `handler` for a request with one of the methods that `allow` gives for
-/// its path, which read as the `Allow` header will: `"GET"` or `"GET, POST"`.
+/// Runs `handler` for a request, and encodes its reply or problem.
 pub async fn handle(
     component: &'static str,
-    allow: impl FnOnce(&str) -> &'static str,
     wire: WireRequest,
     handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
 ) -> WireResponse {
     let request = Request::decode(wire);
     let client_request_id = request.header("x-request-id").ok().flatten();
     let context = Context::begin(component, client_request_id);
-    let allow = allow(request.path());
-    let outcome = if is_allowed(allow, request.method()) {
-        handler(&context, &request).await
-    } else {
-        Err(Problem::method_not_allowed(allow))
-    };
+    let outcome = handler(&context, &request).await;
     let (reply, problem) = match outcome {
         Ok(reply) => (reply, None),
         Err(problem) => (
@@ -76,10 +103,4 @@ pub async fn handle(
         );
     }
     encode(context, reply, problem.as_ref())
-}
-
-fn is_allowed(allow: &str, method: &Method) -> bool {
-    allow
-        .split(", ")
-        .any(|allowed| allowed == method_name(method))
 }

@@ -98,7 +98,7 @@ pub(super) fn encode(context: Context, reply: Reply, problem: Option<&Problem>) 
     if reply.status == 401 {
         headers.push(header("www-authenticate", "Bearer"));
     }
-    if let Some(allow) = problem.and_then(|problem| problem.allow) {
+    if let Some(allow) = problem.and_then(|problem| problem.allow.as_deref()) {
         headers.push(header("allow", allow));
     }
     if let Some(secs) = problem.and_then(|problem| problem.retry_after_secs) {

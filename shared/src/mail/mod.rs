@@ -10,7 +10,9 @@ pub mod outbox;
 
 use serde_json::Value;
 
+use crate::http::input;
 use crate::http::problem::Problem;
+use crate::token::{self, PresentedToken, TokenKind};
 
 /// Most mails to one recipient in an hour. A person who mistypes and tries again needs
 /// two or three.
@@ -28,6 +30,9 @@ pub const EMAIL_TTL_SECS: i32 = 24 * 60 * 60;
 /// How long the link that resets a password works: an hour. Until then, anybody who
 /// reads the mail can take over the account.
 pub const RESET_TTL_SECS: i32 = 60 * 60;
+
+/// Longest token that is looked at, in characters. Ours have 74.
+const MAX_TOKEN_CHARS: usize = 200;
 
 /// Most characters that a message shows of a name. Somebody else chose that name.
 const MAX_SHOWN_CHARS: usize = 100;
@@ -211,16 +216,68 @@ fn shown(detail: &Value, member: &str) -> String {
         .collect()
 }
 
-/// 429: the client's address has caused as many mails as it may.
+crate::refusals! {
+    /// As many mails were sent to a recipient, or caused by a client's address, as may be.
+    TOO_MANY_REQUESTS = 429 "too_many_requests", "Too much mail was asked for",
+        "as much mail was asked for within the hour as may be.";
+}
+
+crate::text_type! {
+    /// The token of a link in a mail.
+    MailToken, |text| input::length(text, 1..=MAX_TOKEN_CHARS).map(str::to_owned), {
+        "type": "string", "minLength": 1, "maxLength": MAX_TOKEN_CHARS,
+        "description": "The token of the link in the mail. It works once. One that is unknown, used, expired or replaced by a later one is invalid_or_expired.",
+        "examples": ["tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"],
+    }
+}
+
+impl MailToken {
+    /// The token, to be looked up.
+    ///
+    /// # Errors
+    /// [`invalid_token`] when it cannot be one of ours.
+    pub fn presented(&self) -> Result<PresentedToken, Problem> {
+        token::parse(TokenKind::Email, self).ok_or_else(invalid_token)
+    }
+}
+
+/// What becomes of a wish for mail.
+#[shared::answer]
+pub enum MailStatus {
+    /// Mail is sent, if there is anybody to send it to.
+    Accepted,
+}
+
+/// Mail was asked for. Only its recipient learns whether any was sent.
+#[shared::answer]
+pub struct MailAccepted {
+    /// Always the same.
+    pub status: MailStatus,
+}
+
+impl MailAccepted {
+    /// The answer, which is always the same.
+    pub const ANSWER: Self = Self {
+        status: MailStatus::Accepted,
+    };
+}
+
+/// The problem of a statement that sends mail or spends a token of a mail, and refuses.
+#[cfg(feature = "spin")]
+pub fn refuse(refused: &crate::store::db::Refused) -> Option<Problem> {
+    match refused.code.as_str() {
+        "too_many_requests" => refused.fact("retry_after_secs").map(too_many_mails),
+        "invalid_token" => Some(invalid_token()),
+        _ => None,
+    }
+}
+
+/// 429: as many mails were sent to a recipient, or caused by a client's address, as may
+/// be.
 pub fn too_many_mails(retry_after_secs: u32) -> Problem {
     Problem {
         retry_after_secs: Some(retry_after_secs),
-        ..Problem::new(
-            429,
-            "too_many_requests",
-            "Too much mail was asked for",
-            format!("Try again in {retry_after_secs} seconds."),
-        )
+        ..TOO_MANY_REQUESTS.because(format!("Try again in {retry_after_secs} seconds."))
     }
 }
 

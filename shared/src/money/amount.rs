@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 
 use rust_decimal::Decimal;
-use serde::{Deserializer, de};
 
 use super::Currency;
 
@@ -135,25 +134,6 @@ pub fn format_amount(amount: Decimal, currency: Currency) -> String {
     }
     text.extend((0..missing).map(|_| '0'));
     text
-}
-
-/// Reads an amount from a JSON string, for `#[serde(deserialize_with)]`.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
-    struct AmountVisitor;
-
-    impl de::Visitor<'_> for AmountVisitor {
-        type Value = Decimal;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an amount as a JSON string such as \"12.50\"")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Decimal, E> {
-            parse_amount(text).map_err(E::custom)
-        }
-    }
-
-    deserializer.deserialize_str(AmountVisitor)
 }
 
 #[cfg(test)]

@@ -111,6 +111,13 @@ impl Currency {
     }
 }
 
+/// The currency of a request that names none.
+impl Default for Currency {
+    fn default() -> Self {
+        Self::USD
+    }
+}
+
 impl FromStr for Currency {
     type Err = CurrencyError;
 

@@ -25,6 +25,8 @@ use rust_decimal::Decimal;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use decimal_text::DecimalText;
+
 pub use amount::{
     AmountError, MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, format_amount, parse_amount,
 };
@@ -42,9 +44,10 @@ pub use split::{Leftover, MAX_SPLIT_PARTS, SplitError};
 /// There is no `Add`, `Ord` or `Sum`: arithmetic across currencies is an error
 /// that the caller has to see, never a silent sum.
 ///
-/// In JSON it is `{"amount":"12.50","currency":"USD"}`. The amount is a string
-/// read by [`parse_amount`] and written by [`format_amount`]; a JSON number, an
-/// unknown field or a missing one is refused.
+/// In JSON it is `{"amount":"12.50","currency":"USD"}`, written by [`format_amount`].
+/// It is read as the database writes it, with every digit and any number of trailing
+/// zeros; a JSON number, an unknown field or a missing one is refused. What a client
+/// sends is read by the types of `http::input`, which also hold its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
     amount: Decimal,
@@ -208,12 +211,11 @@ impl<'de> Deserialize<'de> for Money {
             deny_unknown_fields
         )]
         struct Fields {
-            #[serde(deserialize_with = "amount::deserialize")]
-            amount: Decimal,
+            amount: DecimalText,
             currency: Currency,
         }
         let fields = Fields::deserialize(deserializer)?;
-        Ok(Self::new(fields.amount, fields.currency))
+        Ok(Self::new(fields.amount.0, fields.currency))
     }
 }
 
@@ -459,10 +461,10 @@ mod tests {
             ),
         };
         for (input, reason) in [
-            (r#"{"amount":12.5,"currency":"USD"}"#, "JSON string"),
-            (r#"{"amount":12,"currency":"USD"}"#, "JSON string"),
-            (r#"{"amount":null,"currency":"USD"}"#, "JSON string"),
-            (r#"{"amount":"1e3","currency":"USD"}"#, "plain decimal"),
+            (r#"{"amount":12.5,"currency":"USD"}"#, "expected a string"),
+            (r#"{"amount":12,"currency":"USD"}"#, "expected a string"),
+            (r#"{"amount":null,"currency":"USD"}"#, "expected a string"),
+            (r#"{"amount":"1e3","currency":"USD"}"#, "Invalid decimal"),
             (r#"{"amount":"","currency":"USD"}"#, "empty"),
             (r#"{"amount":"1","currency":"usd"}"#, "upper-case"),
             (r#"{"amount":"1","currency":"XAU"}"#, "ISO 4217"),

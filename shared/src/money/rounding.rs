@@ -40,6 +40,19 @@ impl Rounding {
         Self::Floor,
     ];
 
+    /// The name that requests, answers and stored plans use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HalfEven => "half_even",
+            Self::HalfUp => "half_up",
+            Self::HalfDown => "half_down",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Ceiling => "ceiling",
+            Self::Floor => "floor",
+        }
+    }
+
     /// The magnitude to use for `±(quotient + remainder / divisor)`, where the
     /// remainder is below the divisor.
     pub(crate) fn round_quotient(

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::check::MAX_NAME_CHARS;
 use super::custom::{PricedLine, PricedStep, PricingRequest};
 use super::error::{RatingError, Reason};
 use super::exact_amount::ExactAmount;
@@ -13,10 +15,14 @@ use super::number::Number;
 use super::price::Price;
 use super::step::{Step, Trace, Untraced};
 use super::usage::Usage;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::http::input::Text;
 use crate::money::{Currency, Money, Rounding};
 
-/// When a charge is billed. In JSON `arrears` or `advance`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// When a charge is billed.
+#[shared::body]
+#[derive(Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "ChargeBilling"))]
 #[serde(rename_all = "snake_case")]
 pub enum Billing {
     /// For the period that has ended. The default.
@@ -27,15 +33,23 @@ pub enum Billing {
 }
 
 /// One thing that is charged, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PlanCharge"))]
 #[serde(deny_unknown_fields)]
 pub struct Charge {
     /// Names the charge within its plan.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "ChargeCode"))]
     pub code: String,
-    /// The charge's words on an invoice.
+    /// The charge's words on an invoice, without control characters.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Text<1, MAX_NAME_CHARS>")
+    )]
     pub name: String,
-    /// The metric whose usage is priced. Only a flat charge has none.
+    /// The metric whose usage is priced. A flat charge has none, and any other has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Option<ChargeCode>"))]
     pub metric: Option<String>,
     /// How the usage is priced.
     pub model: Model,
@@ -55,6 +69,17 @@ pub struct Charge {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<Number>,
 }
+
+/// Stands for the text of a charge's code, or of a metric's name, in descriptions.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug)]
+pub enum ChargeCode {}
+
+crate::describe!(ChargeCode as "ChargeCode", {
+    "type": "string", "pattern": "^[a-z0-9_-]{1,64}$", "maxLength": 64,
+    "description": "The code of a charge, or the name of a metric.",
+    "examples": ["tokens"],
+});
 
 impl Charge {
     /// The line for a period's usage, without steps. This is the fast way.

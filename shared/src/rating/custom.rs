@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,6 +13,9 @@ use super::exact_amount::ExactAmount;
 use super::line::{Item, Line};
 use super::number::Number;
 use super::usage::Usage;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::http::input::Text;
+use crate::http::input::{self, Input, Invalid, Reader};
 use crate::money::{Currency, Rounding};
 
 /// Most bytes of a custom model's parameters, as JSON: a table of 100 rows of 80 bytes.
@@ -67,82 +69,74 @@ fn is_deeper(value: &Value, most: usize) -> bool {
     }
 }
 
+impl Input for Parameters {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let object = reader.object(value)?;
+        plain_object(object, reader).map(Self)
+    }
+}
+
+/// By the rules of [`Input`], so that no other object can be a model's parameters.
 impl<'de> Deserialize<'de> for Parameters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Plain::deserialize(deserializer)?.0 {
-            Value::Object(object) => Ok(Self(object)),
-            _ => Err(D::Error::invalid_type(
-                serde::de::Unexpected::Other("another value"),
-                &"an object",
-            )),
-        }
+        let value = Value::deserialize(deserializer)?;
+        input::value_at(&value, "parameters").map_err(|errors| {
+            let named = errors.iter().map(|e| format!("{} {}", e.field, e.message));
+            D::Error::custom(named.collect::<Vec<_>>().join("; "))
+        })
     }
 }
 
-/// A value without fractions and without NUL, which Postgres does not store.
-struct Plain(Value);
+crate::describe!(Parameters as "PricingParameters", {
+    "type": "object",
+    "description": "What a custom model is told beside the usage: at most 8,192 bytes of JSON, 16 deep. Numbers are whole; decimals are strings.",
+    "examples": [{"models": [{"type": "flat", "amount": "10"}]}],
+});
 
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlainVisitor).map(Self)
+/// The value, if it has no fractions and no NUL, which Postgres does not store.
+fn plain(value: &Value, reader: &mut Reader) -> Option<Value> {
+    match value {
+        Value::Null | Value::Bool(_) => Some(value.clone()),
+        Value::Number(number) if number.is_f64() => {
+            let message = "must be whole; write a fraction as a string";
+            reader.refuse(Invalid::new("wrong_type", message));
+            None
+        }
+        Value::Number(_) => Some(value.clone()),
+        Value::String(text) => plain_text(text, reader).map(Value::String),
+        Value::Array(elements) => {
+            let read: Vec<Option<Value>> = elements
+                .iter()
+                .enumerate()
+                .map(|(index, element)| {
+                    reader.within_element(index, |reader| plain(element, reader))
+                })
+                .collect();
+            let read: Option<Vec<Value>> = read.into_iter().collect();
+            read.map(Value::Array)
+        }
+        Value::Object(object) => plain_object(object, reader).map(Value::Object),
     }
 }
 
-struct PlainVisitor;
-
-impl<'de> Visitor<'de> for PlainVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value whose numbers are whole; write a fraction as a string")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: Error>(self, is_true: bool) -> Result<Value, E> {
-        Ok(Value::Bool(is_true))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        without_nul(text.to_owned()).map(Value::String)
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
-        without_nul(text).map(Value::String)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(Plain(element)) = access.next_element()? {
-            elements.push(element);
-        }
-        Ok(Value::Array(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Plain(value))) = access.next_entry::<String, _>()? {
-            object.insert(without_nul(name)?, value);
-        }
-        Ok(Value::Object(object))
-    }
+fn plain_object(object: &Map<String, Value>, reader: &mut Reader) -> Option<Map<String, Value>> {
+    let read: Vec<Option<(String, Value)>> = object
+        .iter()
+        .map(|(name, value)| {
+            let name = plain_text(name, reader)?;
+            let value = reader.within(&name, |reader| plain(value, reader))?;
+            Some((name, value))
+        })
+        .collect();
+    read.into_iter().collect()
 }
 
-fn without_nul<E: Error>(text: String) -> Result<String, E> {
+fn plain_text(text: &str, reader: &mut Reader) -> Option<String> {
     if text.contains('\0') {
-        return Err(E::custom("must not contain NUL"));
+        reader.refuse(Invalid::new("invalid", "must not contain NUL"));
+        return None;
     }
-    Ok(text)
+    Some(text.to_owned())
 }
 
 /// The question to a custom model.
@@ -201,17 +195,23 @@ pub struct PricedStep {
 }
 
 /// The failure of a custom model, which made no lines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::answer(read)]
+#[derive(PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct PricingFailure {
     /// The kind of failure, for programs.
     pub code: PricingFailureCode,
     /// The failure in words.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Text<1, MAX_FAILURE_CHARS>")
+    )]
     pub message: String,
 }
 
-/// How a custom model can fail. In JSON `model_refused` and so on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a custom model can fail.
+#[shared::answer(read)]
+#[derive(Copy, PartialEq, Eq)]
 pub enum PricingFailureCode {
     /// The model said that it cannot price this.
     #[serde(rename = "model_refused")]

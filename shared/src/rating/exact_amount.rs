@@ -180,6 +180,12 @@ impl<'de> Deserialize<'de> for ExactAmount {
     }
 }
 
+crate::describe!(ExactAmount as "ExactAmount", {
+    "type": "string", "pattern": "^-?[0-9]+(?:\\.[0-9]{1,18})?$",
+    "description": "An amount with every digit, before it is rounded.",
+    "examples": ["0.0000125"],
+});
+
 // The constant of the module is the unit in which the limit above is stated.
 const _: () = assert!(
     i128::MAX as u128 / ONE > 10_u128.pow(MAX_INTEGER_DIGITS as u32 + 8),

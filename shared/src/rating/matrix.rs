@@ -4,19 +4,32 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::check::{MAX_CELL_VALUE_CHARS, MAX_CELLS, MAX_DIMENSIONS};
 use super::error::Reason;
 use super::exact_amount::ExactAmount;
 use super::number::Number;
 use super::step::{Step, Trace};
 use super::usage::CellUsage;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::http::input::{List, Text};
 
 /// A table of prices by the values of its dimensions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
     /// The names of the dimensions, such as `region` and `model`.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "List<Text<1, MAX_CELL_VALUE_CHARS>, 1, MAX_DIMENSIONS>")
+    )]
     pub dimensions: Vec<String>,
     /// The prices.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "List<Cell, 0, MAX_CELLS>")
+    )]
     pub cells: Vec<Cell>,
     /// The price of a unit that has no cell. If it is absent, such usage is an error
     /// and not free.
@@ -25,10 +38,16 @@ pub struct Matrix {
 }
 
 /// The price for one combination of values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PriceCell"))]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// The values, in the order of the dimensions.
+    /// One value for each dimension, in their order.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "List<Text<1, MAX_CELL_VALUE_CHARS>, 1, MAX_DIMENSIONS>")
+    )]
     pub values: Vec<String>,
     /// The price of a unit.
     pub unit_price: Number,

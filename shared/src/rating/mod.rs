@@ -50,6 +50,8 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use charge::ChargeCode;
 pub use charge::{Billing, Charge};
 pub use check::{
     MAX_CELL_VALUE_CHARS, MAX_CELLS, MAX_CHARGES, MAX_CODE_BYTES, MAX_DIMENSIONS,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::check::MAX_TIERS;
 use super::custom::Parameters;
 use super::matrix::Matrix;
 use super::number::Number;
@@ -9,8 +11,10 @@ use super::percentage::Percentage;
 use super::tiers::{RateTier, Tier};
 use super::time_of_use::TimeOfUse;
 
-/// A pricing model. In JSON an object whose `type` is the model's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How usage is priced. The `type` names the model.
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PricingModel"))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Model {
     /// One amount, whatever the usage is.
@@ -26,11 +30,19 @@ pub enum Model {
     /// Each unit at the price of the tier in which it lies.
     Graduated {
         /// In ascending order. The last one is open.
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            schemars(with = "crate::http::input::List<Tier, 1, MAX_TIERS>")
+        )]
         tiers: Vec<Tier>,
     },
     /// All units at the price of the tier in which their number lies.
     Volume {
         /// In ascending order. The last one is open.
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            schemars(with = "crate::http::input::List<Tier, 1, MAX_TIERS>")
+        )]
         tiers: Vec<Tier>,
     },
     /// Whole packages. A package that is begun is paid in full. The charge's included
@@ -47,6 +59,10 @@ pub enum Model {
     /// which it lies.
     GraduatedPercentage {
         /// In ascending order. The last one is open.
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            schemars(with = "crate::http::input::List<RateTier, 1, MAX_TIERS>")
+        )]
         tiers: Vec<RateTier>,
     },
     /// The sum of the amounts that the events carry.
@@ -55,8 +71,9 @@ pub enum Model {
     Matrix(Matrix),
     /// A price by hour of day, day of week and month, in local time.
     TimeOfUse(TimeOfUse),
-    /// A price that a component of the operator's own computes for any usage. The
-    /// component has its own bounds and free units, if any.
+    /// A price that a WebAssembly component of the operator's own computes, for usage of
+    /// any kind. At most ten charges of a plan have one. The component has its own bounds
+    /// and free units, if any, so that its charge has no included_units, minimum or maximum.
     Custom {
         /// What the component is told besides the usage.
         #[serde(default)]

@@ -5,7 +5,9 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 
+use crate::http::input::{Input, Invalid, Reader};
 use crate::money::{AmountError, MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, parse_amount};
 
 /// Digits after the point of a [`Number`].
@@ -137,6 +139,19 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+impl Input for Number {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let wanted = "must be a string such as \"0.5\", not a number";
+        read_text(value, reader, wanted, Self::parse)
+    }
+}
+
+crate::describe!(Number as "UnsignedNumber", {
+    "type": "string", "pattern": "^(?:0|[1-9][0-9]{0,11})(?:\\.[0-9]{1,9})?$", "maxLength": 22,
+    "description": "A quantity or a price of zero or above in plain decimal notation: at most 12 digits before the point and 9 after it. A JSON number is refused.",
+    "examples": ["0.5"],
+});
+
 /// A share of an amount, in percent: zero or above, with at most 12 digits
 /// before the point and [`MAX_PERCENT_DECIMALS`] after it.
 ///
@@ -185,6 +200,34 @@ impl<'de> Deserialize<'de> for Percent {
             Self::parse,
         )
     }
+}
+
+impl Input for Percent {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let wanted = "must be a string such as \"2.9\", not a number";
+        read_text(value, reader, wanted, Self::parse)
+    }
+}
+
+crate::describe!(Percent as "Percent", {
+    "type": "string", "pattern": "^(?:0|[1-9][0-9]{0,11})(?:\\.[0-9]{1,7})?$", "maxLength": 20,
+    "description": "A number of percent in plain decimal notation: 2.9% is \"2.9\". At most 7 digits after the point.",
+    "examples": ["2.9"],
+});
+
+/// Reads a string with `parse`. A JSON number is refused, because it may have been a
+/// float on its way.
+fn read_text<T>(
+    value: &Value,
+    reader: &mut Reader,
+    wanted: &'static str,
+    parse: fn(&str) -> Result<T, NumberError>,
+) -> Option<T> {
+    let read = match value.as_str() {
+        Some(text) => parse(text).map_err(|error| Invalid::new("invalid", error.to_string())),
+        None => Err(Invalid::new("wrong_type", wanted)),
+    };
+    reader.note(read)
 }
 
 /// Why a text is not a [`Number`] or not a [`Percent`].

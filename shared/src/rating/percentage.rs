@@ -14,7 +14,8 @@ use super::step::{Step, Trace};
 /// exceeds it the rate applies to the excess only. Every event that is not free costs
 /// its fee: the rate plus the fixed fee, raised to `per_event_minimum` and cut to
 /// `per_event_maximum`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Percentage {
     /// The share.

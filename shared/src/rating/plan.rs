@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::charge::ChargeCode;
 use super::charge::{Billing, Charge};
+#[cfg(not(target_arch = "wasm32"))]
+use super::check::MAX_TRIAL_DAYS;
 use super::custom::{CustomPrices, Outcome, UnpricedCharge};
 use super::error::{RatingError, Reason};
 use super::exact_amount::ExactAmount;
@@ -13,6 +17,8 @@ use super::model::Model;
 use super::number::Number;
 use super::step::{Step, Untraced};
 use super::usage::Usage;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::http::input::Whole;
 use crate::money::{Currency, Money, Rounding};
 
 /// A price list in one currency.
@@ -43,28 +49,36 @@ pub struct Plan {
 
 /// Units of a metric that all charges for it share. They are used in the order of the
 /// charges, after the units that a charge includes itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IncludedUnits {
     /// The metric.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "ChargeCode"))]
     pub metric: String,
     /// How many units for each period.
     pub units: Number,
 }
 
 /// Days on which some charges are credited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
     /// The number of days.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Whole<1, { MAX_TRIAL_DAYS as i64 }>")
+    )]
     pub days: u32,
     /// The charges that are credited.
     #[serde(default)]
     pub covers: TrialCover,
 }
 
-/// Which charges a trial credits. In JSON `every_charge` or `advance_charges`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Which charges a trial credits.
+#[shared::body]
+#[derive(Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialCover {
     /// All charges. The default.
@@ -76,7 +90,9 @@ pub enum TrialCover {
 
 /// The time that is rated. The engine has no clock: a period in which a trial ends is
 /// rated as two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[shared::body]
+#[derive(Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PricingPhase"))]
 pub enum Phase {
     /// Within the trial: the charges that it covers are credited, and nothing is
     /// committed.

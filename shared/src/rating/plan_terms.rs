@@ -1,16 +1,14 @@
 //! What a version of a plan charges. A version consists of this document, and an
 //! estimate can bring one of its own.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::http::fields::{self, Fields};
-use crate::http::located_json::{self, Located, Mistake};
+use crate::http::input::{self, FromText, Input, Invalid, List, Reader};
 use crate::http::problem::{FieldError, Problem};
-use crate::money::{Currency, Rounding};
+use crate::money::Currency;
 use crate::rating::{
-    Billing, Charge, IncludedUnits, Matrix, Model, Number, Parameters, Percentage, Plan, RateTier,
-    Tier, TimeOfUse, Trial,
+    Charge, IncludedUnits, MAX_INCLUDED_METRICS, MAX_NAME_CHARS, Number, Plan, Trial,
 };
 
 /// Longest code of a plan.
@@ -26,38 +24,66 @@ pub const MAX_PLAN_VERSIONS: i32 = 1_000;
 /// matrix of 1,000 cells of 250 bytes each.
 pub const MAX_TERMS_BYTES: usize = 256 * 1024;
 
-/// Prices, and what holds for all of them together.
-///
-/// Only [`PlanTerms::take`] reads it, also when it comes from the database. A second
-/// reader of so many types makes a component a sixth larger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlanTerms {
-    /// The currency of all prices.
-    pub currency: Currency,
-    /// What is charged, in the order of the invoice.
-    pub charges: Vec<Charge>,
-    /// Units of a metric that cost nothing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub included_units: Vec<IncludedUnits>,
-    /// The least that a period costs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minimum_commitment: Option<Number>,
-    /// The most that a period costs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub maximum_spend: Option<Number>,
-    /// How a subscription begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trial: Option<Trial>,
+crate::text_type! {
+    /// The code of a plan.
+    PlanCode, |text| input::length(text, 1..=MAX_PLAN_CODE_CHARS).and_then(plan_code), {
+        "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$", "minLength": 1, "maxLength": 64,
+        "description": "The code of a plan.",
+        "examples": ["team"],
+    }
 }
 
-/// Whether a text can be a plan's code.
-pub fn is_plan_code(text: &str) -> bool {
+fn plan_code(text: &str) -> Result<String, Invalid> {
     let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let rest = |b: u8| first(b) || matches!(b, b'-' | b'_');
-    text.len() <= MAX_PLAN_CODE_CHARS
-        && text.bytes().next().is_some_and(first)
-        && text.bytes().all(rest)
+    if text.bytes().next().is_some_and(first) && text.bytes().all(rest) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new(
+        "invalid",
+        "must begin with a lower-case letter or a digit and have only those, '-' and '_'",
+    ))
 }
+
+crate::text_type! {
+    /// The name of a plan.
+    PlanName, |text| input::length(text, 1..=MAX_NAME_CHARS).and_then(without_controls), {
+        "type": "string", "minLength": 1, "maxLength": 200,
+        "description": "The name of a plan, without control characters.",
+        "examples": ["Team"],
+    }
+}
+
+fn without_controls(text: &str) -> Result<String, Invalid> {
+    if text.chars().any(char::is_control) {
+        let message = "must not contain control characters";
+        return Err(Invalid::new("invalid_character", message));
+    }
+    Ok(text.to_owned())
+}
+
+/// The number of a version, as a path names it: digits without a zero before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionNumber(pub i32);
+
+impl FromText for VersionNumber {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        let is_plain = !text.starts_with(['0', '+']);
+        let number = text.parse().ok().filter(|_| is_plain);
+        number
+            .filter(|number| (1..=MAX_PLAN_VERSIONS).contains(number))
+            .map(Self)
+            .ok_or_else(|| {
+                let message = format!("must be a number from 1 to {MAX_PLAN_VERSIONS}");
+                Invalid::new("invalid", message)
+            })
+    }
+}
+
+crate::describe!(VersionNumber as "VersionNumber", {
+    "type": "integer", "minimum": 1, "maximum": 1000,
+    "description": "The number of a version. The first is 1.",
+});
 
 /// 404: there is no such plan.
 pub fn plan_not_found() -> Problem {
@@ -69,79 +95,138 @@ pub fn version_not_found() -> Problem {
     Problem::not_found("The plan has no such version.")
 }
 
-impl PlanTerms {
-    /// Takes the terms from a body. It finds mistakes of form. [`PlanTerms::check`]
-    /// finds mistakes of meaning.
-    pub fn take(fields: &mut Fields) -> Option<Self> {
-        let currency = fields.required("currency", fields::parsed::<Currency>);
-        Self::take_in(fields, currency)
-    }
+/// Prices, and what holds for all of them together. A version is answered with numbers in
+/// their shortest form and with defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(crate::schemars::JsonSchema),
+    schemars(crate = "crate::schemars", deny_unknown_fields)
+)]
+pub struct PlanTerms {
+    /// The currency of all prices.
+    pub currency: Currency,
+    /// What is charged, in the order of the invoice.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Charges"))]
+    pub charges: Vec<Charge>,
+    /// Units of a metric that cost nothing. The charges for it share them, after their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Option<List<IncludedUnits, 0, MAX_INCLUDED_METRICS>>")
+    )]
+    pub included_units: Vec<IncludedUnits>,
+    /// The least that a period costs, in whole minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_commitment: Option<Number>,
+    /// The most that a period costs, in whole minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum_spend: Option<Number>,
+    /// How a subscription begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+}
 
-    /// Takes the terms without their currency.
-    fn take_in(fields: &mut Fields, currency: Option<Currency>) -> Option<Self> {
-        let charges = fields.required_nested("charges", charges);
-        let included_units =
-            fields.optional_nested("included_units", |value| nested(value, "included_units"));
-        let minimum_commitment = fields.optional_nested("minimum_commitment", |value| {
-            nested(value, "minimum_commitment")
-        });
-        let maximum_spend =
-            fields.optional_nested("maximum_spend", |value| nested(value, "maximum_spend"));
-        let trial = fields.optional_nested("trial", |value| nested(value, "trial"));
-        Some(Self {
-            currency: currency?,
-            charges: charges?,
-            included_units: included_units?.unwrap_or_default(),
-            minimum_commitment: minimum_commitment?,
-            maximum_spend: maximum_spend?,
-            trial: trial?,
-        })
-    }
+/// Prices as a request brings them, in the form of [`PlanTerms`] and not yet checked.
+#[shared::body]
+pub struct NewPlanTerms {
+    /// The plan's own currency when absent, which it must be when it is given.
+    pub currency: Option<Currency>,
+    /// What is charged, in the order of the invoice.
+    charges: Charges,
+    /// Units of a metric that cost nothing. The charges for it share them, after their own.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Option<List<IncludedUnits, 0, MAX_INCLUDED_METRICS>>")
+    )]
+    included_units: Option<Vec<IncludedUnits>>,
+    /// The least that a period costs, in whole minor units.
+    minimum_commitment: Option<Number>,
+    /// The most that a period costs, in whole minor units.
+    maximum_spend: Option<Number>,
+    /// How a subscription begins.
+    trial: Option<Trial>,
+}
 
-    /// Reads a body that consists of the terms and nothing else.
-    ///
-    /// # Errors
-    /// A 422 that names every mistake by its place.
-    pub fn read(mut fields: Fields) -> Result<Self, Problem> {
-        let terms = Self::take(&mut fields);
-        let terms = fields.finish(|| terms)?;
-        terms.check()?;
-        Ok(terms)
-    }
+/// The charges of a version.
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(crate::schemars::JsonSchema),
+    schemars(crate = "crate::schemars", inline)
+)]
+struct Charges(
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "List<Charge, 1, MAX_PLAN_CHARGES>")
+    )]
+    Vec<Charge>,
+);
 
-    /// As [`PlanTerms::read`], for a body that leaves the currency out.
-    ///
-    /// # Errors
-    /// Those of [`PlanTerms::read`].
-    pub fn read_in(mut fields: Fields, currency: Currency) -> Result<Self, Problem> {
-        // A currency that is null counts as left out.
-        fields.optional("currency", |_| Ok(()));
-        let terms = Self::take_in(&mut fields, Some(currency));
-        let terms = fields.finish(|| terms)?;
-        terms.check()?;
-        Ok(terms)
-    }
-
-    /// The terms of a stored version.
-    ///
-    /// # Errors
-    /// A 500 if they cannot be read, which does not happen to terms that were checked.
-    pub fn stored(document: Value) -> Result<Self, Problem> {
-        let mut fields = Fields::new(document).map_err(|_| Problem::internal())?;
-        Self::take(&mut fields).ok_or_else(Problem::internal)
-    }
-
-    /// Checks the terms against the rules of the rating engine.
-    ///
-    /// # Errors
-    /// A 422 that names every mistake by its place.
-    pub fn check(&self) -> Result<(), Problem> {
-        let violations = self.clone().into_plan("plan", "Plan").check();
-        if violations.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::invalid_fields(violations))
+impl Input for Charges {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        if reader.list(value)?.len() > MAX_PLAN_CHARGES {
+            let message = format!("must have at most {MAX_PLAN_CHARGES}");
+            reader.refuse(Invalid::new("too_many", message));
+            return None;
         }
+        Vec::read(value, reader).map(Self)
+    }
+}
+
+impl NewPlanTerms {
+    /// The terms in this currency, checked against the rules of the rating engine.
+    ///
+    /// # Errors
+    /// A 422 that names every mistake by its place.
+    pub fn priced_in(self, currency: Currency) -> Result<PlanTerms, Problem> {
+        let terms = self.unchecked(currency);
+        match terms.violations() {
+            violations if violations.is_empty() => Ok(terms),
+            violations => Err(Problem::invalid_fields(violations)),
+        }
+    }
+
+    fn unchecked(self, currency: Currency) -> PlanTerms {
+        PlanTerms {
+            currency,
+            charges: self.charges.0,
+            included_units: self.included_units.unwrap_or_default(),
+            minimum_commitment: self.minimum_commitment,
+            maximum_spend: self.maximum_spend,
+            trial: self.trial,
+        }
+    }
+}
+
+impl Input for PlanTerms {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        let object = reader.object(value)?;
+        if object.get("currency").is_none_or(Value::is_null) {
+            reader.refuse_member("currency", Invalid::new("required", "is required"));
+        }
+        let mistakes = reader.mistakes();
+        let terms = NewPlanTerms::read(value, reader)?;
+        let terms = terms.currency.map(|currency| terms.unchecked(currency))?;
+        reader.refuse_all(terms.violations());
+        reader.is_right_since(mistakes).then_some(terms)
+    }
+}
+
+impl PlanTerms {
+    /// The terms of a stored version, which were checked before they were stored.
+    ///
+    /// # Errors
+    /// A 500 if they cannot be read.
+    pub fn stored(document: &Value) -> Result<Self, Problem> {
+        let terms: NewPlanTerms = input::value(document).map_err(|_| Problem::internal())?;
+        let currency = terms.currency.ok_or_else(Problem::internal)?;
+        Ok(terms.unchecked(currency))
+    }
+
+    /// Everything that is wrong with the terms by the rules of the rating engine.
+    fn violations(&self) -> Vec<FieldError> {
+        self.clone().into_plan("plan", "Plan").check()
     }
 
     /// The plan for the rating engine.
@@ -157,108 +242,6 @@ impl PlanTerms {
             trial: self.trial,
         }
     }
-}
-
-fn nested<T: serde::de::DeserializeOwned>(
-    value: &Value,
-    place: &str,
-) -> Result<T, Vec<FieldError>> {
-    located_json::read(value, place).map_err(|error| vec![error])
-}
-
-/// The charges. Each names its first mistake.
-fn charges(value: &Value) -> Result<Vec<Charge>, Vec<FieldError>> {
-    let refused = |code, message: String| {
-        vec![FieldError {
-            field: "charges".into(),
-            code,
-            message: message.into(),
-        }]
-    };
-    let items = value
-        .as_array()
-        .ok_or_else(|| refused("wrong_type", "must be a list".to_owned()))?;
-    if items.len() > MAX_PLAN_CHARGES {
-        let message = format!("must have at most {MAX_PLAN_CHARGES}");
-        return Err(refused("too_many", message));
-    }
-    let mut charges = Vec::with_capacity(items.len());
-    let mut errors = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let place = format!("charges[{index}]");
-        match located_json::read_with(item, &place, |located: Located<'_>| {
-            ChargeShape::deserialize(located) as Result<Charge, Mistake>
-        }) {
-            Ok(charge) => charges.push(charge),
-            Err(error) => errors.push(error),
-        }
-    }
-    if errors.is_empty() {
-        Ok(charges)
-    } else {
-        Err(errors)
-    }
-}
-
-/// The form of a [`Charge`]. It differs only in how the model is read: by a
-/// deserializer that keeps places.
-#[derive(Deserialize)]
-#[serde(remote = "Charge", deny_unknown_fields)]
-struct ChargeShape {
-    code: String,
-    name: String,
-    #[serde(default)]
-    metric: Option<String>,
-    #[serde(with = "ModelShape")]
-    model: Model,
-    #[serde(default)]
-    billing: Billing,
-    #[serde(default)]
-    rounding: Rounding,
-    #[serde(default)]
-    included_units: Number,
-    #[serde(default)]
-    minimum: Option<Number>,
-    #[serde(default)]
-    maximum: Option<Number>,
-}
-
-/// The form of a [`Model`]. Its serde name is [`located_json::TAGGED`].
-#[derive(Deserialize)]
-#[serde(
-    remote = "Model",
-    rename = "by type",
-    rename_all = "snake_case",
-    deny_unknown_fields
-)]
-enum ModelShape {
-    Flat {
-        amount: Number,
-    },
-    PerUnit {
-        unit_price: Number,
-    },
-    Graduated {
-        tiers: Vec<Tier>,
-    },
-    Volume {
-        tiers: Vec<Tier>,
-    },
-    Package {
-        package_size: Number,
-        package_price: Number,
-    },
-    Percentage(Percentage),
-    GraduatedPercentage {
-        tiers: Vec<RateTier>,
-    },
-    Dynamic {},
-    Matrix(Matrix),
-    TimeOfUse(TimeOfUse),
-    Custom {
-        #[serde(default)]
-        parameters: Parameters,
-    },
 }
 
 #[cfg(test)]
@@ -359,6 +342,8 @@ mod tests {
                 vec![
                     ("charges[0]", "wrong_type"),
                     ("charges[1].code", "required"),
+                    ("charges[1].name", "required"),
+                    ("charges[1].model", "required"),
                 ],
             ),
             ("/currency", json!("XYZ"), vec![("currency", "invalid")]),
@@ -472,12 +457,12 @@ mod tests {
         ];
         for (path, value, expected) in table {
             let body = with(path, value);
-            let read = Fields::new(body.clone()).and_then(PlanTerms::read);
+            let read = input::value::<PlanTerms>(&body);
             if let Ok(terms) = &read {
-                let kept = serde_json::to_value(terms).map(PlanTerms::stored);
+                let kept = serde_json::to_value(terms).expect("terms are JSON");
                 assert_eq!(
-                    kept.ok().and_then(Result::ok).as_ref(),
-                    Some(terms),
+                    PlanTerms::stored(&kept).as_ref(),
+                    Ok(terms),
                     "what is kept is read as it was"
                 );
             }
@@ -498,12 +483,17 @@ mod tests {
                 Some(currency) => body["currency"] = currency.clone(),
                 None => drop(body.as_object_mut().map(|body| body.remove("currency"))),
             }
-            let read = Fields::new(body).and_then(|f| PlanTerms::read_in(f, Currency::JPY));
+            let read = input::value::<NewPlanTerms>(&body);
+            let read = read.and_then(|terms| terms.priced_in(Currency::JPY));
             assert_eq!(read.map(|terms| terms.currency), expected, "{currency:?}");
+            let errors = input::value_at::<PlanTerms>(&body, "terms").err();
+            let errors = errors.unwrap_or_default();
+            assert_eq!(errors[0].field, "terms.currency", "an estimate needs one");
         }
         let mut body = with("/minimum_commitment", json!("10.50"));
         body["currency"] = json!(null);
-        let refused = Fields::new(body).and_then(|f| PlanTerms::read_in(f, Currency::JPY));
+        let refused = input::value::<NewPlanTerms>(&body);
+        let refused = refused.and_then(|terms| terms.priced_in(Currency::JPY));
         let errors = refused
             .err()
             .map(|problem| problem.errors)
@@ -512,21 +502,52 @@ mod tests {
     }
 
     #[test]
+    fn mistakes_that_are_named_are_bounded() {
+        let model = json!({"type": "graduated", "tiers": vec![0; 1_000]});
+        let errors = input::value_at::<PlanTerms>(&with("/charges/1/model", model), "").err();
+        let errors = errors.unwrap_or_default();
+        assert_eq!(errors.len(), input::MAX_MISTAKES);
+        assert_eq!(errors[99].field, "charges[1].model.tiers[99]");
+    }
+
+    #[test]
     fn codes() {
+        let long = "a".repeat(65);
         for (text, expected) in [
-            ("team", true),
-            ("9", true),
-            ("a-1_b", true),
-            (&"a".repeat(64), true),
-            (&"a".repeat(65), false),
-            ("", false),
-            ("-a", false),
-            ("_a", false),
-            ("Team", false),
-            ("a b", false),
-            ("é", false),
+            ("team", None),
+            ("9", None),
+            ("a-1_b", None),
+            (&long[..64], None),
+            (&long, Some("wrong_length")),
+            ("", Some("wrong_length")),
+            ("-a", Some("invalid")),
+            ("_a", Some("invalid")),
+            ("Team", Some("invalid")),
+            ("a b", Some("invalid")),
+            ("é", Some("invalid")),
         ] {
-            assert_eq!(is_plan_code(text), expected, "{text:?}");
+            let refused = input::text::<PlanCode>(text).err();
+            assert_eq!(refused.map(|invalid| invalid.code), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_versions() {
+        let table = [
+            ("1", Some(1)),
+            ("1000", Some(1000)),
+            ("1001", None),
+            ("0", None),
+            ("01", None),
+            ("+1", None),
+            ("-1", None),
+            ("", None),
+            ("newest", None),
+            ("99999999999", None),
+        ];
+        for (text, expected) in table {
+            let read = input::text::<VersionNumber>(text).ok();
+            assert_eq!(read.map(|number| number.0), expected, "{text:?}");
         }
     }
 }

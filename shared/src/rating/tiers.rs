@@ -11,10 +11,12 @@ use super::number::{Number, Percent};
 use super::step::{Step, Trace};
 
 /// A range of quantities and its prices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PriceTier"))]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
-    /// The last quantity of the tier; the last tier has none.
+    /// The last quantity of the tier, inclusive. The last tier has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_to: Option<Number>,
     /// The price of a unit.
@@ -26,10 +28,11 @@ pub struct Tier {
 }
 
 /// A range of amounts and its rates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateTier {
-    /// The last amount of the tier; the last tier has none.
+    /// The last amount of the tier, inclusive. The last tier has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_to: Option<Number>,
     /// The share of the amounts in the tier.

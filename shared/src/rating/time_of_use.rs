@@ -4,11 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::check::{MAX_CELL_VALUE_CHARS, MAX_WINDOWS};
 use super::error::Reason;
 use super::exact_amount::ExactAmount;
 use super::number::Number;
 use super::step::{Step, Trace};
 use super::usage::HourUsage;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::http::input::{List, Text, Whole};
 
 /// Hours of a day.
 pub(super) const DAY_HOURS: u8 = 24;
@@ -17,10 +21,15 @@ pub(super) const DAY_HOURS: u8 = 24;
 pub(super) const YEAR_MONTHS: u8 = 12;
 
 /// Windows of time, each with a price, and a price for the rest of the year.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeOfUse {
     /// The windows. No two of them have an hour in common.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "List<Window, 1, MAX_WINDOWS>")
+    )]
     pub windows: Vec<Window>,
     /// The price of a unit outside the windows. It may be absent only if the windows
     /// cover everything.
@@ -29,19 +38,30 @@ pub struct TimeOfUse {
 }
 
 /// Some hours of some days in some months: those for which all three match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PriceWindow"))]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// The name of the window on an invoice, such as `peak`.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Text<1, MAX_CELL_VALUE_CHARS>")
+    )]
     pub name: String,
     /// The hours; all hours if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
     /// The days; all days if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "List<Weekday, 0, 7>"))]
     pub weekdays: Vec<Weekday>,
     /// The months of the season, 1 to 12; all months if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "List<Whole<1, 12>, 0, 12>")
+    )]
     pub months: Vec<u8>,
     /// The price of a unit.
     pub unit_price: Number,
@@ -49,17 +69,22 @@ pub struct Window {
 
 /// Hours of a day. From 22 to 6 means the last two and the first six hours of each day,
 /// not a night from one day to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[shared::body]
+#[derive(Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "HoursOfDay"))]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
     /// The first hour, 0 to 23.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Whole<0, 23>"))]
     pub from: u8,
     /// The hour at which they end, exclusive, 1 to 24.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Whole<1, 24>"))]
     pub to: u8,
 }
 
-/// A day of the week. In JSON its English name in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A day of the week.
+#[shared::body]
+#[derive(Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Weekday {

@@ -13,26 +13,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spin_sdk::pg::{Connection, DbValue, Error as SdkError, ParameterValue, PgError, QueryError};
 use spin_sdk::{time, variables};
 
 use crate::http::context::Context;
 use crate::http::problem::Problem;
+use crate::store::timeouts::STATEMENT_TIMEOUT_MILLIS;
 
 pub use spin_sdk::pg::ParameterValue as Parameter;
 
 /// How long a request waits for Postgres before it answers 503. Below two
 /// seconds with what the rest of a request needs.
-const ANSWER_DEADLINE: Duration = Duration::from_millis(1_800);
-
-/// How long Postgres works on one statement. Shorter than the deadline, so that
-/// a statement is not left running behind a client that was told 503.
-const STATEMENT_TIMEOUT_MILLIS: u32 = 1_500;
-
-/// How long a statement waits for a row that another holds: long enough for
-/// hundreds of spends to pass, each holding the row for about a millisecond.
-const LOCK_TIMEOUT_MILLIS: u32 = 1_000;
+const ANSWER_DEADLINE_MILLIS: u32 = 1_800;
 
 /// Attempts at one statement, the first included. With the pauses below the
 /// last begins after about 20 + 40 + 80 + 160 + 320 = 620 milliseconds.
@@ -47,10 +41,7 @@ const OPENING_POLL: Duration = Duration::from_millis(1);
 
 /// The latest moment at which a statement can still commit, counted from when
 /// its request began: the deadline for sending it, plus the server's timeout.
-pub const COMMIT_WINDOW_MILLIS: u64 = 1_800 + 1_500;
-
-/// The primary key that tells a lost race for an idempotency key.
-const IDEMPOTENCY_CONSTRAINT: &str = "idempotency_keys_pkey";
+pub const COMMIT_WINDOW_MILLIS: u64 = (ANSWER_DEADLINE_MILLIS + STATEMENT_TIMEOUT_MILLIS) as u64;
 
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
@@ -64,7 +55,7 @@ thread_local! {
 enum Failure {
     /// The connection is gone or was refused: another may do better.
     Connection(String),
-    /// The database asks to try again: a deadlock, or a lost race for a key.
+    /// The database asks to try again: a deadlock, or a lost race for an idempotency key.
     Conflict(String),
     /// Waited too long for a row that another statement holds.
     Locked,
@@ -76,27 +67,91 @@ enum Failure {
     Fault(String),
 }
 
-/// Calls an SQL function that answers with one JSON document, and decodes it.
+/// A statement's refusal: its code, and the facts that the problem tells.
+#[derive(Debug, Deserialize)]
+pub struct Refused {
+    /// The code. The SQL function gives it as `refusal`.
+    #[serde(rename = "refusal")]
+    pub code: String,
+    #[serde(flatten)]
+    facts: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Refused {
+    /// A fact of the refusal, if the statement gave it.
+    pub fn fact<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_value(self.facts.get(name)?.clone()).ok()
+    }
+
+    /// The problem that any statement may refuse with.
+    fn common_problem(&self) -> Option<Problem> {
+        Some(match self.code.as_str() {
+            "unauthenticated" => Problem::unauthenticated(),
+            "forbidden" => Problem::forbidden(&self.fact::<String>("permission")?),
+            "session_required" => Problem::session_required(),
+            "recent_login_required" => Problem::recent_login_required(),
+            "idempotency_key_reused" => Problem::idempotency_key_reused(),
+            "not_found" => Problem::not_found(NOTHING_WITH_THIS_ID),
+            _ => return None,
+        })
+    }
+}
+
+/// What a 404 says where the path names something.
+pub const NOTHING_WITH_THIS_ID: &str = "Your credential's organization has nothing with this id.";
+
+/// For statements that refuse with nothing but the common refusals.
+pub const fn no_refusal_of_its_own(_: &Refused) -> Option<Problem> {
+    None
+}
+
+/// Calls an SQL function that answers with one JSON document: what was asked for, or
+/// `{"refusal": code}` with facts beside it.
+///
+/// `refuse` knows the codes that are the statement's own. The common ones are known
+/// here: no valid credential, no permission, an API key where a session is needed,
+/// too old a login, an Idempotency-Key of another request, nothing with this id.
 ///
 /// # Errors
+/// - What the statement refuses with.
 /// - 503 if Postgres does not answer within two seconds, or refuses
 ///   connections for as long. Whether the statement took effect is unknown.
 /// - 409 if a row or key that the statement needs stays locked.
 /// - 422 if a text has characters that Postgres cannot store.
 /// - 500 for anything unexpected; the log says what.
-pub async fn call<A: DeserializeOwned>(
+pub async fn ask<A: DeserializeOwned>(
     context: &Context,
     sql: &'static str,
     parameters: &[ParameterValue],
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
 ) -> Result<A, Problem> {
-    let row = call_row(context, sql, parameters).await?;
-    let Some(DbValue::Str(answer)) = row.first() else {
-        context.log(
-            "error",
-            &format!("{sql} returned {row:?} and not one JSON text"),
-        );
-        return Err(Problem::internal());
-    };
+    let answer = call_text(context, sql, parameters).await?;
+    if is_refusal(&answer) {
+        let refused: Refused = decode(context, sql, &answer)?;
+        let problem = refuse(&refused).or_else(|| refused.common_problem());
+        return Err(problem.unwrap_or_else(|| {
+            let code = &refused.code;
+            context.log(
+                "error",
+                &format!("{sql} refused with {code}, which is not known"),
+            );
+            Problem::internal()
+        }));
+    }
+    decode(context, sql, &answer)
+}
+
+/// Whether a document begins as a refusal does, however its tokens are spaced.
+fn is_refusal(answer: &str) -> bool {
+    let members = answer.trim_start().strip_prefix('{').map(str::trim_start);
+    members.is_some_and(|members| members.starts_with("\"refusal\""))
+}
+
+fn decode<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    answer: &str,
+) -> Result<A, Problem> {
     serde_json::from_str(answer).map_err(|error| {
         context.log(
             "error",
@@ -104,6 +159,25 @@ pub async fn call<A: DeserializeOwned>(
         );
         Problem::internal()
     })
+}
+
+/// The JSON document that a statement answers with.
+async fn call_text(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+) -> Result<String, Problem> {
+    let mut row = call_row(context, sql, parameters).await?;
+    match row.pop() {
+        Some(DbValue::Str(answer)) if row.is_empty() => Ok(answer),
+        last => {
+            context.log(
+                "error",
+                &format!("{sql} returned {row:?} {last:?} and not one JSON text"),
+            );
+            Err(Problem::internal())
+        }
+    }
 }
 
 /// Runs a statement and returns its first row; an empty one if it has none.
@@ -116,7 +190,9 @@ pub async fn call_row(
     parameters: &[ParameterValue],
 ) -> Result<Vec<DbValue>, Problem> {
     let attempts = std::pin::pin!(attempt_repeatedly(context, sql, parameters));
-    let deadline = std::pin::pin!(time::sleep(ANSWER_DEADLINE));
+    let deadline = std::pin::pin!(time::sleep(Duration::from_millis(
+        ANSWER_DEADLINE_MILLIS.into()
+    )));
     let failure = match select(attempts, deadline).await {
         Either::Left((Ok(row), _)) => return Ok(row),
         Either::Left((Err(failure), _)) => failure,
@@ -213,12 +289,6 @@ fn classify(error: SdkError) -> Failure {
         }
         PgError::QueryFailed(QueryError::DbError(error)) => {
             let reason = format!("{} {}", error.code, error.message);
-            let constraint = || {
-                error
-                    .extras
-                    .iter()
-                    .any(|(name, value)| name == "constraint" && value == IDEMPOTENCY_CONSTRAINT)
-            };
             match error.code.as_str() {
                 // Shutting down, starting up, idle too long, or a primary no more.
                 "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Failure::Connection(reason),
@@ -227,7 +297,6 @@ fn classify(error: SdkError) -> Failure {
                     Failure::Connection(reason)
                 }
                 "40001" | "40P01" => Failure::Conflict(reason),
-                "23505" if constraint() => Failure::Conflict(reason),
                 "55P03" => Failure::Locked,
                 "57014" => Failure::TimedOut,
                 "22021" | "22P05" => Failure::InvalidText,
@@ -255,7 +324,7 @@ async fn connection() -> Result<Rc<Connection>, Failure> {
     let url = variables::get("db_url")
         .await
         .map_err(|error| Failure::Fault(format!("the variable db_url cannot be read: {error}")))?;
-    let opened = Connection::open(with_session_settings(&url))
+    let opened = Connection::open(with_connect_timeout(&url))
         .await
         .map(Rc::new)
         .map_err(classify)?;
@@ -289,22 +358,18 @@ fn forget_connection(only: Option<&Rc<Connection>>) {
     });
 }
 
-/// The address with our timeouts, unless it sets options of its own: a pooler
-/// in front of Postgres may refuse them.
-fn with_session_settings(url: &str) -> String {
+/// The address with a bound on how long a connection attempt takes, unless it has one or
+/// settings of its own. All other timeouts are the role's: a pooler in front of Postgres
+/// may refuse them here.
+fn with_connect_timeout(url: &str) -> String {
     if url.contains("options=")
+        || url.contains("connect_timeout=")
         || !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
     {
         return url.to_owned();
     }
     let separator = if url.contains('?') { '&' } else { '?' };
-    format!(
-        "{url}{separator}connect_timeout=1&options=\
-         -c%20statement_timeout%3D{STATEMENT_TIMEOUT_MILLIS}\
-         %20-c%20lock_timeout%3D{LOCK_TIMEOUT_MILLIS}\
-         %20-c%20idle_in_transaction_session_timeout%3D5000\
-         %20-c%20idle_session_timeout%3D300000"
-    )
+    format!("{url}{separator}connect_timeout=1")
 }
 
 /// `millis`, give or take half, so that callers refused together do not come
@@ -325,23 +390,59 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_settings_are_added_once_and_only_where_they_fit() {
+    fn a_bound_on_connecting_is_added_once_and_only_where_it_fits() {
         let table = [
-            (
-                "postgres://u:p@h/d",
-                "postgres://u:p@h/d?connect_timeout=1&options=",
-            ),
+            ("postgres://u:p@h/d", "postgres://u:p@h/d?connect_timeout=1"),
             (
                 "postgresql://h/d?sslmode=require",
-                "postgresql://h/d?sslmode=require&connect_timeout=1&options=",
+                "postgresql://h/d?sslmode=require&connect_timeout=1",
             ),
+            (
+                "postgres://h/d?connect_timeout=3",
+                "postgres://h/d?connect_timeout=3",
+            ),
+            (
+                "postgres://h/d?options=-c%20x%3D1",
+                "postgres://h/d?options=-c%20x%3D1",
+            ),
+            ("host=h dbname=d", "host=h dbname=d"),
         ];
-        for (url, start) in table {
-            let got = with_session_settings(url);
-            assert!(got.starts_with(start), "{url} became {got}");
+        for (url, expected) in table {
+            assert_eq!(with_connect_timeout(url), expected);
         }
-        for url in ["postgres://h/d?options=-c%20x%3D1", "host=h dbname=d"] {
-            assert_eq!(with_session_settings(url), url);
+    }
+
+    #[test]
+    fn refusals_are_told_from_answers() {
+        let table = [
+            (r#"{"refusal":"forbidden","permission":"a:b"}"#, true),
+            (r#" { "refusal" : "forbidden" }"#, true),
+            (r#"{"refusals":[]}"#, false),
+            (r#"{"code":1,"refusal":"x"}"#, false),
+            (r#"["refusal"]"#, false),
+            ("null", false),
+        ];
+        for (answer, expected) in table {
+            assert_eq!(is_refusal(answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn common_refusals_have_their_problems() {
+        let table = [
+            (r#"{"refusal":"unauthenticated"}"#, Some(401)),
+            (r#"{"refusal":"forbidden","permission":"a:b"}"#, Some(403)),
+            (r#"{"refusal":"forbidden"}"#, None),
+            (r#"{"refusal":"session_required"}"#, Some(403)),
+            (r#"{"refusal":"recent_login_required"}"#, Some(403)),
+            (r#"{"refusal":"idempotency_key_reused"}"#, Some(422)),
+            (r#"{"refusal":"not_found"}"#, Some(404)),
+            (r#"{"refusal":"role_in_use"}"#, None),
+        ];
+        for (answer, expected) in table {
+            let refused: Refused = serde_json::from_str(answer).expect("the table holds refusals");
+            let status = refused.common_problem().map(|problem| problem.status);
+            assert_eq!(status, expected, "{answer}");
         }
     }
 

@@ -6,3 +6,4 @@ pub mod cache_entry;
 pub mod cache_key;
 #[cfg(feature = "spin")]
 pub mod db;
+pub mod timeouts;

@@ -152,6 +152,15 @@ fn row(method: Method, route: &'static str, body: Body, permission: Option<&'sta
     }
 }
 
+/// A read that needs a permission and nothing else.
+pub(super) fn read(route: &'static str, permission: &'static str) -> Row {
+    let row = row(Method::GET, route, Body::None, Some(permission));
+    match row.is_of_the_platform() {
+        true => row.owner(403),
+        false => row,
+    }
+}
+
 impl Row {
     /// Everybody is answered alike, because the operation takes no credential.
     fn public(self, status: u16) -> Self {

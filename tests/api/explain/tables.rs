@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
-use turnpike_host::postgres_cluster::connect;
+use turnpike_tests::database::connect_without_timeouts;
 use turnpike_tests::explain::Explainer;
 
 /// Rows of each table. A scan of so many costs the planner a thousand times what an index does,
@@ -54,12 +54,18 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(n), 'Organization ' || n",
         ),
         (
+            "organization_sequences (organization_id, table_name, last)",
+            "explain_id(1 + (n - 1) / 5),
+             (ARRAY['memberships', 'credit_pool_allocations', 'usage_alerts', 'usage_alert_firings', 'entitlements'])[1 + n % 5],
+             1000000",
+        ),
+        (
             "audit_heads (organization_id, sequence, hash)",
             "explain_id(n), 1000000, ''",
         ),
         (
-            "memberships (organization_id, user_id, role)",
-            "explain_owner(n), explain_id(n), 'owner'",
+            "memberships (organization_id, user_id, role, sequence)",
+            "explain_owner(n), explain_id(n), 'owner', n",
         ),
         (
             "api_keys (id, user_id, organization_id, name, digest, previous_digest, previous_until, hint, scopes, created_at)",
@@ -78,8 +84,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "'USD', 'plan-' || n, 1, 1, n % 1000",
         ),
         (
-            "credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset, period_started_at, period_ends_at)",
-            "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month'",
+            "credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset, period_started_at, period_ends_at, sequence)",
+            "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month', n",
         ),
         (
             "login_attempts (subject, failures, last_failed)",
@@ -125,10 +131,10 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(n), timestamptz '2026-01-01Z'",
         ),
         (
-            "usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds, archived_at)",
+            "usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds, archived_at, sequence)",
             // Few are active.
             "explain_owner(n), explain_id(n), 'Alert ' || n, explain_id(1), 'cus_' || n % 4, 'month', '{1000}',
-             CASE WHEN n NOT BETWEEN {own} - 40 AND {own} THEN now() END",
+             CASE WHEN n NOT BETWEEN {own} - 40 AND {own} THEN now() END, n",
         ),
         (
             "usage_alert_totals (organization_id, meter_id, subject, period, started_at, ends_at, value, next_threshold)",
@@ -136,12 +142,12 @@ const TABLES: [&[(&str, &str)]; 3] = [
              now() - (n - 1) * interval '1 hour', 1, 1000",
         ),
         (
-            "usage_alert_firings (organization_id, alert_id, period_started_at, period_ends_at, threshold, value)",
-            "explain_owner(n), explain_id(1 + n % 4), now() + n * interval '1 hour', now(), 1, 1",
+            "usage_alert_firings (organization_id, alert_id, period_started_at, period_ends_at, threshold, value, sequence)",
+            "explain_owner(n), explain_id(1 + n % 4), now() + n * interval '1 hour', now(), 1, 1, n",
         ),
         (
-            "entitlements (organization_id, id, subject, feature, type)",
-            "explain_owner(n), explain_id(n), 'cus_' || n % 40, 'feature-' || n / 40, 'boolean'",
+            "entitlements (organization_id, id, subject, feature, type, sequence)",
+            "explain_owner(n), explain_id(n), 'cus_' || n % 40, 'feature-' || n / 40, 'boolean', n",
         ),
         (
             "entitlement_names (organization_id, entitlement_id, subject, feature)",
@@ -160,8 +166,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(1), n, explain_id(n), '{\"charges\":[]}', now(), explain_id(1)",
         ),
         (
-            "idempotency_keys (actor_id, key, request_digest, answer)",
-            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"outcome\":\"repeated\"}'",
+            "idempotency_keys (organization_id, actor_id, key, request_digest, answer)",
+            "explain_owner(n), explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
         ),
     ],
 ];
@@ -186,13 +192,13 @@ pub(super) async fn large_tables(explainer: &Explainer) -> Result<BTreeSet<Strin
 /// Fills the tables of the database at `url`, and has the planner look at them.
 pub(super) async fn fill(url: &str) -> Result<()> {
     let own = OWN_ROWS.to_string();
-    let client = connect(url).await?;
+    let client = connect_without_timeouts(url).await?;
     client
         .batch_execute(&FUNCTIONS.replace("{own}", &own))
         .await?;
     let own = own.as_str();
     try_join_all(TABLES.map(async |tables| {
-        let client = connect(url).await?;
+        let client = connect_without_timeouts(url).await?;
         // Nothing has to be checked row by row that one expression has made.
         client
             .batch_execute("SET session_replication_role = replica; SET synchronous_commit = off")

@@ -8,7 +8,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use futures::SinkExt as _;
 use tokio_postgres::Client;
-use turnpike_host::postgres_cluster;
+use turnpike_tests::database::connect_without_timeouts;
 use uuid::Uuid;
 
 use crate::batches::{Content, EVENTS_PER_BATCH, content};
@@ -29,7 +29,7 @@ pub async fn load_batches(
     run: u64,
     phase: Phase,
 ) -> Result<Outcome> {
-    let open = async || postgres_cluster::connect(&db_url).await;
+    let open = async || connect_without_timeouts(&db_url).await;
     repeat(phase, open, async move |client: &mut Client, batch| {
         let (mut events, mut keys) = (String::new(), String::new());
         for place in 0..EVENTS_PER_BATCH {

@@ -8,6 +8,7 @@ use shared::token::{self, TokenKind};
 use tokio_postgres::Client;
 use turnpike_host::migrations;
 use turnpike_host::postgres_cluster::{self, Cluster};
+use turnpike_tests::database::connect_without_timeouts;
 use uuid::Uuid;
 
 /// Creates the database anew and migrates it. Returns its address and a connection.
@@ -18,8 +19,8 @@ pub async fn create(cluster: &Cluster, database: &str, root: &Path) -> Result<(S
     remove(cluster, database).await?;
     cluster.ensure_database(database).await?;
     let db_url = cluster.url(database);
-    migrations::migrate(&db_url, &root.join("migrations")).await?;
-    let client = postgres_cluster::connect(&db_url).await?;
+    migrations::migrate(&db_url, root).await?;
+    let client = connect_without_timeouts(&db_url).await?;
     Ok((db_url, client))
 }
 

@@ -25,13 +25,12 @@ use moka::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use shared::credits::{self, Transaction, TransactionRow, UsageNames};
-use shared::http::fields::{self, Fields};
-use shared::http::pagination::{Cursor, Page};
+use shared::credits::{self, Description, Transaction, UsageName};
+use shared::http::input::{self, PositiveAmount};
+use shared::http::pagination::{Cursor, Page, PageLimit};
 use shared::http::problem::{self, Problem};
 use shared::ids::{CreditTransactionId, UserId};
-use shared::money::decimal_text::DecimalText;
-use shared::money::{Currency, DEFAULT_CURRENCY, Money};
+use shared::money::{Currency, Money};
 use shared::token::{self, PresentedToken, TokenDigest, TokenKind};
 use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
@@ -46,10 +45,6 @@ const POOL_CONNECTIONS: usize = 32;
 
 /// As the components: how long a request waits for Postgres.
 const ANSWER_DEADLINE: Duration = Duration::from_millis(1_800);
-
-/// As the components: Postgres arms a timer for each, so leaving them out would be unfair.
-const SESSION_SETTINGS: &str = "-c statement_timeout=1500 -c lock_timeout=1000 \
-     -c idle_in_transaction_session_timeout=5000 -c idle_session_timeout=300000";
 
 /// As the components: the largest body, the longest key, and how long a balance is cached.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -92,9 +87,7 @@ pub async fn serve<E>(
     end: impl Future<Output = E> + Send + 'static,
 ) -> Result<()> {
     let mut config: tokio_postgres::Config = db_url.parse()?;
-    config
-        .options(SESSION_SETTINGS)
-        .connect_timeout(Duration::from_secs(1));
+    config.connect_timeout(Duration::from_secs(1));
     let manager = Manager::from_config(
         config,
         NoTls,
@@ -223,8 +216,15 @@ async fn estimate(
     call.finish(outcome)
 }
 
-#[derive(Serialize)]
-struct BalanceOutput {
+/// What has been granted, spent and held, as `credits_balance` answers it.
+#[derive(Deserialize)]
+struct FoundBalance {
+    token_expires_millis: u64,
+    balance: Balance,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Balance {
     user_id: UserId,
     available: Money,
     held: Money,
@@ -232,54 +232,52 @@ struct BalanceOutput {
     pending: Money,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum BalanceAnswer {
-    Found {
-        token_expires_millis: u64,
-        user_id: UserId,
-        available: DecimalText,
-        held: DecimalText,
-        pending: DecimalText,
-    },
-    Unauthenticated,
-    Forbidden,
-}
-
 #[derive(Serialize)]
 struct TransactionsOutput {
     transactions: Vec<Transaction>,
-    next_cursor: Option<String>,
+    next_cursor: Option<Cursor>,
 }
 
 #[derive(Deserialize)]
 struct Row {
     sequence: i64,
-    transaction: TransactionRow,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum TransactionsAnswer {
-    Found { rows: Vec<Row> },
-    Unauthenticated,
-    Forbidden,
-}
-
-#[derive(Serialize)]
-struct ConsumeOutput {
     transaction: Transaction,
 }
 
+#[shared::body]
+struct Spend {
+    amount: PositiveAmount,
+    currency: Currency,
+    description: Option<Description>,
+    service: Option<UsageName>,
+    model: Option<UsageName>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Consumed {
+    transaction: Transaction,
+}
+
+/// A statement's refusal, with the facts that the problems of these routes tell.
 #[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum ConsumeAnswer {
-    Consumed { transaction: Box<TransactionRow> },
-    InsufficientCredits { available: DecimalText },
-    TooManyUsageNames,
-    IdempotencyKeyReused,
-    Unauthenticated,
-    Forbidden,
+struct Refused {
+    refusal: String,
+    permission: Option<String>,
+    available: Option<Money>,
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let permission = refused.permission.unwrap_or_default();
+        match (refused.refusal.as_str(), refused.available) {
+            ("unauthenticated", _) => Self::unauthenticated(),
+            ("forbidden", _) => Self::forbidden(&permission),
+            ("idempotency_key_reused", _) => Self::idempotency_key_reused(),
+            ("too_many_usage_names", _) => credits::too_many_usage_names(),
+            ("insufficient_credits", Some(available)) => credits::insufficient(available),
+            _ => Self::internal(),
+        }
+    }
 }
 
 impl Service {
@@ -298,45 +296,18 @@ impl Service {
             return Ok(json_bytes(cached.json));
         }
         call.cache = "miss";
-        let answer = self
+        let found: FoundBalance = self
             .ask(
                 call,
                 "SELECT credits_balance($1, $2)::text",
                 &[&token.digest.0.as_slice(), &currency.code()],
             )
             .await?;
-        let (valid_until_millis, user_id, available, held, pending) = match answer {
-            BalanceAnswer::Found {
-                token_expires_millis,
-                user_id,
-                available,
-                held,
-                pending,
-            } => (
-                token_expires_millis,
-                user_id,
-                available.0,
-                held.0,
-                pending.0,
-            ),
-            BalanceAnswer::Unauthenticated => return Err(Problem::unauthenticated()),
-            BalanceAnswer::Forbidden => return Err(Problem::forbidden("credits:read")),
-        };
-        let available = Money::new(available, currency);
-        let held = Money::new(held, currency);
-        let output = BalanceOutput {
-            user_id,
-            available,
-            held,
-            total: available
-                .checked_add(held)
-                .map_err(|_| Problem::internal())?,
-            pending: Money::new(pending, currency),
-        };
-        let json = Bytes::from(serde_json::to_vec(&output).map_err(|_| Problem::internal())?);
+        let json =
+            Bytes::from(serde_json::to_vec(&found.balance).map_err(|_| Problem::internal())?);
         let cached = CachedBalance {
             json: json.clone(),
-            valid_until_millis,
+            valid_until_millis: found.token_expires_millis,
         };
         self.balances.insert(key, cached);
         Ok(json_bytes(json))
@@ -350,13 +321,12 @@ impl Service {
     ) -> Result<Response, Problem> {
         let token = access_token(headers)?;
         let currency = currency(uri)?;
-        let page = Page::from_parameters(
-            query_parameter(uri, "limit").as_deref(),
-            query_parameter(uri, "cursor").as_deref(),
-        )?;
+        let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let PageQuery { limit, cursor } = input::query(query)?;
+        let page = Page::new(limit, cursor);
         let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
         let before = page.after.map_or(i64::MAX, |cursor| cursor.0);
-        let answer = self
+        let rows: Vec<Row> = self
             .ask(
                 call,
                 "SELECT credits_transactions($1, $2, $3, $4)::text",
@@ -368,18 +338,10 @@ impl Service {
                 ],
             )
             .await?;
-        let mut rows = match answer {
-            TransactionsAnswer::Found { rows } => rows,
-            TransactionsAnswer::Unauthenticated => return Err(Problem::unauthenticated()),
-            TransactionsAnswer::Forbidden => return Err(Problem::forbidden("credits:read")),
-        };
-        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let last = rows.last().map(|row| Cursor(row.sequence).encode());
+        let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
         let output = TransactionsOutput {
-            transactions: rows.into_iter().map(|row| row.transaction.into()).collect(),
-            next_cursor: last.filter(|_| has_more),
+            transactions: rows.into_iter().map(|row| row.transaction).collect(),
+            next_cursor,
         };
         Ok(Json(output).into_response())
     }
@@ -396,26 +358,16 @@ impl Service {
             .and_then(|value| value.split(';').next())
             .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
-            return Err(Problem::new(
-                415,
-                "unsupported_media_type",
-                "The content type is not supported",
-                "Send the body as application/json.",
-            ));
+            return Err(
+                problem::UNSUPPORTED_MEDIA_TYPE.because("Send the body as application/json.")
+            );
         }
-        let value = serde_json::from_slice(body)
-            .map_err(|error| Problem::malformed_body(format!("The body is not JSON: {error}.")))?;
-        let mut fields = Fields::new(value)?;
-        let money = fields::positive_money(&mut fields);
-        let description = fields.optional("description", credits::description);
-        let names = UsageNames::read(&mut fields);
-        let (money, description, names) =
-            fields.finish(|| Some((money?, description?.unwrap_or_default(), names?)))?;
+        let spend: Spend = input::json(body)?;
         let (key, request_digest) = idempotency(headers, uri, body)?;
         let id = random().map_err(|_| Problem::internal())?;
         let id = CreditTransactionId::new(now_millis(), &id);
-        let currency = money.currency();
-        let answer = self
+        let currency = spend.currency;
+        let consumed: Result<Consumed, Problem> = self
             .ask(
                 call,
                 "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7, $8, $9)::text",
@@ -425,39 +377,20 @@ impl Service {
                     &request_digest.as_slice(),
                     &id.as_uuid(),
                     &currency.code(),
-                    &money.amount(),
-                    &description,
-                    &names.service,
-                    &names.model,
+                    &spend.amount.0,
+                    &spend.description.as_deref().unwrap_or_default(),
+                    &spend.service.as_deref(),
+                    &spend.model.as_deref(),
                 ],
             )
-            .await?;
+            .await;
         // Before the answer, so that no read that begins after it finds the old balance.
         self.balances.invalidate(&(token.digest, currency));
-        match answer {
-            ConsumeAnswer::Consumed { transaction } => {
-                let output = ConsumeOutput {
-                    transaction: (*transaction).into(),
-                };
-                Ok((StatusCode::CREATED, Json(output)).into_response())
-            }
-            ConsumeAnswer::InsufficientCredits { available } => Err(Problem::new(
-                402,
-                "insufficient_credits",
-                "There are not enough credits",
-                format!(
-                    "{} {currency} is available; nothing was spent.",
-                    Money::new(available.0, currency).format_amount()
-                ),
-            )),
-            ConsumeAnswer::TooManyUsageNames => Err(credits::too_many_usage_names()),
-            ConsumeAnswer::IdempotencyKeyReused => Err(Problem::idempotency_key_reused()),
-            ConsumeAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-            ConsumeAnswer::Forbidden => Err(Problem::forbidden("credits:consume")),
-        }
+        Ok((StatusCode::CREATED, Json(consumed?)).into_response())
     }
 
-    /// Calls an SQL function that answers with one JSON document.
+    /// Calls an SQL function that answers with one JSON document: what was asked for, or a
+    /// refusal.
     pub(super) async fn ask<A: DeserializeOwned>(
         &self,
         call: &mut Call,
@@ -469,10 +402,14 @@ impl Service {
             let client = self.pool.get().await?;
             let statement = client.prepare_cached(sql).await?;
             let row = client.query_one(&statement, parameters).await?;
-            anyhow::Ok(serde_json::from_str(row.try_get(0)?)?)
+            let json: &str = row.try_get(0)?;
+            if is_refusal(json) {
+                return anyhow::Ok(Err(serde_json::from_str::<Refused>(json)?));
+            }
+            Ok(Ok(serde_json::from_str(json)?))
         };
         match tokio::time::timeout(ANSWER_DEADLINE, work).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => Ok(answer?),
             Ok(Err(error)) => {
                 eprintln!("{sql}: {error:#}");
                 Err(Problem::unavailable("Postgres"))
@@ -480,6 +417,12 @@ impl Service {
             Err(_) => Err(Problem::unavailable("Postgres")),
         }
     }
+}
+
+/// Whether a document begins as a refusal does, however its tokens are spaced.
+fn is_refusal(json: &str) -> bool {
+    let members = json.trim_start().strip_prefix('{').map(str::trim_start);
+    members.is_some_and(|members| members.starts_with("\"refusal\""))
 }
 
 /// What one request has cost so far.
@@ -562,9 +505,18 @@ pub(super) fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
+/// Which page of a list is asked for.
+#[shared::body(query)]
+struct PageQuery {
+    limit: Option<PageLimit>,
+    cursor: Option<Cursor>,
+}
+
 fn currency(uri: &Uri) -> Result<Currency, Problem> {
-    let text = query_parameter(uri, "currency");
-    Currency::parse(text.as_deref().unwrap_or(DEFAULT_CURRENCY))
+    let Some(text) = query_parameter(uri, "currency") else {
+        return Ok(Currency::default());
+    };
+    Currency::parse(&text)
         .map_err(|error| Problem::invalid_parameter("currency", "invalid", error.to_string()))
 }
 

@@ -37,10 +37,11 @@ impl Plans {
     }
 }
 
-/// What is known of an entitlement; what there is nothing of is absent.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
+/// What is known of an entitlement; what there is nothing of is null.
+#[derive(Serialize, Deserialize)]
 struct Verdict {
+    feature: String,
+    subject: Option<String>,
     has_access: bool,
     reason: Option<String>,
     r#type: Option<String>,
@@ -50,22 +51,6 @@ struct Verdict {
     overage: Option<String>,
     period_started_at: Option<String>,
     resets_at: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum CheckAnswer {
-    Checked(Verdict),
-    Unauthenticated,
-    Forbidden,
-}
-
-#[derive(Serialize)]
-struct Checked {
-    feature: String,
-    subject: Option<String>,
-    #[serde(flatten)]
-    verdict: Verdict,
 }
 
 pub(super) async fn check(
@@ -78,23 +63,14 @@ pub(super) async fn check(
     let feature = query_parameter(uri, "feature")
         .ok_or_else(|| Problem::invalid_parameter("feature", "required", "is required"))?;
     let subject = query_parameter(uri, "subject");
-    let answer = service
+    let verdict: Verdict = service
         .ask(
             call,
             "SELECT entitlement_check($1, $2, $3, NULL)::text",
             &[&token.digest.0.as_slice(), &feature, &subject],
         )
         .await?;
-    match answer {
-        CheckAnswer::Checked(verdict) => Ok(Json(Checked {
-            feature,
-            subject,
-            verdict,
-        })
-        .into_response()),
-        CheckAnswer::Unauthenticated => Err(Problem::unauthenticated()),
-        CheckAnswer::Forbidden => Err(Problem::forbidden("entitlements:read")),
-    }
+    Ok(Json(verdict).into_response())
 }
 
 #[derive(Deserialize)]
@@ -109,16 +85,11 @@ struct NamedPlan {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum PlanAnswer {
-    Found {
-        plan_name: String,
-        version: i32,
-        version_id: String,
-        terms: Option<Value>,
-    },
-    Unauthenticated,
-    Forbidden,
+struct FoundPlan {
+    plan_name: String,
+    version: i32,
+    version_id: String,
+    terms: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -192,26 +163,21 @@ pub(super) async fn estimate(
     let code = input.plan.code;
     let known = service.plans.0.get(&code);
     let known_id = known.as_ref().map_or("", |kept| kept.version_id.as_str());
-    let answer = service
+    let FoundPlan {
+        plan_name,
+        version,
+        version_id,
+        terms,
+    } = service
         .ask(
             call,
             "SELECT pricing_estimate_read($1, $2, NULL, $3)::text",
             &[&token.digest.0.as_slice(), &code, &known_id],
         )
         .await?;
-    let (plan_name, version, version_id, terms) = match answer {
-        PlanAnswer::Found {
-            plan_name,
-            version,
-            version_id,
-            terms,
-        } => (plan_name, version, version_id, terms),
-        PlanAnswer::Unauthenticated => return Err(Problem::unauthenticated()),
-        PlanAnswer::Forbidden => return Err(Problem::forbidden("plans:read")),
-    };
     let plan = match (terms, known) {
         (Some(terms), _) => {
-            let plan = Arc::new(PlanTerms::stored(terms)?.into_plan(&code, &plan_name));
+            let plan = Arc::new(PlanTerms::stored(&terms)?.into_plan(&code, &plan_name));
             let kept = Kept {
                 version_id,
                 plan: Arc::clone(&plan),

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
-use shared::http::problem::Problem;
+use shared::http::problem::{self, Problem};
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenDigest, TokenKind};
 
@@ -36,16 +36,18 @@ struct Subject {
     permissions: Vec<String>,
 }
 
+/// Who asks.
 #[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Answered {
-        caller_organization_id: OrganizationId,
-        caller_expires_millis: Option<u64>,
-        subject: Option<Subject>,
-    },
-    Unauthenticated,
-    Forbidden,
+struct Caller {
+    organization_id: OrganizationId,
+}
+
+/// Who asks, and what for.
+#[derive(Deserialize)]
+struct Found {
+    caller: Caller,
+    caller_expires_millis: Option<u64>,
+    subject: Option<Subject>,
 }
 
 #[derive(Serialize)]
@@ -93,12 +95,8 @@ pub(super) async fn introspect(
                 .eq_ignore_ascii_case("application/x-www-form-urlencoded")
         });
     if !is_form {
-        return Err(Problem::new(
-            415,
-            "unsupported_media_type",
-            "The content type is not supported",
-            "Send the body as application/x-www-form-urlencoded.",
-        ));
+        return Err(problem::UNSUPPORTED_MEDIA_TYPE
+            .because("Send the body as application/x-www-form-urlencoded."));
     }
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token");
     let (Some((_, text)), None) = (tokens.next(), tokens.next()) else {
@@ -127,31 +125,22 @@ pub(super) async fn introspect(
         return answer(organization_id, Some(&subject));
     }
     call.cache = "miss";
-    let found = service
+    let found: Found = service
         .ask(
             call,
             "SELECT auth_introspect($1, $2)::text",
             &[&caller.digest.0.as_slice(), &subject.0.as_slice()],
         )
         .await?;
-    match found {
-        Answer::Answered {
-            caller_organization_id,
-            caller_expires_millis,
-            subject: found,
-        } => {
-            let until = caller_expires_millis.unwrap_or(u64::MAX);
-            cache
-                .callers
-                .insert(caller.digest, (caller_organization_id, until));
-            if let Some(found) = &found {
-                cache.subjects.insert(subject, found.clone());
-            }
-            answer(caller_organization_id, found.as_ref())
-        }
-        Answer::Unauthenticated => Err(Problem::unauthenticated()),
-        Answer::Forbidden => Err(Problem::forbidden("tokens:introspect")),
+    let organization_id = found.caller.organization_id;
+    let until = found.caller_expires_millis.unwrap_or(u64::MAX);
+    cache
+        .callers
+        .insert(caller.digest, (organization_id, until));
+    if let Some(found) = &found.subject {
+        cache.subjects.insert(subject, found.clone());
     }
+    answer(organization_id, found.subject.as_ref())
 }
 
 fn answer(caller: OrganizationId, subject: Option<&Subject>) -> Result<Response, Problem> {

@@ -60,14 +60,6 @@ struct Found {
     cells: Vec<Cell>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-enum Answer {
-    Found(Found),
-    Unauthenticated,
-    Forbidden,
-}
-
 #[derive(Clone, Serialize)]
 struct Bucket<'a> {
     starts_at: &'a str,
@@ -117,7 +109,7 @@ pub(super) async fn summary(
         .map(|text| text.split(',').map(str::to_owned).collect())
         .unwrap_or_default();
     let (since, until) = (time(uri, "since")?, time(uri, "until")?);
-    let answer = service
+    let found: Found = service
         .ask(
             call,
             "SELECT usage_summary($1, $2, $3::text::timestamp, $4::text::timestamp, false, false,
@@ -137,11 +129,6 @@ pub(super) async fn summary(
             ],
         )
         .await?;
-    let found = match answer {
-        Answer::Found(found) => found,
-        Answer::Unauthenticated => return Err(Problem::unauthenticated()),
-        Answer::Forbidden => return Err(Problem::forbidden("usage:read")),
-    };
     let json = serde_json::to_vec(&Output {
         meter: &meter,
         aggregation: &found.aggregation,

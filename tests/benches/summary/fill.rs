@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use indicatif::ProgressBar;
 use tokio_postgres::Client;
-use turnpike_host::postgres_cluster::{self, Cluster};
+use turnpike_host::postgres_cluster::Cluster;
+use turnpike_tests::database::connect_without_timeouts;
 use uuid::Uuid;
 
 use crate::events::{EVENTS_PER_BATCH, Month, Share, shares};
@@ -137,7 +138,7 @@ async fn store(db_url: &str, shares: &[Share], ids: &[Uuid], month: Month) -> Re
     let stored = Cell::new(0);
     let parts = batches.chunks(batches.len().div_ceil(CONNECTIONS));
     let work = try_join_all(parts.map(async |part| {
-        let client = postgres_cluster::connect(db_url).await?;
+        let client = connect_without_timeouts(db_url).await?;
         // Nothing is lost if the machine fails: it is all made anew.
         client.batch_execute("SET synchronous_commit = off").await?;
         let statement = client.prepare(STORE).await?;

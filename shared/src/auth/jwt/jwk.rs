@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::SigningKeyId;
 use super::{ALGORITHM, is_key_id};
 
 const KEY_TYPE: &str = "OKP";
@@ -22,6 +24,33 @@ const USE: &str = "sig";
 pub struct PublicJwk {
     kid: String,
     key: VerifyingKey,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl schemars::JsonSchema for PublicJwk {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Jwk".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "description": "A public key. RFC 7517; of this kind, RFC 8037.",
+            "required": ["kty", "crv", "x", "kid", "alg", "use"],
+            "properties": {
+                "kty": {"const": KEY_TYPE},
+                "crv": {"const": CURVE},
+                "x": {
+                    "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$",
+                    "description": "The public key.",
+                },
+                "kid": generator.subschema_for::<SigningKeyId>(),
+                "alg": {"const": ALGORITHM},
+                "use": {"const": USE},
+            },
+            "additionalProperties": false,
+        })
+    }
 }
 
 impl PublicJwk {

@@ -104,11 +104,13 @@ fn what_may_become_a_password() {
     ];
     for (text, expected) in table {
         let shown: String = text.chars().take(40).collect();
-        let got = Password::new_for(text, &ada()).map(drop);
-        assert_eq!(got, expected, "{shown:?}");
+        let chosen = NewPassword::parse(text);
         if expected != Err(PasswordError::EqualsEmail) {
-            assert_eq!(check(text), expected, "{shown:?} without an email");
+            let got = chosen.clone().map(drop);
+            assert_eq!(got, expected, "{shown:?} without an email");
         }
+        let got = chosen.and_then(|new| new.of(&ada())).map(drop);
+        assert_eq!(got, expected, "{shown:?}");
     }
 }
 
@@ -116,12 +118,9 @@ fn what_may_become_a_password() {
 fn what_is_presented_is_bounded_and_what_is_cut_matches_nothing() {
     // The longest password there is: 128 characters of four bytes.
     let longest = "\u{1f511}".repeat(MAX_CHARS);
-    let phc = hash(
-        &Password::new_for(&longest, &ada()).expect("128 characters"),
-        &[7; SALT_BYTES],
-        b"",
-    )
-    .expect("the parameters are valid");
+    let password = NewPassword::parse(&longest).and_then(|new| new.of(&ada()));
+    let password = password.expect("128 characters");
+    let phc = hash(&password, &[7; SALT_BYTES], b"").expect("the parameters are valid");
     let table = [
         (longest.clone(), true),
         (format!("{longest}x"), false),
@@ -143,6 +142,8 @@ fn what_is_presented_is_bounded_and_what_is_cut_matches_nothing() {
 fn a_password_is_never_shown() {
     let shown = format!("{:?}", Password::presented("correct horse"));
     assert_eq!(shown, "Password(..)");
+    let shown = format!("{:?}", NewPassword::parse("correct horse"));
+    assert_eq!(shown, "Ok(NewPassword(Password(..)))");
 }
 
 #[test]

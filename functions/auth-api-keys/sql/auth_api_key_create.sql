@@ -1,0 +1,31 @@
+-- Makes an API key of the token's user, for the token's organization.
+CREATE OR REPLACE FUNCTION auth_api_key_create(
+    p_digest bytea, p_id uuid, p_name text, p_key_digest bytea, p_hint text, p_scopes text[], p_ttl_secs integer
+) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_principal principal := authenticate(p_digest);
+    v_refusal json := refusal(v_principal, 'api_keys:manage');
+    v_key api_keys;
+BEGIN
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    -- A key is made with what its maker has, and never with more.
+    IF NOT p_scopes <@ v_principal.permissions THEN
+        RETURN json_build_object('refusal', 'scope_exceeded');
+    END IF;
+    INSERT INTO api_keys (id, user_id, organization_id, name, digest, hint, scopes, expires_at)
+    VALUES (p_id, v_principal.user_id, v_principal.organization_id, p_name, p_key_digest, p_hint, p_scopes,
+            -- A key that makes a key does not outlive itself in it. LEAST passes over null.
+            least(now() + make_interval(secs => p_ttl_secs),
+                  CASE WHEN v_principal.api_key_id IS NOT NULL THEN nullif(v_principal.expires_at, 'infinity') END))
+    ON CONFLICT (id) DO NOTHING;
+    IF FOUND THEN
+        PERFORM audit_append(v_principal.organization_id, 'api_key.created', v_principal.user_id,
+                             prefixed_id('key_', p_id), jsonb_build_object('name', p_name, 'scopes', p_scopes));
+    END IF;
+    SELECT * INTO v_key FROM api_keys WHERE id = p_id;
+    RETURN api_key_json(v_key);
+END;
+$$;

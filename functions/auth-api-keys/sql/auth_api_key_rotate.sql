@@ -1,0 +1,36 @@
+-- Gives a key a new secret; the old one works on for the overlap.
+CREATE OR REPLACE FUNCTION auth_api_key_rotate(
+    p_digest bytea, p_id uuid, p_key_digest bytea, p_hint text, p_overlap_secs integer
+) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_principal principal := authenticate(p_digest);
+    v_refusal json := refusal(v_principal, 'api_keys:manage');
+    v_key api_keys;
+BEGIN
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    SELECT * INTO v_key FROM api_keys
+     WHERE id = p_id AND user_id = v_principal.user_id
+       AND organization_id = v_principal.organization_id AND revoked_at IS NULL
+       FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN json_build_object('refusal', 'not_found');
+    END IF;
+    -- Whoever rotates a key holds its new secret, so a key must not rotate one
+    -- that may do more than itself.
+    IF v_principal.api_key_id IS NOT NULL AND NOT v_key.scopes <@ v_principal.permissions THEN
+        RETURN json_build_object('refusal', 'scope_exceeded');
+    END IF;
+    IF v_key.digest <> p_key_digest THEN
+        UPDATE api_keys
+           SET digest = p_key_digest, previous_digest = v_key.digest,
+               previous_until = now() + make_interval(secs => p_overlap_secs), hint = p_hint
+         WHERE id = p_id
+        RETURNING * INTO v_key;
+        PERFORM audit_append(v_principal.organization_id, 'api_key.rotated', v_principal.user_id, prefixed_id('key_', p_id));
+    END IF;
+    RETURN api_key_json(v_key);
+END;
+$$;

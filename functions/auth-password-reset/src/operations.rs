@@ -1,0 +1,33 @@
+use shared::auth::hash_lease::TOO_MANY_HASHES;
+use shared::auth::password::{NewPassword, PasswordChanged};
+use shared::http::operation::{Access, Answer, Operation, Verb};
+use shared::mail::MailToken;
+
+#[shared::body]
+pub struct PasswordReset {
+    pub token: MailToken,
+    pub new_password: NewPassword,
+}
+
+pub const RESET: Operation = Operation::new(
+    "auth-password-reset",
+    Verb::Post,
+    "/api/v1/auth/password/reset",
+    Access::Public,
+)
+.tag("auth")
+.summary("Replace a forgotten password")
+.details(
+    "Spends the token of a reset mail, sets the password, verifies the email and ends every session \
+     of the user. The second factor stays. API keys stay too, unless the email was never verified \
+     before.",
+)
+.body::<PasswordReset>(
+    r#"{"token": "tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw", "new_password": "staple of a new battery"}"#,
+)
+.answers(&[Answer::json::<PasswordChanged>(
+    200,
+    "The password is changed.",
+    r#"{"status": "changed"}"#,
+)])
+.refuses(&[&TOO_MANY_HASHES]);

@@ -1,0 +1,32 @@
+-- Replaces the password that was verified, ends every other session, and gives the
+-- lease back.
+CREATE OR REPLACE FUNCTION auth_password_change(
+    p_digest bytea, p_verified_hash text, p_new_hash text, p_lease_id uuid
+) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_principal principal := authenticate(p_digest);
+    v_refusal json := session_refusal(v_principal);
+    v_user users;
+BEGIN
+    PERFORM hash_lease_release(p_lease_id);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    SELECT * INTO v_user FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
+    -- Sent twice, it was changed by the first.
+    IF v_user.password_hash = p_new_hash THEN
+        RETURN json_build_object('status', 'changed');
+    END IF;
+    IF v_user.password_hash <> p_verified_hash THEN
+        RETURN json_build_object('refusal', 'wrong_password');
+    END IF;
+    UPDATE users SET password_hash = p_new_hash WHERE id = v_user.id;
+    DELETE FROM login_attempts WHERE subject = 'account:' || v_user.email;
+    UPDATE sessions SET revoked_at = now()
+     WHERE user_id = v_principal.user_id AND revoked_at IS NULL AND id <> v_principal.session_id;
+    PERFORM audit_append(v_principal.organization_id, 'password.changed', v_principal.user_id,
+                         prefixed_id('usr_', v_principal.user_id));
+    RETURN json_build_object('status', 'changed');
+END;
+$$;

@@ -1,0 +1,33 @@
+use shared::auth::hash_lease::TOO_MANY_HASHES;
+use shared::auth::lockout::TOO_MANY_ATTEMPTS;
+use shared::auth::password::{NewPassword, Password, PasswordChanged};
+use shared::http::operation::{Access, Answer, Operation, Verb};
+
+#[shared::body]
+pub struct PasswordChange {
+    /// The present password, whatever the credential.
+    pub current_password: Password,
+    pub new_password: NewPassword,
+}
+
+pub const CHANGE: Operation = Operation::new(
+    "auth-password",
+    Verb::Put,
+    "/api/v1/auth/password",
+    Access::Session,
+)
+.tag("auth")
+.summary("Change the password")
+.details(
+    "Ends every other session of the user. API keys live on. A wrong current password is a 422 that \
+     names current_password with the code wrong, and counts as a failed login.",
+)
+.body::<PasswordChange>(
+    r#"{"current_password": "correct horse battery", "new_password": "staple of a new battery"}"#,
+)
+.answers(&[Answer::json::<PasswordChanged>(
+    200,
+    "The password is changed.",
+    r#"{"status": "changed"}"#,
+)])
+.refuses(&[&TOO_MANY_ATTEMPTS, &TOO_MANY_HASHES]);

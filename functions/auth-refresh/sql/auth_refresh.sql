@@ -1,0 +1,46 @@
+-- Spends a refresh token for a new pair. The row lock makes N parallel uses
+-- queue; the first wins and every other one finds the token spent, which is
+-- reuse: it ends the session, and the answer is null. The same caller sending the same statement again
+-- is not reuse: it offers the successor that is already there.
+CREATE OR REPLACE FUNCTION auth_refresh(
+    p_digest bytea, p_access_digest bytea, p_refresh_digest bytea,
+    p_access_ttl_secs integer, p_refresh_ttl_secs integer
+) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_token refresh_tokens;
+    v_session sessions;
+BEGIN
+    SELECT * INTO v_token FROM refresh_tokens WHERE digest = p_digest FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN json_build_object('refusal', 'invalid_refresh_token');
+    END IF;
+    SELECT * INTO v_session FROM sessions WHERE id = v_token.session_id FOR NO KEY UPDATE;
+    IF v_token.successor IS NOT NULL AND v_token.successor <> p_refresh_digest THEN
+        IF session_revoke(v_session.id) THEN
+            PERFORM audit_append(v_session.organization_id, 'session.refresh_reused', v_session.user_id,
+                                 prefixed_id('ses_', v_session.id));
+        END IF;
+        RETURN 'null'::json;
+    END IF;
+    IF v_session.revoked_at IS NOT NULL OR v_token.expires_at <= now()
+       OR NOT EXISTS (SELECT 1 FROM users WHERE id = v_session.user_id AND disabled_at IS NULL) THEN
+        RETURN json_build_object('refusal', 'invalid_refresh_token');
+    END IF;
+    UPDATE refresh_tokens SET successor = p_refresh_digest WHERE digest = p_digest;
+    INSERT INTO refresh_tokens (digest, session_id, expires_at)
+    VALUES (p_refresh_digest, v_session.id, now() + make_interval(secs => p_refresh_ttl_secs))
+    ON CONFLICT DO NOTHING;
+    -- The access token that came with the spent one dies with it.
+    DELETE FROM access_tokens WHERE session_id = v_session.id AND digest <> p_access_digest;
+    INSERT INTO access_tokens (digest, session_id, expires_at)
+    VALUES (p_access_digest, v_session.id, now() + make_interval(secs => p_access_ttl_secs))
+    ON CONFLICT DO NOTHING;
+    UPDATE sessions SET last_used_at = now() WHERE id = v_session.id;
+    RETURN json_build_object(
+        'session_id', prefixed_id('ses_', v_session.id),
+        'user_id', prefixed_id('usr_', v_session.user_id),
+        'organization_id', prefixed_id('org_', v_session.organization_id),
+        'expires_at', rfc3339(now() + make_interval(secs => p_access_ttl_secs)));
+END;
+$$;

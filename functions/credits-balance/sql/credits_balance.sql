@@ -1,0 +1,24 @@
+-- The balance of the token's user in one currency; zero before the first grant.
+-- What has fallen due is posted first, so that the answer is exact to the
+-- moment; it may be kept until the next thing falls due.
+CREATE OR REPLACE FUNCTION credits_balance(p_digest bytea, p_currency text) RETURNS json
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    v_principal principal := authenticate(p_digest);
+    v_refusal json := refusal(v_principal, 'credits:read');
+    v_account credit_accounts;
+BEGIN
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    v_account := account_as_of_now(v_principal.user_id, p_currency);
+    RETURN json_build_object(
+        'token_expires_millis', unix_millis(least(v_principal.expires_at, v_account.next_due_at)),
+        'balance', json_build_object(
+            'user_id', prefixed_id('usr_', v_principal.user_id),
+            'available', money_json(coalesce(v_account.available, 0), p_currency),
+            'held', money_json(coalesce(v_account.held, 0), p_currency),
+            'total', money_json(coalesce(v_account.available + v_account.held, 0), p_currency),
+            'pending', money_json(coalesce(v_account.pending, 0), p_currency)));
+END;
+$$;

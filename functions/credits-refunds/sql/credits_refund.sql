@@ -1,0 +1,86 @@
+-- Gives back what a transaction consumed, in whole or in part, to the grants it took
+-- from: to the last one first, so that what was spent first stays spent. What goes back
+-- to a grant that has expired or was voided goes its way at once. Without an amount it
+-- is all that was not refunded yet.
+--
+-- What a member took from a pool in the current period of their allocation they may take
+-- again. A period that is over is left as it was.
+CREATE OR REPLACE FUNCTION credits_refund(
+    p_digest bytea, p_key text, p_request_digest bytea, p_transfer_id uuid, p_consumed_id uuid,
+    p_amount numeric DEFAULT NULL, p_currency text DEFAULT NULL
+) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_principal principal := authenticate(p_digest);
+    v_answer json := refusal(v_principal, 'credits:grant');
+    v_account credit_accounts;
+    v_consumed ledger_transfers;
+    v_refundable numeric;
+    v_left numeric;
+    v_part record;
+    v_return numeric;
+    v_post record;
+    v_now timestamptz;
+BEGIN
+    IF v_answer IS NOT NULL THEN
+        RETURN v_answer;
+    END IF;
+    v_account := account_hold_by_id((SELECT account_id FROM ledger_transfers WHERE id = p_consumed_id));
+    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
+    IF v_answer IS NOT NULL THEN
+        RETURN v_answer;
+    END IF;
+    SELECT * INTO v_consumed FROM ledger_transfers WHERE id = p_consumed_id AND credited = 'consumed';
+    IF NOT FOUND THEN
+        RETURN json_build_object('refusal', 'not_found');
+    END IF;
+    IF p_currency <> v_account.currency THEN
+        RETURN json_build_object('refusal', 'currency_mismatch', 'currency', v_account.currency);
+    END IF;
+    v_refundable := v_consumed.amount - coalesce(
+        (SELECT sum(amount) FROM ledger_transfers WHERE refunds_id = p_consumed_id), 0);
+    v_left := coalesce(p_amount, v_refundable);
+    IF v_left > v_refundable OR v_left = 0 THEN
+        RETURN json_build_object('refusal', 'exceeds_refundable',
+                                 'refundable', money_json(v_refundable, v_account.currency));
+    END IF;
+    IF v_account.organization_id IS NOT NULL THEN
+        -- After the account's row, as a spend does it.
+        PERFORM 1 FROM credit_pool_allocations
+         WHERE organization_id = v_account.organization_id AND user_id = v_consumed.actor_id
+           AND currency = v_account.currency FOR NO KEY UPDATE;
+        v_now := greatest(clock_timestamp(), v_account.last_occurred_at);
+        UPDATE credit_pool_allocations
+           SET used = greatest(used - v_left, 0)
+         WHERE organization_id = v_account.organization_id AND user_id = v_consumed.actor_id
+           AND currency = v_account.currency
+           AND v_consumed.occurred_at >= period_started_at AND v_now < period_ends_at;
+    END IF;
+    v_post := ledger_post(v_account, p_transfer_id, 'refund', 'consumed', 'available', v_left,
+                          'refund', v_principal.user_id, v_now, p_consumed_id);
+    v_account := v_post.account;
+    FOR v_part IN
+        SELECT m.grant_id, m.position, m.amount - coalesce((
+                   SELECT sum(r.amount) FROM credit_movements r JOIN ledger_transfers t ON t.id = r.transfer_id
+                    WHERE t.refunds_id = p_consumed_id AND r.grant_id = m.grant_id), 0) AS amount
+          FROM credit_movements m WHERE m.transfer_id = p_consumed_id
+         ORDER BY m.position DESC
+    LOOP
+        v_return := least(v_left, v_part.amount);
+        CONTINUE WHEN v_return <= 0;
+        PERFORM grant_return(v_part.grant_id, v_return, false);
+        INSERT INTO credit_movements VALUES (p_transfer_id, v_part.grant_id, v_return, v_part.position);
+        v_left := v_left - v_return;
+    END LOOP;
+    IF v_left > 0 THEN
+        RAISE EXCEPTION 'transaction % has fewer movements than its amount', p_consumed_id USING ERRCODE = 'TP003';
+    END IF;
+    v_account := account_settle(v_account, clock_timestamp());
+    v_answer := json_build_object(
+        'user_id', prefixed_id('usr_', v_account.user_id),
+        'organization_id', prefixed_id('org_', v_account.organization_id),
+        'transaction', transfer_json(v_post.transfer, v_account.currency));
+    RETURN idempotent_answer_keep(
+        v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+END;
+$$;

@@ -1,0 +1,72 @@
+-- Invites an email, and writes the mail. A pending invitation of the email gets
+-- the new token, role and expiry, and its old token is dead.
+CREATE OR REPLACE FUNCTION organization_invitation_create(
+    p_digest bytea, p_organization_id uuid, p_id uuid, p_email text, p_role text,
+    p_token text, p_token_digest bytea, p_message_id uuid, p_ttl_secs integer, p_max_pending integer,
+    p_max_per_email integer
+) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_hold record;
+    v_caller principal;
+    v_role roles;
+    v_old invitations;
+    v_invitation invitations;
+    v_wait interval;
+BEGIN
+    v_hold := organization_hold(p_digest, p_organization_id, 'members:manage');
+    IF v_hold.refusal IS NOT NULL THEN
+        RETURN v_hold.refusal;
+    END IF;
+    v_caller := v_hold.caller;
+    -- Sent twice, it was made by the first.
+    SELECT * INTO v_invitation FROM invitations
+     WHERE digest = p_token_digest AND organization_id = p_organization_id;
+    IF FOUND THEN
+        RETURN invitation_json(v_invitation);
+    END IF;
+    v_role := organization_role(p_organization_id, p_role);
+    IF v_role.id IS NULL THEN
+        RETURN json_build_object('refusal', 'role_unknown');
+    END IF;
+    -- What has expired is pending no more, so that the pending ones stay few.
+    UPDATE invitations SET revoked_at = now()
+     WHERE organization_id = p_organization_id AND accepted_at IS NULL AND revoked_at IS NULL
+       AND expires_at <= now();
+    SELECT * INTO v_old FROM invitations
+     WHERE organization_id = p_organization_id AND email = p_email
+       AND accepted_at IS NULL AND revoked_at IS NULL;
+    IF NOT v_role.permissions <@ v_caller.permissions
+       -- Replacing an invitation takes it back, which is a change of its role too.
+       OR (v_old.id IS NOT NULL AND NOT role_permissions(p_organization_id, v_old.role) <@ v_caller.permissions) THEN
+        RETURN json_build_object('refusal', 'role_exceeds_own');
+    END IF;
+    IF EXISTS (SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
+                WHERE m.organization_id = p_organization_id AND u.email = p_email) THEN
+        RETURN json_build_object('refusal', 'already_member');
+    END IF;
+    IF (SELECT count(*) FROM invitations i
+         WHERE i.organization_id = p_organization_id AND i.email <> p_email AND invitation_is_live(i)) >= p_max_pending THEN
+        RETURN json_build_object('refusal', 'invitation_limit');
+    END IF;
+    -- Nobody is flooded with mail, by however many organizations.
+    v_wait := mail_quota_take('email:' || p_email, p_max_per_email);
+    IF v_wait IS NOT NULL THEN
+        RETURN json_build_object('refusal', 'too_many_requests',
+                                 'retry_after_secs', greatest(1, ceil(extract(epoch FROM v_wait)))::integer);
+    END IF;
+    INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
+    VALUES (p_id, p_organization_id, p_email, p_role, v_caller.user_id, p_token_digest,
+            now() + make_interval(secs => p_ttl_secs))
+    ON CONFLICT (organization_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL
+    DO UPDATE SET role = excluded.role, invited_by = excluded.invited_by, digest = excluded.digest,
+                  created_at = now(), expires_at = excluded.expires_at
+    RETURNING * INTO v_invitation;
+    PERFORM outbox_add(p_message_id, 'invitation', p_email, p_token, (
+        SELECT jsonb_build_object('organization_name', o.name, 'inviter_email', u.email, 'role', p_role)
+          FROM organizations o, users u WHERE o.id = p_organization_id AND u.id = v_caller.user_id));
+    PERFORM audit_append(p_organization_id, 'invitation.created', v_caller.user_id,
+                         prefixed_id('ivt_', v_invitation.id), jsonb_build_object('email', p_email, 'role', p_role));
+    RETURN invitation_json(v_invitation);
+END;
+$$;

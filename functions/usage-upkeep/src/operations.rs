@@ -1,0 +1,43 @@
+use shared::http::input::Invalid;
+use shared::http::operation::{Access, Answer, Operation, Verb};
+
+shared::text_type! {
+    /// A month of UTC.
+    UsageMonth, |text| Ok::<_, Invalid>(text.to_owned()), {
+        "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$",
+        "description": "A month of UTC.", "examples": ["2027-03"],
+    }
+}
+
+#[shared::answer(read)]
+pub enum UsageUpkeepStatus {
+    Done,
+    AlreadyRunning,
+}
+
+/// What upkeep did.
+#[shared::answer(read)]
+pub struct UsageUpkeep {
+    status: UsageUpkeepStatus,
+    /// Months whose partitions were made.
+    created: Vec<UsageMonth>,
+    /// Months whose events were dropped.
+    dropped: Vec<UsageMonth>,
+    /// Months that have no partition, because the default one has events of them.
+    pub missing: Vec<UsageMonth>,
+}
+
+pub const RUN: Operation = Operation::new(
+    "usage-upkeep",
+    Verb::Post,
+    "/api/v1/usage/upkeep",
+    Access::Permission("usage:upkeep"),
+)
+.tag("usage")
+.summary("Make and drop partitions of usage events")
+.details("A scheduler calls it daily. Makes the partitions of the next four months and drops those of events that are older than 13 months. Of two calls at once one does it.")
+.answers(&[Answer::json::<UsageUpkeep>(
+    200,
+    "What was done.",
+    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": []}"#,
+)]);

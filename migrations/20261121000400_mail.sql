@@ -1,0 +1,61 @@
+-- Mail: messages that wait, tokens that prove an email, and how much mail anyone may cause.
+
+-- A message is written in the transaction that is its reason, and sent afterwards, at least
+-- once. Its secret is wiped when it was sent.
+CREATE TABLE outbox_messages (
+    id              uuid PRIMARY KEY,
+    -- Which text it is; shared::mail has them all.
+    kind            text NOT NULL,
+    -- Empty for a message to nobody: it is written so that a known and an unknown email
+    -- cost the same, and is never sent.
+    recipient       text NOT NULL,
+    -- The token in the link, if the message has one.
+    token           text,
+    detail          jsonb NOT NULL DEFAULT '{}',
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    attempts        integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    last_error      text,
+    -- When it was sent, given up or discarded; null while it waits.
+    settled_at      timestamptz,
+    is_sent         boolean NOT NULL DEFAULT false
+);
+
+-- Serves the sender: what is due, oldest first.
+CREATE INDEX outbox_messages_due ON outbox_messages (next_attempt_at) WHERE settled_at IS NULL;
+-- Serves the sweep of messages that were settled long ago.
+CREATE INDEX outbox_messages_settled ON outbox_messages (settled_at) WHERE settled_at IS NOT NULL;
+
+-- Tokens that are sent by mail, each good for one use.
+CREATE TABLE email_tokens (
+    -- SHA-256 of the token.
+    digest     bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
+    -- Null for a token to nobody: it is written so that a known and an unknown email cost
+    -- the same. No foreign key, whose check only a known user would pay for.
+    user_id    uuid,
+    purpose    text NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'change_email')),
+    -- The email that the token proves, which is the new one for a change.
+    email      text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    -- When it was used, or replaced by a later one.
+    spent_at   timestamptz,
+    -- The request that used it, by which that request sent twice is known.
+    spent_by   uuid,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Serves the unspent tokens of a user, which a later one replaces.
+CREATE INDEX email_tokens_unspent ON email_tokens (user_id, purpose) WHERE spent_at IS NULL;
+-- Serves the sweep of what has expired.
+CREATE INDEX email_tokens_by_expiry ON email_tokens (expires_at);
+
+-- How much mail a recipient is sent and a client causes within an hour.
+CREATE TABLE mail_quota (
+    -- 'email:' and the recipient, known or not, or 'address:' and the client's.
+    subject        text PRIMARY KEY,
+    window_started timestamptz NOT NULL,
+    sent           integer NOT NULL
+);
+
+-- Serves the sweep of windows that have ended.
+CREATE INDEX mail_quota_by_window ON mail_quota (window_started);

@@ -1,0 +1,258 @@
+-- Prepaid credits: accounts, the ledger that moves them, grants, holds, the pools of
+-- organizations, and idempotency.
+--
+-- Every function that changes an account locks its row first, and then posts what has
+-- fallen due since the last change: grants that have become effective, holds and grants
+-- that have expired. So the ledger is exact at every moment at which anybody looks, and no
+-- job is needed for it.
+
+-- The answer that was given to a request that moves money, kept in the same transaction as
+-- its effect. The row is written once, at the end: whoever loses the race to insert it is
+-- rolled back whole, and finds it on a second attempt.
+CREATE TABLE idempotency_keys (
+    -- The organization that the actor's credential was for, and not the one acted on.
+    organization_id uuid NOT NULL,
+    actor_id        uuid NOT NULL,
+    key             text NOT NULL,
+    -- SHA-256 over method, path and body of the first request.
+    request_digest  bytea NOT NULL CHECK (octet_length(request_digest) = 32),
+    answer          json NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (organization_id, actor_id, key)
+);
+
+-- Where an account's credits can be. Each is a balance of the double-entry ledger: 'issued'
+-- is what Turnpike owes and so is never positive, the others are never negative, and
+-- together they are always zero. The contra balances are kept for each account, and not in
+-- one row for the whole system, so that two accounts can be charged at once.
+CREATE TYPE credit_bucket AS ENUM ('issued', 'pending', 'available', 'held', 'consumed', 'expired');
+
+-- The credits of a user, or of an organization: its pool, which its members share.
+--
+-- numeric(27,9) has 18 digits before the point and 9 after it, of the 28 that a Decimal
+-- holds. An amount has at most 12 before the point, so an account reaches the bound after a
+-- million of the largest grants.
+CREATE TABLE credit_accounts (
+    id               uuid PRIMARY KEY,
+    user_id          uuid REFERENCES users (id),
+    organization_id  uuid REFERENCES organizations (id),
+    currency         text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    issued           numeric(27,9) NOT NULL DEFAULT 0 CHECK (issued <= 0),
+    pending          numeric(27,9) NOT NULL DEFAULT 0 CHECK (pending >= 0),
+    available        numeric(27,9) NOT NULL DEFAULT 0 CHECK (available >= 0),
+    held             numeric(27,9) NOT NULL DEFAULT 0 CHECK (held >= 0),
+    consumed         numeric(27,9) NOT NULL DEFAULT 0 CHECK (consumed >= 0),
+    expired          numeric(27,9) NOT NULL DEFAULT 0 CHECK (expired >= 0),
+    -- The number of transfers so far; orders them within the account.
+    sequence         bigint NOT NULL DEFAULT 0,
+    -- The earliest moment at which something falls due.
+    next_due_at      timestamptz NOT NULL DEFAULT 'infinity',
+    -- When the last transfer came to pass; no later one did before it.
+    last_occurred_at timestamptz NOT NULL DEFAULT '-infinity',
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT credit_accounts_balanced CHECK (issued + pending + available + held + consumed + expired = 0),
+    CONSTRAINT credit_accounts_one_owner CHECK (num_nonnulls(user_id, organization_id) = 1),
+    -- Serves a user's account.
+    CONSTRAINT credit_accounts_by_user UNIQUE (user_id, currency),
+    -- Serves an organization's pool. A user's account is in it too, behind all others; it
+    -- is unique for the pools alone, because nulls differ.
+    CONSTRAINT credit_accounts_by_organization UNIQUE (organization_id, currency)
+    -- The fill factor leaves room on the page for the next version of the row, so that a
+    -- spend updates no index.
+) WITH (fillfactor = 80);
+
+-- Serves the accounts of which something has fallen due. A spend does not change
+-- next_due_at, and so not the index.
+CREATE INDEX credit_accounts_due ON credit_accounts (currency, next_due_at) WHERE next_due_at < 'infinity';
+
+-- One movement of credits: `amount` leaves the debited bucket and arrives in the credited
+-- one, so a transfer sums to zero by its form. Append-only.
+CREATE TABLE ledger_transfers (
+    id              uuid PRIMARY KEY,
+    account_id      uuid NOT NULL REFERENCES credit_accounts (id),
+    sequence        bigint NOT NULL CHECK (sequence > 0),
+    kind            text NOT NULL CHECK (kind IN (
+                        'grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold', 'capture', 'release')),
+    debited         credit_bucket NOT NULL,
+    credited        credit_bucket NOT NULL,
+    amount          numeric(27,9) NOT NULL CHECK (amount > 0),
+    available_after numeric(27,9) NOT NULL CHECK (available_after >= 0),
+    description     text NOT NULL,
+    -- Names of what was paid for, if the spender gave any; of a refund, those of what it
+    -- gives back.
+    service         text CHECK (char_length(service) BETWEEN 1 AND 64),
+    model           text CHECK (char_length(model) BETWEEN 1 AND 64),
+    -- The transfer that a refund gives back.
+    refunds_id      uuid REFERENCES ledger_transfers (id),
+    -- Who asked for it. Nobody asks for what falls due.
+    actor_id        uuid,
+    -- When it came to pass: for what fell due, the moment at which it did, which is before
+    -- the row was written. Follows the sequence. Null if it came to pass when it was
+    -- created.
+    occurred_at     timestamptz,
+    -- When the account's row was held, and not when its transaction began, so that times
+    -- follow the sequence.
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (debited <> credited),
+    -- Serves the transactions list, newest first, and makes gaps visible.
+    CONSTRAINT ledger_transfers_by_account UNIQUE (account_id, sequence)
+);
+
+-- Serves what was refunded of a transaction.
+CREATE INDEX ledger_transfers_refunds ON ledger_transfers (refunds_id) WHERE refunds_id IS NOT NULL;
+-- Serves the list of an account's transfers of one kind, however rare it is.
+CREATE INDEX ledger_transfers_by_kind ON ledger_transfers (account_id, kind, sequence);
+
+CREATE TRIGGER ledger_transfers_append_only
+    BEFORE UPDATE OR DELETE ON ledger_transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_transfers_no_truncate
+    BEFORE TRUNCATE ON ledger_transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The ledger as signed entries, two to a transfer: the auditor's view of it.
+CREATE VIEW ledger_entries AS
+    SELECT id AS transfer_id, account_id, debited AS bucket, -amount AS amount FROM ledger_transfers
+    UNION ALL
+    SELECT id, account_id, credited, amount FROM ledger_transfers;
+
+CREATE TYPE credit_grant_state AS ENUM ('pending', 'open', 'closed');
+
+CREATE TABLE credit_grants (
+    id           uuid PRIMARY KEY,
+    account_id   uuid NOT NULL REFERENCES credit_accounts (id),
+    -- The account's sequence number of the grant: what "older" means.
+    sequence     bigint NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('paid', 'promotional')),
+    -- 0 to 100; lower is spent first.
+    priority     smallint NOT NULL CHECK (priority BETWEEN 0 AND 100),
+    amount       numeric(27,9) NOT NULL CHECK (amount > 0),
+    -- What is left to spend or to hold, now or once it is effective.
+    remaining    numeric(27,9) NOT NULL CHECK (remaining >= 0),
+    -- What open holds have reserved of it.
+    held         numeric(27,9) NOT NULL DEFAULT 0 CHECK (held >= 0),
+    effective_at timestamptz NOT NULL,
+    -- Exclusive; infinity for a grant that does not expire.
+    expires_at   timestamptz NOT NULL DEFAULT 'infinity' CHECK (expires_at > effective_at),
+    -- 'open' has something left and has begun; 'closed' was spent, voided or has expired.
+    -- What a refund or a release gives back opens it again; if it was voided or has
+    -- expired, for the moment until that is posted.
+    state        credit_grant_state NOT NULL,
+    voided_at    timestamptz,
+    description  text NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (remaining + held <= amount)
+    -- As credit_accounts: a spend updates no index.
+) WITH (fillfactor = 80);
+
+-- Serves a spend: the order in which grants are taken from. The balance is not in it, so
+-- that a spend updates no index.
+CREATE INDEX credit_grants_spendable ON credit_grants (account_id, priority, expires_at, sequence) WHERE state = 'open';
+-- Serves what falls due: grants that expire.
+CREATE INDEX credit_grants_expiring ON credit_grants (account_id, expires_at) WHERE state = 'open' AND expires_at < 'infinity';
+-- Serves what falls due: grants that become effective.
+CREATE INDEX credit_grants_beginning ON credit_grants (account_id, effective_at) WHERE state = 'pending';
+-- Serves what falls due: credits that came back to a voided grant.
+CREATE INDEX credit_grants_returned_to_voided ON credit_grants (account_id)
+    WHERE state = 'open' AND voided_at IS NOT NULL;
+-- Serves the list of an account's grants, newest first.
+CREATE UNIQUE INDEX credit_grants_by_account ON credit_grants (account_id, sequence DESC);
+
+-- Which grants a transfer moved, and how much of each. Append-only.
+CREATE TABLE credit_movements (
+    transfer_id uuid NOT NULL REFERENCES ledger_transfers (id),
+    grant_id    uuid NOT NULL REFERENCES credit_grants (id),
+    amount      numeric(27,9) NOT NULL CHECK (amount > 0),
+    -- The order in which the grants were taken from.
+    position    integer NOT NULL,
+    PRIMARY KEY (transfer_id, grant_id)
+);
+
+CREATE TRIGGER credit_movements_append_only
+    BEFORE UPDATE OR DELETE ON credit_movements
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER credit_movements_no_truncate
+    BEFORE TRUNCATE ON credit_movements
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE credit_holds (
+    id          uuid PRIMARY KEY,
+    account_id  uuid NOT NULL REFERENCES credit_accounts (id),
+    amount      numeric(27,9) NOT NULL CHECK (amount > 0),
+    state       text NOT NULL CHECK (state IN ('open', 'captured', 'released', 'expired')),
+    -- What was spent of it, and beyond it, in the end.
+    captured    numeric(27,9) NOT NULL DEFAULT 0 CHECK (captured >= 0),
+    expires_at  timestamptz NOT NULL,
+    description text NOT NULL,
+    -- Names of what will be paid for, as a transfer has them.
+    service     text CHECK (char_length(service) BETWEEN 1 AND 64),
+    model       text CHECK (char_length(model) BETWEEN 1 AND 64),
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    settled_at  timestamptz
+);
+
+-- Serves what falls due, and the count of an account's open holds.
+CREATE INDEX credit_holds_open ON credit_holds (account_id, expires_at) WHERE state = 'open';
+
+-- What a hold reserves of which grant.
+CREATE TABLE credit_hold_parts (
+    hold_id  uuid NOT NULL REFERENCES credit_holds (id),
+    grant_id uuid NOT NULL REFERENCES credit_grants (id),
+    amount   numeric(27,9) NOT NULL CHECK (amount > 0),
+    position integer NOT NULL,
+    PRIMARY KEY (hold_id, grant_id)
+);
+
+-- What an account's spends of a day came to, by their names. Written with each spend,
+-- capture and refund, in its transaction and under its lock, so that it is as exact as a
+-- balance. A spend of today counts today, and its refund on the day on which that came to
+-- pass.
+CREATE TABLE credit_usage_daily (
+    account_id uuid NOT NULL REFERENCES credit_accounts (id),
+    day        date NOT NULL,
+    -- Empty for none; ordered by code point, as pages are.
+    service    text COLLATE "C" NOT NULL DEFAULT '',
+    model      text COLLATE "C" NOT NULL DEFAULT '',
+    spent      numeric NOT NULL DEFAULT 0 CHECK (spent >= 0),
+    refunded   numeric NOT NULL DEFAULT 0 CHECK (refunded >= 0),
+    spends     bigint NOT NULL DEFAULT 0 CHECK (spends >= 0),
+    refunds    bigint NOT NULL DEFAULT 0 CHECK (refunds >= 0),
+    -- Serves a spend by all of it, and a summary by its beginning and in its order.
+    PRIMARY KEY (account_id, day, service, model)
+    -- A day's rows are few, and each is written by every spend of that day.
+) WITH (fillfactor = 50);
+
+-- What a member may take of the pool in a period. It is a limit, and reserves nothing:
+-- together, limits can exceed the pool.
+CREATE TABLE credit_pool_allocations (
+    organization_id   uuid NOT NULL,
+    user_id           uuid NOT NULL,
+    currency          text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    spending_limit    numeric(27,9) NOT NULL CHECK (spending_limit >= 0),
+    -- What was taken in the period. It exceeds the limit only where the limit was lowered
+    -- since.
+    used              numeric(27,9) NOT NULL DEFAULT 0 CHECK (used >= 0),
+    reset             text NOT NULL CHECK (reset IN ('never', 'day', 'week', 'month')),
+    period_started_at timestamptz NOT NULL,
+    -- Exclusive. A period that is over stays here until the next spend or change begins
+    -- another: see allocation_as_of.
+    period_ends_at    timestamptz NOT NULL CHECK (period_ends_at > period_started_at),
+    -- Orders the list.
+    sequence          bigint NOT NULL,
+    created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Serves one member's allocation, at each spend.
+    PRIMARY KEY (organization_id, user_id, currency),
+    -- Whoever is no member has no allocation, even if a row goes by hand.
+    FOREIGN KEY (organization_id, user_id) REFERENCES memberships (organization_id, user_id) ON DELETE CASCADE
+    -- As credit_accounts: a spend updates no index.
+) WITH (fillfactor = 80);
+
+-- Serves the list, newest first, and the sum of what is allocated.
+CREATE UNIQUE INDEX credit_pool_allocations_by_sequence
+    ON credit_pool_allocations (organization_id, currency, sequence DESC);
+
+CREATE TRIGGER credit_pool_allocations_number BEFORE INSERT ON credit_pool_allocations
+    FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();
+
+-- As for memberships: one member is looked up by the primary key.
+ALTER TABLE credit_pool_allocations ALTER COLUMN organization_id SET (n_distinct = -0.1);

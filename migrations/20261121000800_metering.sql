@@ -1,0 +1,193 @@
+-- Metering: usage events, each stored once, meters that say what counts, and sums that are
+-- kept with the events, so that no summary reads the events.
+--
+-- Every key begins with the organization, by which the tables can be distributed.
+
+-- The zones that there are. Asking pg_timezone_names reads every file of them, which takes
+-- 250 ms, and AT TIME ZONE alone takes "Nowhere5" for a zone. Upkeep adds the zones that an
+-- upgrade brings.
+CREATE TABLE time_zones (name text PRIMARY KEY);
+
+-- Adds the zones that the server knows and the table lacks.
+CREATE FUNCTION time_zones_add() RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO time_zones SELECT name FROM pg_timezone_names WHERE name !~ '^(posix|right)/'
+    ON CONFLICT DO NOTHING
+$$;
+
+SELECT time_zones_add();
+
+CREATE TABLE meters (
+    organization_id uuid NOT NULL REFERENCES organizations (id),
+    id              uuid NOT NULL,
+    slug            text NOT NULL CHECK (slug ~ '^[a-z][a-z0-9_-]{0,63}$'),
+    -- The events that it looks at.
+    event_type      text NOT NULL,
+    aggregation     text NOT NULL CHECK (aggregation IN (
+                        'count', 'sum', 'min', 'max', 'average', 'unique_count', 'latest', 'time_weighted_sum')),
+    -- A path into an event's properties, with a point between names; null for a count.
+    value_property  text,
+    -- Paths by whose values the sums are kept apart.
+    group_by        text[] NOT NULL DEFAULT '{}' CHECK (cardinality(group_by) <= 4),
+    -- [{"property","op","value"}]: an event counts if each holds.
+    filters         jsonb NOT NULL DEFAULT '[]',
+    -- The same as one predicate, which is looked at for each event; null without any.
+    filter_path     jsonpath,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    archived_at     timestamptz,
+    PRIMARY KEY (organization_id, id),
+    -- Serves a meter by its name, and the list.
+    CONSTRAINT meters_by_slug UNIQUE (organization_id, slug),
+    CHECK ((aggregation = 'count') = (value_property IS NULL))
+);
+
+-- How long after a period was closed an event may still come in without the mark of an
+-- adjustment: its statement began before, and is given up after 1.5 s. Half a second
+-- more is for the commits, its own and that of the closing.
+CREATE FUNCTION usage_settling_time() RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN interval '2 seconds';
+
+-- Until when an organization's usage was invoiced. An event for an earlier time is kept and
+-- counted in its own hour, and marked as an adjustment.
+CREATE TABLE usage_closed_periods (
+    organization_id uuid PRIMARY KEY REFERENCES organizations (id),
+    until           timestamptz NOT NULL,
+    -- When every event before `until` is there or will be marked.
+    settled_at      timestamptz NOT NULL DEFAULT clock_timestamp() + usage_settling_time()
+);
+
+-- The keys of all events ever, which outlive the events: a key that was used is used for
+-- good, whatever time the second event with it has. No unique index spans partitions by
+-- time, so the keys are a table of their own.
+--
+-- The key is the text and not a hash of it: ids that ascend, which clients and UUIDv7 have,
+-- then share pages, two ids never collide, and there is no hash to compute.
+-- docs/decisions/0013-usage-is-rolled-up-as-it-arrives.md has the figures.
+CREATE TABLE usage_event_keys (
+    organization_id uuid NOT NULL,
+    source          text COLLATE "C" NOT NULL,
+    id              text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, source, id)
+);
+
+CREATE TABLE usage_events (
+    organization_id uuid NOT NULL,
+    time            timestamptz NOT NULL,
+    accepted_at     timestamptz NOT NULL,
+    is_adjustment   boolean NOT NULL,
+    type            text COLLATE "C" NOT NULL,
+    source          text COLLATE "C" NOT NULL,
+    id              text COLLATE "C" NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    properties      jsonb NOT NULL
+) PARTITION BY RANGE (time);
+
+-- Serves the meters that are computed from the events themselves.
+CREATE INDEX usage_events_by_type ON usage_events (organization_id, type, time);
+
+-- Takes what has no partition yet, so that late upkeep refuses nobody.
+CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
+
+-- Tells upkeep which months are in there. In the default partition alone, which is empty.
+CREATE INDEX usage_events_default_by_time ON usage_events_default (time);
+
+-- The name of the partition of a month, which is one of UTC.
+CREATE FUNCTION usage_partition_name(p_month timestamp) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT
+RETURN 'usage_events_' || to_char(p_month, 'YYYY_MM');
+
+-- Makes the partition of a month: true if it is new. A month of which the default
+-- partition holds events cannot have one.
+CREATE FUNCTION usage_partition_create(p_month timestamp) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_name text := usage_partition_name(p_month);
+    v_from timestamptz := p_month AT TIME ZONE 'UTC';
+    v_to timestamptz := (p_month + interval '1 month') AT TIME ZONE 'UTC';
+BEGIN
+    IF to_regclass(v_name) IS NOT NULL
+       OR EXISTS (SELECT 1 FROM usage_events_default WHERE time >= v_from AND time < v_to) THEN
+        RETURN false;
+    END IF;
+    -- Made apart and then attached: CREATE TABLE ... PARTITION OF would make
+    -- every batch wait that is on its way.
+    EXECUTE format('CREATE TABLE %I (LIKE usage_events INCLUDING ALL)', v_name);
+    EXECUTE format('ALTER TABLE usage_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', v_name, v_from, v_to);
+    RETURN true;
+END;
+$$;
+
+-- From the oldest that an event may be, 35 days, to four months ahead.
+DO $$
+BEGIN
+    FOR v_months IN -2..4 LOOP
+        PERFORM usage_partition_create(
+            date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => v_months));
+    END LOOP;
+END;
+$$;
+
+-- What one batch adds to one quarter of an hour.
+CREATE TYPE usage_delta AS (
+    meter_id   uuid,
+    slot_at    timestamptz,
+    -- The values that it is kept apart by, as a JSON array of texts; '' without any.
+    group_key  text,
+    subject    text,
+    events     bigint,
+    total      numeric,
+    minimum    numeric,
+    maximum    numeric,
+    latest_at  timestamptz,
+    latest     numeric
+);
+
+-- Rollups: what a meter counted in a quarter of an hour. Every zone's offset from UTC is a
+-- multiple of 15 minutes (Asia/Kathmandu is 5:45), so days, months and hours of any zone
+-- are whole quarters. A month has 31 x 96 = 2,976 of them.
+CREATE TABLE usage_rollups (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    slot_at         timestamptz NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
+    events          bigint NOT NULL,
+    total           numeric,
+    minimum         numeric,
+    maximum         numeric,
+    latest_at       timestamptz NOT NULL,
+    latest          numeric,
+    -- Serves a batch by all of it, and a summary by its beginning.
+    PRIMARY KEY (organization_id, meter_id, slot_at, group_key)
+    -- The fill factor leaves room on the page for the next versions of a row that every
+    -- batch changes, so that a change updates no index.
+) WITH (fillfactor = 50);
+
+-- The same for each subject, so that a customer's summary reads theirs alone.
+CREATE TABLE usage_subject_rollups (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    slot_at         timestamptz NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
+    events          bigint NOT NULL,
+    total           numeric,
+    minimum         numeric,
+    maximum         numeric,
+    latest_at       timestamptz NOT NULL,
+    latest          numeric,
+    PRIMARY KEY (organization_id, meter_id, subject, slot_at, group_key)
+) WITH (fillfactor = 50);
+
+-- The values that a meter of distinct ones has seen: the first 16 bytes of their SHA-256.
+-- Not MD5, of which two values with one hash can be made: whoever chooses the values would
+-- pay for one of them.
+CREATE TABLE usage_unique_values (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    slot_at         timestamptz NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    value           bytea NOT NULL,
+    PRIMARY KEY (organization_id, meter_id, slot_at, group_key, subject, value)
+);

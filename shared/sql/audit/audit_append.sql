@@ -1,0 +1,30 @@
+-- Appends an event to the chain of an organization. A clock that was set back puts no
+-- event before the last one.
+CREATE OR REPLACE FUNCTION audit_append(
+    p_organization_id uuid, p_event_type text, p_actor_id uuid, p_subject text,
+    p_detail jsonb DEFAULT '{}'
+) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_event audit_events;
+BEGIN
+    INSERT INTO audit_heads (organization_id, sequence, hash)
+    VALUES (p_organization_id, 0, '\x')
+    ON CONFLICT DO NOTHING;
+    SELECT sequence + 1, hash, occurred_at
+      INTO v_event.sequence, v_event.previous_hash, v_event.occurred_at
+      FROM audit_heads WHERE organization_id = p_organization_id FOR UPDATE;
+    -- The clock, not the transaction's start: events are in the order of the lock.
+    v_event.occurred_at := greatest(clock_timestamp(), v_event.occurred_at);
+    v_event.organization_id := p_organization_id;
+    v_event.event_type := p_event_type;
+    v_event.actor_id := p_actor_id;
+    v_event.subject := p_subject;
+    v_event.detail := p_detail;
+    v_event.hash := audit_hash(v_event);
+    INSERT INTO audit_events SELECT v_event.*;
+    UPDATE audit_heads
+       SET sequence = v_event.sequence, hash = v_event.hash, occurred_at = v_event.occurred_at
+     WHERE organization_id = p_organization_id;
+END;
+$$;

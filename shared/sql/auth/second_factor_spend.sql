@@ -1,0 +1,25 @@
+-- Spends a second factor: the step whose code was right for the enrolment, or a
+-- recovery code. Answers 'not_enabled', 'required' when there is neither,
+-- 'accepted', or 'invalid', which a code that was used before is too. The caller
+-- holds the user's row, so N uses of one code queue and one of them succeeds.
+CREATE OR REPLACE FUNCTION second_factor_spend(
+    p_user_id uuid, p_enrolment bytea, p_totp_step bigint, p_recovery_digest bytea
+) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF totp_enrolment(p_user_id) IS NULL THEN
+        RETURN 'not_enabled';
+    END IF;
+    IF p_totp_step IS NULL AND p_recovery_digest IS NULL THEN
+        RETURN 'required';
+    END IF;
+    IF p_totp_step IS NOT NULL THEN
+        UPDATE totp_enrolments SET last_step = p_totp_step
+         WHERE user_id = p_user_id AND enrolment = p_enrolment AND last_step < p_totp_step;
+    ELSE
+        UPDATE recovery_codes SET used_at = now()
+         WHERE user_id = p_user_id AND digest = p_recovery_digest AND used_at IS NULL;
+    END IF;
+    RETURN CASE WHEN FOUND THEN 'accepted' ELSE 'invalid' END;
+END;
+$$;

@@ -1,0 +1,6 @@
+-- The enrolment in force, as hexadecimal digits; null when none is.
+CREATE OR REPLACE FUNCTION totp_enrolment(p_user_id uuid) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT encode(enrolment, 'hex') FROM totp_enrolments
+     WHERE user_id = p_user_id AND confirmed_at IS NOT NULL
+$$;

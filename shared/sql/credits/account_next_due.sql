@@ -1,0 +1,12 @@
+-- The earliest moment at which something of the account falls due.
+CREATE OR REPLACE FUNCTION account_next_due(p_account_id uuid) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT least(
+        (SELECT min(effective_at) FROM credit_grants WHERE account_id = p_account_id AND state = 'pending'),
+        (SELECT min(expires_at) FROM credit_grants
+          WHERE account_id = p_account_id AND state = 'open' AND expires_at < 'infinity'),
+        (SELECT min(expires_at) FROM credit_holds WHERE account_id = p_account_id AND state = 'open'),
+        (SELECT min(voided_at) FROM credit_grants
+          WHERE account_id = p_account_id AND state = 'open' AND voided_at IS NOT NULL),
+        'infinity')
+$$;

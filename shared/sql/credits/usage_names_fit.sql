@@ -1,0 +1,19 @@
+-- Whether a spend of today may have these names: it has none, they are in use
+-- today, or there is room for more. Asked before the spend is posted, under the
+-- account's lock; a capture is not refused for the names of its hold.
+CREATE OR REPLACE FUNCTION usage_names_fit(p_account_id uuid, p_service text, p_model text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_today date := utc_day(clock_timestamp());
+BEGIN
+    IF p_service IS NULL AND p_model IS NULL THEN
+        RETURN true;
+    END IF;
+    PERFORM 1 FROM credit_usage_daily
+      WHERE account_id = p_account_id AND day = v_today
+        AND service = coalesce(p_service, '') AND model = coalesce(p_model, '');
+    RETURN FOUND OR (SELECT count(*) FROM (
+        SELECT 1 FROM credit_usage_daily WHERE account_id = p_account_id AND day = v_today
+         LIMIT max_usage_names()) names) < max_usage_names();
+END;
+$$;

@@ -1,0 +1,18 @@
+-- Writes a token in place of the user's earlier ones of the same purpose.
+CREATE OR REPLACE FUNCTION email_token_add(
+    p_digest bytea, p_user_id uuid, p_purpose text, p_email text, p_ttl_secs integer
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE email_tokens SET spent_at = now()
+     WHERE user_id = p_user_id AND purpose = p_purpose AND spent_at IS NULL AND digest <> p_digest;
+    INSERT INTO email_tokens (digest, user_id, purpose, email, expires_at)
+    VALUES (p_digest, p_user_id, p_purpose, p_email, now() + make_interval(secs => p_ttl_secs))
+    ON CONFLICT DO NOTHING;
+    -- Each new one sweeps up to ten that expired a day ago, so the table does
+    -- not grow with time.
+    DELETE FROM email_tokens WHERE digest IN (
+        SELECT digest FROM email_tokens WHERE expires_at < now() - interval '1 day'
+         ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+END;
+$$;

@@ -1,0 +1,75 @@
+//! Moments, as responses and requests give them.
+
+use chrono::{DateTime, NaiveDateTime};
+
+use crate::http::input::{FromText, Invalid};
+
+crate::text_type! {
+    /// A moment as the database writes it: RFC 3339 in UTC, with microseconds.
+    Time, |text| Ok::<_, crate::http::input::Invalid>(text.to_owned()), {
+        "type": "string", "format": "date-time",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z$",
+        "description": "RFC 3339, in UTC, with microseconds.",
+        "examples": ["2026-11-21T09:30:00.123456Z"],
+    }
+}
+
+/// A moment as a request gives it: RFC 3339 with an offset. It is kept in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub NaiveDateTime);
+
+impl FromText for Moment {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        // A leap second becomes the second after it, because Postgres has none.
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .and_then(|time| DateTime::from_timestamp_micros(time.timestamp_micros()))
+            .map(|time| Self(time.naive_utc()))
+            .ok_or_else(|| {
+                Invalid::new(
+                    "invalid",
+                    "must be an RFC 3339 time with an offset, such as \"2026-12-31T23:00:00Z\"",
+                )
+            })
+    }
+}
+
+crate::describe!(Moment as "Moment", {
+    "type": "string", "format": "date-time",
+    "description": "RFC 3339, with an offset.",
+    "examples": ["2026-12-31T23:00:00Z"],
+});
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::input;
+
+    #[test]
+    fn moments() {
+        let table = [
+            (json!("2026-11-21T09:30:00Z"), Ok("2026-11-21T09:30:00")),
+            (
+                json!("2026-11-21T09:30:00.1234567+02:00"),
+                Ok("2026-11-21T07:30:00.123456"),
+            ),
+            (json!("2016-12-31T23:59:60Z"), Ok("2017-01-01T00:00:00")),
+            (json!("2026-11-21T09:30:00"), Err("invalid")),
+            (json!("2026-11-21"), Err("invalid")),
+            (json!("2026-13-21T09:30:00Z"), Err("invalid")),
+            (json!("12026-11-21T09:30:00Z"), Err("invalid")),
+            (json!("tomorrow"), Err("invalid")),
+            (json!(""), Err("invalid")),
+            (json!("\0"), Err("invalid_character")),
+            (json!(1_800_000_000), Err("wrong_type")),
+            (json!(null), Err("wrong_type")),
+        ];
+        for (value, expected) in table {
+            let got = input::value_at::<Moment>(&value, "at").map_err(|errors| errors[0].code);
+            let expected = expected.map(|text| Moment(text.parse().expect("this is a time")));
+            assert_eq!(got, expected, "{value}");
+        }
+    }
+}
