@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use serde_json::{Value, json};
 use turnpike_tests::personas::{
     CONSUME, TRANSACTIONS, TRANSACTIONS_EXPORT, fresh_key, sql_digest, sql_id,
@@ -8,6 +10,9 @@ use crate::refusals::{check_currency_parameter, refuse};
 
 /// Rows that are sent with their length.
 const PAGE_ROWS: usize = 1_000;
+
+/// Rows of two pages and a half.
+const LONG_ROWS: usize = 2_500;
 
 const COLUMNS: [&str; 12] = [
     "id",
@@ -25,19 +30,13 @@ const COLUMNS: [&str; 12] = [
 ];
 
 api_tests![
-    exports_what_the_list_shows,
-    has_a_length_up_to_a_page,
     quotes_texts_and_disarms_formulas,
     narrows_as_the_list_does,
     belongs_to_its_user,
     refuses,
 ];
 
-api_tests![
-    fresh_too:
-    shows_one_moment_to_whoever_began,
-    breaks_off_when_postgres_fails,
-];
+api_tests![fresh_too: is_whole_or_does_not_end];
 
 fn export_call(host: &TestHost, user: &User, query: &str) -> Call {
     host.get(format!("{TRANSACTIONS_EXPORT}{query}"))
@@ -132,13 +131,14 @@ async fn listed(host: &TestHost, user: &User, narrowing: &str) -> Vec<Vec<String
     }
 }
 
-/// Books `count` spends of a hundredth.
-async fn spend(host: &TestHost, user: &User, count: usize) {
+/// Books spends of a hundredth, so that the ledger has rows up to the last of these numbers.
+async fn spend(host: &TestHost, user: &User, rows: RangeInclusive<usize>) {
+    let (first, last) = rows.into_inner();
     let digest = sql_digest(&user.token);
     let sql = format!(
         "SELECT count(credits_consume({digest}, 'bulk-' || n, {digest}, gen_random_uuid(), 'USD', 0.01,
                                       'number ' || n, 'chat', 'model-' || n % 7))
-           FROM generate_series(1, {count}) n"
+           FROM generate_series({first}, {last}) n"
     );
     host.query(&sql).await;
 }
@@ -161,12 +161,49 @@ async fn before_the_third_page(host: &TestHost, statement: &str) {
     .await;
 }
 
-async fn exports_what_the_list_shows(host: &TestHost) {
+/// Takes that back.
+async fn as_before(host: &TestHost) {
+    host.execute(
+        "DROP FUNCTION transfers_page; ALTER FUNCTION transfers_page_of_old RENAME TO transfers_page",
+    )
+    .await;
+}
+
+/// Of a ledger that is longer than a page, and than two: to book it takes longer than all that is
+/// asked of it.
+async fn is_whole_or_does_not_end(host: &TestHost) {
     let (user, _) = host.user_with("100.00").await;
-    spend(host, &user, 2_499).await;
-    let response = export(host, &user, "").await;
-    assert_eq!(rows(&response), listed(host, &user, "").await);
-    assert_eq!(rows(&response).len(), 2_500);
+    has_a_length_up_to_a_page(host, &user).await;
+    spend(host, &user, PAGE_ROWS + 2..=LONG_ROWS).await;
+    exports_what_the_list_shows(host, &user).await;
+    breaks_off_when_postgres_fails(host, &user).await;
+    shows_one_moment_to_whoever_began(host, &user).await;
+}
+
+async fn has_a_length_up_to_a_page(host: &TestHost, user: &User) {
+    let empty = export(host, user, "?currency=EUR").await;
+    assert_eq!(rows(&empty), Vec::<Vec<String>>::new());
+    let nobody = host.new_user("nobody").await;
+    assert_eq!(
+        rows(&export(host, &nobody, "").await),
+        Vec::<Vec<String>>::new()
+    );
+    spend(host, user, 2..=PAGE_ROWS).await;
+    let whole = export(host, user, "").await;
+    assert_eq!(rows(&whole).len(), PAGE_ROWS);
+    let length = whole.header("content-length").map(str::parse);
+    assert_eq!(length, Some(Ok(whole.body.len())), "{whole}");
+    assert_eq!(whole.header("transfer-encoding"), None, "{whole}");
+    host.consume(user, "1").await;
+    let longer = export(host, user, "").await;
+    assert_eq!(rows(&longer).len(), PAGE_ROWS + 1);
+    assert_eq!(longer.header("content-length"), None, "{longer}");
+}
+
+async fn exports_what_the_list_shows(host: &TestHost, user: &User) {
+    let response = export(host, user, "").await;
+    assert_eq!(rows(&response), listed(host, user, "").await);
+    assert_eq!(rows(&response).len(), LONG_ROWS);
     let expected = [
         ("content-type", "text/csv; charset=utf-8"),
         (
@@ -186,25 +223,43 @@ async fn exports_what_the_list_shows(host: &TestHost) {
     );
 }
 
-async fn has_a_length_up_to_a_page(host: &TestHost) {
-    let (user, _) = host.user_with("100.00").await;
-    let empty = export(host, &user, "?currency=EUR").await;
-    assert_eq!(rows(&empty), Vec::<Vec<String>>::new());
-    let nobody = host.new_user("nobody").await;
-    assert_eq!(
-        rows(&export(host, &nobody, "").await),
-        Vec::<Vec<String>>::new()
+/// A client must not take for the whole file what is not.
+async fn breaks_off_when_postgres_fails(host: &TestHost, user: &User) {
+    before_the_third_page(host, "RAISE EXCEPTION 'the disk is gone'").await;
+    let outcome = export_call(host, user, "").try_send().await;
+    assert!(
+        outcome.is_err(),
+        "a file that lacks its end must not end well: {outcome:?}"
     );
-    spend(host, &user, PAGE_ROWS - 1).await;
-    let whole = export(host, &user, "").await;
-    assert_eq!(rows(&whole).len(), PAGE_ROWS);
-    let length = whole.header("content-length").map(str::parse);
-    assert_eq!(length, Some(Ok(whole.body.len())), "{whole}");
-    assert_eq!(whole.header("transfer-encoding"), None, "{whole}");
-    host.consume(&user, "1").await;
-    let longer = export(host, &user, "").await;
-    assert_eq!(rows(&longer).len(), PAGE_ROWS + 1);
-    assert_eq!(longer.header("content-length"), None, "{longer}");
+    let lines = host.log_lines();
+    assert!(
+        lines.iter().any(|line| line.contains("broken off")),
+        "the log must say so: {lines:?}"
+    );
+    as_before(host).await;
+    // Nothing else has come to harm.
+    assert_eq!(listed(host, user, "").await.len(), LONG_ROWS);
+    let newest = export(host, user, "?kind=grant").await;
+    assert_eq!(rows(&newest).len(), 1);
+}
+
+/// While the file is under way, the user spends, and all their sessions end.
+async fn shows_one_moment_to_whoever_began(host: &TestHost, user: &User) {
+    let expected = listed(host, user, "").await;
+    let digest = sql_digest(&user.token);
+    let meanwhile = format!(
+        "PERFORM credits_consume({digest}, 'meanwhile', {digest}, gen_random_uuid(), 'USD', 1, 'meanwhile');
+         UPDATE sessions SET revoked_at = now() WHERE user_id = {}",
+        sql_id(user.id)
+    );
+    before_the_third_page(host, &meanwhile).await;
+    let response = export(host, user, "").await;
+    assert_eq!(rows(&response), expected);
+    assert_eq!(host.count_transfers(user, "consume").await, 2_500);
+    export_call(host, user, "")
+        .send()
+        .await
+        .expect_problem(401, "unauthenticated");
 }
 
 async fn quotes_texts_and_disarms_formulas(host: &TestHost) {
@@ -250,7 +305,7 @@ async fn quotes_texts_and_disarms_formulas(host: &TestHost) {
 
 async fn narrows_as_the_list_does(host: &TestHost) {
     let (user, admin) = host.user_with("100.00").await;
-    spend(host, &user, 1_200).await;
+    spend(host, &user, 2..=1_201).await;
     host.grant(&admin, &user, "1", "USD").await;
     host.grant(&admin, &user, "2", "JPY").await;
     host.hold(&user, "1", 900).await;
@@ -273,48 +328,6 @@ async fn narrows_as_the_list_does(host: &TestHost) {
         let expected = listed(host, &user, &format!("&{narrowing}")).await;
         assert_eq!(rows(&response), expected, "{narrowing}");
     }
-}
-
-/// While the file is under way, the user spends, and all their sessions end.
-async fn shows_one_moment_to_whoever_began(host: &TestHost) {
-    let (user, _) = host.user_with("100.00").await;
-    spend(host, &user, 2_499).await;
-    let expected = listed(host, &user, "").await;
-    let digest = sql_digest(&user.token);
-    let meanwhile = format!(
-        "PERFORM credits_consume({digest}, 'meanwhile', {digest}, gen_random_uuid(), 'USD', 1, 'meanwhile');
-         UPDATE sessions SET revoked_at = now() WHERE user_id = {}",
-        sql_id(user.id)
-    );
-    before_the_third_page(host, &meanwhile).await;
-    let response = export(host, &user, "").await;
-    assert_eq!(rows(&response), expected);
-    assert_eq!(host.count_transfers(&user, "consume").await, 2_500);
-    export_call(host, &user, "")
-        .send()
-        .await
-        .expect_problem(401, "unauthenticated");
-}
-
-/// A client must not take for the whole file what is not.
-async fn breaks_off_when_postgres_fails(host: &TestHost) {
-    let (user, _) = host.user_with("100.00").await;
-    spend(host, &user, 2_499).await;
-    before_the_third_page(host, "RAISE EXCEPTION 'the disk is gone'").await;
-    let outcome = export_call(host, &user, "").try_send().await;
-    assert!(
-        outcome.is_err(),
-        "a file that lacks its end must not end well: {outcome:?}"
-    );
-    let lines = host.log_lines();
-    assert!(
-        lines.iter().any(|line| line.contains("broken off")),
-        "the log must say so: {lines:?}"
-    );
-    // Nothing else has come to harm.
-    assert_eq!(listed(host, &user, "").await.len(), 2_500);
-    let newest = export(host, &user, "?kind=grant").await;
-    assert_eq!(rows(&newest).len(), 1);
 }
 
 async fn belongs_to_its_user(host: &TestHost) {

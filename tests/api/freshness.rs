@@ -12,7 +12,7 @@ use crate::metering::{SUMMARY, meter, send};
 
 /// Length of each race. Two run with reused instances and with fresh ones, and take two such
 /// races each at once.
-const RACE: Duration = Duration::from_millis(2_500);
+const RACE: Duration = Duration::from_millis(1_700);
 
 /// Writes and cached reads that every race has, however slow the machine is.
 const ENOUGH_WRITES: u64 = 20;
