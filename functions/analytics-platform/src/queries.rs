@@ -32,7 +32,7 @@ pub async fn figures(
         max_plans.into(),
     ];
     let sql = "CALL analytics_platform($1, $2, $3, $4, $5, NULL)";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// The organizations of the page, and one more if there is one.
@@ -51,5 +51,5 @@ pub async fn organizations(
         after.map(|place| place.organization_id.as_uuid()).into(),
     ];
     let sql = "SELECT analytics_organizations($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -58,5 +58,5 @@ pub async fn trends(
         period.until.into(),
     ];
     let sql = "CALL analytics_revenue_trends($1, $2, $3, $4, $5, NULL)";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -23,5 +23,5 @@ pub async fn list(
     ];
     let sql = "SELECT audit_log($1, $2, $3::timestamp AT TIME ZONE 'UTC',
                                 $4::timestamp AT TIME ZONE 'UTC', $5, $6)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -40,7 +40,7 @@ pub async fn list(
 ) -> Result<ApiKeyList, Problem> {
     let parameters = [digest.0.to_vec().into(), limit.into()];
     let sql = "SELECT auth_api_keys($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -60,7 +60,7 @@ pub async fn create(
         wanted.ttl_secs.into(),
     ];
     let sql = "SELECT auth_api_key_create($1, $2, $3, $4, $5, $6, $7::bigint::integer)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn revoke(
@@ -70,7 +70,7 @@ pub async fn revoke(
 ) -> Result<ApiKeyRevoked, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT auth_api_key_revoke($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn rotate(
@@ -88,5 +88,5 @@ pub async fn rotate(
         overlap_secs.into(),
     ];
     let sql = "SELECT auth_api_key_rotate($1, $2, $3, $4, $5::bigint::integer)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

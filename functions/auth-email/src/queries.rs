@@ -60,7 +60,7 @@ pub async fn change(
         mail::MAX_PER_ADDRESS_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_email_change($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    db::ask(context, sql, &parameters, refuse_change).await
+    db::call(context, sql, &parameters, refuse_change).await
 }
 
 /// Writes another mail that verifies the present email.
@@ -82,14 +82,14 @@ pub async fn verify(
         mail::MAX_PER_ADDRESS_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_email_verification($1, $2, $3, $4, $5, $6, $7, $8)::text";
-    db::ask(context, sql, &parameters, mail::refuse).await
+    db::call(context, sql, &parameters, mail::refuse).await
 }
 
 /// Whose email a token would change or verify.
 pub async fn find_holder(context: &Context, digest: TokenDigest) -> Result<UserId, Problem> {
     let sql = "SELECT auth_email_confirm_begin($1)::text";
     let parameters = [digest.0.to_vec().into()];
-    db::ask(context, sql, &parameters, mail::refuse).await
+    db::call(context, sql, &parameters, mail::refuse).await
 }
 
 /// Spends the token. The id of the message that this may cause names the use: by it, a
@@ -105,5 +105,5 @@ pub async fn confirm(
         message_id.as_uuid().into(),
     ];
     let sql = "SELECT auth_email_confirm($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, mail::refuse).await
+    db::call(context, sql, &parameters, mail::refuse).await
 }

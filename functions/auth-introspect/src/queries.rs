@@ -38,7 +38,7 @@ pub async fn introspect(
 ) -> Result<Found, Problem> {
     let parameters = [caller.0.to_vec().into(), subject.0.to_vec().into()];
     let sql = "SELECT auth_introspect($1, $2)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// What a JWT claims to be.
@@ -71,5 +71,5 @@ pub async fn introspect_jwt(
         claimed.api_key_id.map(|id| id.as_uuid()).into(),
     ];
     let sql = "SELECT auth_introspect_jwt($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

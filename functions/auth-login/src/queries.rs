@@ -62,7 +62,7 @@ pub async fn begin(
         max,
     ];
     let sql = "SELECT auth_login_begin($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, lockout::refuse).await
+    db::call(context, sql, &parameters, lockout::refuse).await
 }
 
 /// Opens a session, and gives the lease back. `None` when the code was used before.
@@ -90,5 +90,5 @@ pub async fn open_session(
     ];
     let sql =
         "SELECT auth_login($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

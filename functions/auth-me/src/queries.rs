@@ -15,5 +15,5 @@ pub struct Found {
 pub async fn find(context: &Context, digest: TokenDigest) -> Result<Found, Problem> {
     let sql = "SELECT auth_me($1)::text";
     let parameters = [digest.0.to_vec().into()];
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

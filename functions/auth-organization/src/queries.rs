@@ -22,5 +22,5 @@ pub async fn change(
 ) -> Result<SessionOrganization, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT auth_organization_change($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

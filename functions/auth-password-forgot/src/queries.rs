@@ -24,5 +24,5 @@ pub async fn forgot(
         mail::MAX_PER_ADDRESS_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_password_forgot($1, $2, $3, $4, $5, $6, $7, $8)::text";
-    db::ask(context, sql, &parameters, mail::refuse).await
+    db::call(context, sql, &parameters, mail::refuse).await
 }

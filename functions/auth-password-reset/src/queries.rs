@@ -32,7 +32,7 @@ pub async fn begin(
     let [lease_id, host_id, max_leases] = lease.parameters();
     let parameters = [digest.0.to_vec().into(), lease_id, host_id, max_leases];
     let sql = "SELECT auth_password_reset_begin($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse_begin).await
+    db::call(context, sql, &parameters, refuse_begin).await
 }
 
 /// Spends the token and replaces the password. The id of the message that this causes
@@ -53,5 +53,5 @@ pub async fn reset(
         lease.id(),
     ];
     let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, mail::refuse).await
+    db::call(context, sql, &parameters, mail::refuse).await
 }

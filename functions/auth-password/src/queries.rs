@@ -41,7 +41,7 @@ pub async fn find_user(
         max,
     ];
     let sql = "SELECT auth_password_begin($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, lockout::refuse).await
+    db::call(context, sql, &parameters, lockout::refuse).await
 }
 
 /// Replaces the password, if it is still the one that was verified, and gives the lease
@@ -60,5 +60,5 @@ pub async fn change(
         lease.id(),
     ];
     let sql = "SELECT auth_password_change($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse_change).await
+    db::call(context, sql, &parameters, refuse_change).await
 }

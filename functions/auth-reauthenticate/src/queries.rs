@@ -66,7 +66,7 @@ pub async fn begin(
         max,
     ];
     let sql = "SELECT auth_reauthenticate_begin($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, lockout::refuse).await
+    db::call(context, sql, &parameters, lockout::refuse).await
 }
 
 /// Notes the proof in the session, spends the code, and gives the lease back. `None`
@@ -88,5 +88,5 @@ pub async fn confirm(
         lease.id(),
     ];
     let sql = "SELECT auth_reauthenticate($1, $2, $3, $4, $5, $6)::text";
-    db::ask(context, sql, &parameters, refuse_proof).await
+    db::call(context, sql, &parameters, refuse_proof).await
 }

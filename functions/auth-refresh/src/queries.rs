@@ -28,7 +28,7 @@ pub async fn refresh(
         REFRESH_TTL_SECS.into(),
     ];
     let sql = "SELECT auth_refresh($1, $2, $3, $4, $5)::text";
-    let session: Option<Session> = db::ask(context, sql, &parameters, refuse).await?;
+    let session: Option<Session> = db::call(context, sql, &parameters, refuse).await?;
     if session.is_none() {
         context.log(
             "warn",

@@ -23,7 +23,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 pub async fn list(context: &Context, digest: TokenDigest) -> Result<SessionList, Problem> {
     let parameters = [digest.0.to_vec().into(), MAX_LISTED.into()];
     let sql = "SELECT auth_sessions($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Ends the session or, when none is named, all but the caller's own.
@@ -35,5 +35,5 @@ pub async fn revoke(
     let session = session.map(|id| id.as_uuid()).into();
     let parameters = [digest.0.to_vec().into(), session];
     let sql = "SELECT auth_sessions_revoke($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -24,7 +24,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 pub async fn list(context: &Context, digest: TokenDigest) -> Result<SigningKeyList, Problem> {
     let parameters = [digest.0.to_vec().into(), MAX_LISTED.into()];
     let sql = "SELECT auth_signing_keys($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn rotate(
@@ -34,7 +34,7 @@ pub async fn rotate(
 ) -> Result<SigningKeyRotated, Problem> {
     let parameters = [digest.0.to_vec().into(), new_kid.into()];
     let sql = "SELECT auth_signing_key_rotate($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn withdraw(
@@ -44,5 +44,5 @@ pub async fn withdraw(
 ) -> Result<SigningKeyWithdrawn, Problem> {
     let parameters = [digest.0.to_vec().into(), String::from(kid).into()];
     let sql = "SELECT auth_signing_key_withdraw($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

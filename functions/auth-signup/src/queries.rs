@@ -31,7 +31,7 @@ pub async fn begin(context: &Context, address: &str, lease: &HashLease) -> Resul
         max_leases,
     ];
     let sql = "SELECT auth_signup_begin($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Registers the user unless the email is taken, and writes the mail that says
@@ -56,5 +56,5 @@ pub async fn signup(
         mail::MAX_PER_EMAIL_PER_HOUR.into(),
     ];
     let sql = "SELECT auth_signup($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

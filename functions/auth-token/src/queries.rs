@@ -44,5 +44,5 @@ pub async fn grant(
         scope.unwrap_or_default().into(),
     ];
     let sql = "SELECT auth_token($1, $2, nullif($3::text[], '{}'))::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

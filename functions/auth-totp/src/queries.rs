@@ -53,7 +53,7 @@ fn digest_array(digests: &[[u8; 32]]) -> Parameter {
 pub async fn state(context: &Context, digest: TokenDigest) -> Result<SecondFactorState, Problem> {
     let sql = "SELECT auth_totp($1)::text";
     let parameters = [digest.0.to_vec().into()];
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// Begins an enrolment, in place of one that was not confirmed.
@@ -64,7 +64,7 @@ pub async fn enrol(
 ) -> Result<User, Problem> {
     let parameters = [digest.0.to_vec().into(), enrolment.0.to_vec().into()];
     let sql = "SELECT auth_totp_enrol($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Reads what the first code must match, unless the account is locked.
@@ -75,7 +75,7 @@ pub async fn begin_confirmation(
 ) -> Result<Pending, Problem> {
     let parameters = [digest.0.to_vec().into(), address.to_owned().into()];
     let sql = "SELECT auth_totp_confirm_begin($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Puts the enrolment in force for which the code was right.
@@ -93,14 +93,14 @@ pub async fn confirm(
         digest_array(recovery_digests),
     ];
     let sql = "SELECT auth_totp_confirm($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Ends the second factor.
 pub async fn disable(context: &Context, digest: TokenDigest) -> Result<TotpDisabled, Problem> {
     let sql = "SELECT auth_totp_disable($1)::text";
     let parameters = [digest.0.to_vec().into()];
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// Replaces the recovery codes.
@@ -111,5 +111,5 @@ pub async fn replace_recovery_codes(
 ) -> Result<(), Problem> {
     let parameters = [digest.0.to_vec().into(), digest_array(recovery_digests)];
     let sql = "SELECT auth_recovery_codes_replace($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -47,7 +47,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT credit_pool_allocations_list($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 pub async fn put(
@@ -68,7 +68,7 @@ pub async fn put(
         MAX_ALLOCATIONS.into(),
     ];
     let sql = "SELECT credit_pool_allocation_put($1, $2, $3, $4, $5, $6, $7)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn remove(
@@ -85,5 +85,5 @@ pub async fn remove(
         currency.code().to_owned().into(),
     ];
     let sql = "SELECT credit_pool_allocation_delete($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

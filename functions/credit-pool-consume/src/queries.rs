@@ -53,7 +53,7 @@ pub async fn consume(
         spend.model.map(String::from).into(),
     ];
     let sql = "SELECT credit_pool_consume($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub async fn find(
         currency.code().to_owned().into(),
     ];
     let sql = "SELECT credit_pool_read($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// The rows of the page, and one more if there is one.
@@ -81,7 +81,7 @@ pub async fn list(
     let sql = "SELECT credit_pool_transactions($1, $2, $3, $4, $5, $6,
                                                $7::timestamp AT TIME ZONE 'UTC',
                                                $8::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 pub async fn grant(
@@ -111,5 +111,5 @@ pub async fn grant(
     let sql = "SELECT credit_pool_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                                         $13::timestamp AT TIME ZONE 'UTC',
                                         $14::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, refuse_grant).await
+    db::call(context, sql, &parameters, refuse_grant).await
 }

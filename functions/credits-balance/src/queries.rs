@@ -21,5 +21,5 @@ pub async fn balance(
 ) -> Result<Found, Problem> {
     let parameters = [digest.0.to_vec().into(), currency.code().to_owned().into()];
     let sql = "SELECT credits_balance($1, $2)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -72,7 +72,7 @@ pub async fn create(
     let sql = "SELECT credits_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                                     $13::timestamp AT TIME ZONE 'UTC',
                                     $14::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Whose credits a grant belongs to.
@@ -83,7 +83,7 @@ pub async fn owner(
 ) -> Result<CreditOwner, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_owner($1, $2, NULL)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn void(
@@ -101,7 +101,7 @@ pub async fn void(
         id.as_uuid().into(),
     ];
     let sql = "SELECT credits_grant_void($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// The rows of the page, and one more if there is one.
@@ -118,5 +118,5 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT credits_grants_list($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

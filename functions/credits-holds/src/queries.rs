@@ -72,7 +72,7 @@ pub async fn hold(
         hold.model.map(String::from).into(),
     ];
     let sql = "SELECT credits_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn find(
@@ -82,7 +82,7 @@ pub async fn find(
 ) -> Result<HoldShown, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_hold_find($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Captures `money` of the hold; releases it whole when there is none.
@@ -106,5 +106,5 @@ pub async fn settle(
         ids.excess.as_uuid().into(),
     ];
     let sql = "SELECT credits_hold_settle($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -37,7 +37,7 @@ pub async fn owner(
 ) -> Result<CreditOwner, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT credits_owner($1, NULL, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn refund(
@@ -58,5 +58,5 @@ pub async fn refund(
         money.map(|money| money.currency().code().to_owned()).into(),
     ];
     let sql = "SELECT credits_refund($1, $2, $3, $4, $5, $6, $7)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -53,7 +53,7 @@ pub async fn begin(
     let sql = "SELECT credits_transactions_export($1, $2, $3, $4,
                                                   $5::timestamp AT TIME ZONE 'UTC',
                                                   $6::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// The newest `limit` of what is left.
@@ -67,5 +67,5 @@ pub async fn next(context: &Context, position: &Position, limit: i32) -> Result<
         limit.into(),
     ];
     let sql = "SELECT transfers_page($1, $2, $3, $4, $5, $6)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

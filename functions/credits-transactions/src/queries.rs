@@ -35,5 +35,5 @@ pub async fn list(
     let sql = "SELECT credits_transactions($1, $2, $3, $4, $5,
                                            $6::timestamp AT TIME ZONE 'UTC',
                                            $7::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

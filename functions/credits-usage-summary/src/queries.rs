@@ -55,5 +55,5 @@ pub async fn summary(
         after.model.into(),
     ];
     let sql = "SELECT credits_usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

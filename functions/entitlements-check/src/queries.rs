@@ -18,5 +18,5 @@ pub async fn check(
         query.quantity.map(|quantity| quantity.0).into(),
     ];
     let sql = "SELECT entitlement_check($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -102,7 +102,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT entitlements_list($1, $2, $3, $4, $5, $6)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(
@@ -116,7 +116,7 @@ pub async fn read(
         place.id.as_uuid().into(),
     ];
     let sql = "SELECT entitlement_read($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -145,7 +145,7 @@ pub async fn create(
     ];
     let sql = "SELECT entitlement_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
                                          $11::timestamp AT TIME ZONE 'UTC', $12)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn change(
@@ -165,7 +165,7 @@ pub async fn change(
     ];
     let sql =
         "SELECT entitlement_change($1, $2, $3, $4, $5, $6, $7::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn revoke(
@@ -179,7 +179,7 @@ pub async fn revoke(
         place.id.as_uuid().into(),
     ];
     let sql = "SELECT entitlement_revoke($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn reset(
@@ -195,5 +195,5 @@ pub async fn reset(
         key.into(),
     ];
     let sql = "SELECT entitlement_reset($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -24,5 +24,5 @@ pub async fn accept(
 ) -> Result<Organization, Problem> {
     let parameters = [digest.0.to_vec().into(), invitation.0.to_vec().into()];
     let sql = "SELECT invitation_accept($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -32,7 +32,7 @@ pub fn not_found() -> Problem {
 
 pub async fn list(context: &Context, digest: TokenDigest) -> Result<MeterList, Problem> {
     let parameters = [digest.0.to_vec().into()];
-    db::ask(
+    db::call(
         context,
         "SELECT meters_list($1)::text",
         &parameters,
@@ -48,7 +48,7 @@ pub async fn read(
 ) -> Result<MeterShown, Problem> {
     let parameters = [digest.0.to_vec().into(), String::from(slug).into()];
     let sql = "SELECT meter_read($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -74,7 +74,7 @@ pub async fn create(
         MAX_EVER.into(),
     ];
     let sql = "SELECT meter_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn archive(
@@ -84,5 +84,5 @@ pub async fn archive(
 ) -> Result<MeterShown, Problem> {
     let parameters = [digest.0.to_vec().into(), String::from(slug).into()];
     let sql = "SELECT meter_archive($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -24,5 +24,5 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT organization_billing_members($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -46,7 +46,7 @@ pub async fn list(
         MAX_PENDING.into(),
     ];
     let sql = "SELECT organization_invitations($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -72,7 +72,7 @@ pub async fn create(
     ];
     let sql =
         "SELECT organization_invitation_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn revoke(
@@ -87,5 +87,5 @@ pub async fn revoke(
         id.as_uuid().into(),
     ];
     let sql = "SELECT organization_invitation_revoke($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -32,7 +32,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT organization_members($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn change(
@@ -49,7 +49,7 @@ pub async fn change(
         String::from(role).into(),
     ];
     let sql = "SELECT organization_member_change($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn remove(
@@ -64,5 +64,5 @@ pub async fn remove(
         user_id.as_uuid().into(),
     ];
     let sql = "SELECT organization_member_remove($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

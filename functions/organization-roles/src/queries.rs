@@ -38,7 +38,7 @@ pub async fn list(
 ) -> Result<RoleList, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT organization_roles($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Who holds the role.
@@ -56,7 +56,7 @@ pub async fn holders(
         max_holders.into(),
     ];
     let sql = "SELECT organization_role_holders($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// The role as it is now; `None` when somebody holds it who is not among
@@ -83,7 +83,7 @@ pub async fn put(
         MAX_ROLES.into(),
     ];
     let sql = "SELECT organization_role_put($1, $2, $3, $4, $5::text[]::uuid[], $6)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn delete(
@@ -98,5 +98,5 @@ pub async fn delete(
         String::from(name).into(),
     ];
     let sql = "SELECT organization_role_delete($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

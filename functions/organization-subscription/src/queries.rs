@@ -59,7 +59,7 @@ pub async fn find(
 ) -> Result<Found, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT organization_subscription_read($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn put(
@@ -88,5 +88,5 @@ pub async fn put(
     let sql = "SELECT organization_subscription_put($1, $2, $3, $4, $5, $6, $7, $8, $9,
                                                     $10::timestamp AT TIME ZONE 'UTC',
                                                     $11::timestamp AT TIME ZONE 'UTC', $12)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -34,7 +34,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 pub async fn list(context: &Context, digest: TokenDigest) -> Result<OrganizationList, Problem> {
     let parameters = [digest.0.to_vec().into(), MAX_LISTED.into()];
     let sql = "SELECT organizations_list($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -50,7 +50,7 @@ pub async fn create(
         MAX_OWNED.into(),
     ];
     let sql = "SELECT organization_create($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(
@@ -60,7 +60,7 @@ pub async fn read(
 ) -> Result<Organization, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT organization_read($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn change(
@@ -76,5 +76,5 @@ pub async fn change(
         change.time_zone.map(String::from).into(),
     ];
     let sql = "SELECT organization_change($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -55,7 +55,7 @@ async fn claim_up_to(
 ) -> Result<Vec<Message>, Problem> {
     let parameters = [digest.0.to_vec().into(), limit.into(), LEASE_SECS.into()];
     let sql = "SELECT outbox_claim($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 /// Records what became of the messages of one claim.
@@ -63,5 +63,5 @@ pub async fn record(context: &Context, outcomes: &[Outcome]) -> Result<(), Probl
     let results = serde_json::to_string(outcomes).map_err(|_| Problem::internal())?;
     let parameters = [results.into(), MAX_ATTEMPTS.into(), MAX_ERROR_CHARS.into()];
     let sql = "SELECT outbox_record($1::text::jsonb, $2, $3)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

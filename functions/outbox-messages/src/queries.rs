@@ -23,5 +23,5 @@ pub struct Message {
 pub async fn newest(context: &Context) -> Result<Vec<Message>, Problem> {
     let sql = "SELECT outbox_messages_newest($1)::text";
     let parameters = [MAX_SHOWN.into()];
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

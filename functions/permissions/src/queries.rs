@@ -8,5 +8,5 @@ use crate::operations::PermissionList;
 pub async fn list(context: &Context, digest: TokenDigest) -> Result<PermissionList, Problem> {
     let parameters = [digest.0.to_vec().into()];
     let sql = "SELECT permissions_list($1)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -54,7 +54,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT plan_versions_list($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(
@@ -69,7 +69,7 @@ pub async fn read(
         number.0.into(),
     ];
     let sql = "SELECT plan_version_read($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// The currency of a plan, which never changes.
@@ -80,7 +80,7 @@ pub async fn currency(
 ) -> Result<Currency, Problem> {
     let parameters = [digest.0.to_vec().into(), String::from(code).into()];
     let sql = "SELECT plan_currency($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -99,5 +99,5 @@ pub async fn create(
         MAX_PLAN_VERSIONS.into(),
     ];
     let sql = "SELECT plan_version_create($1, $2, $3, $4, $5)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -40,7 +40,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT plans_list($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(
@@ -50,7 +50,7 @@ pub async fn read(
 ) -> Result<PlanShown, Problem> {
     let parameters = [digest.0.to_vec().into(), String::from(code).into()];
     let sql = "SELECT plan_read($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn create(
@@ -68,7 +68,7 @@ pub async fn create(
         plan.billing_period.as_str().to_owned().into(),
     ];
     let sql = "SELECT plan_create($1, $2, $3, $4, $5, $6)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn change(
@@ -84,5 +84,5 @@ pub async fn change(
         change.archived.into(),
     ];
     let sql = "SELECT plan_change($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

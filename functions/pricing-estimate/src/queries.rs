@@ -42,7 +42,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 pub async fn begin(context: &Context, digest: TokenDigest) -> Result<(), Problem> {
     let parameters = [digest.0.to_vec().into()];
     let sql = "SELECT pricing_estimate_begin($1)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// A version of a plan, the newest one if none is named. One that this instance
@@ -64,7 +64,7 @@ pub async fn read(
         known_id.unwrap_or_default().into(),
     ];
     let sql = "SELECT pricing_estimate_read($1, $2, $3, $4)::text";
-    let found: Found = db::ask(context, sql, &parameters, refuse).await?;
+    let found: Found = db::call(context, sql, &parameters, refuse).await?;
     let plan = match (found.terms, known) {
         (Some(terms), _) => {
             let plan = PlanTerms::stored(&terms)?.into_plan(&code, &found.plan_name);

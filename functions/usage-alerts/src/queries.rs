@@ -73,7 +73,7 @@ pub async fn create(
         mail::MAX_PER_EMAIL_PER_HOUR.into(),
     ];
     let sql = "SELECT usage_alert_create($1, $2, $3, $4, $5, $6, $7::text[]::numeric[], $8, $9, $10)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// Plain decimals with every digit.
@@ -88,7 +88,7 @@ pub async fn read(
 ) -> Result<UsageAlertShown, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT usage_alert_read($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn archive(
@@ -98,7 +98,7 @@ pub async fn archive(
 ) -> Result<UsageAlertShown, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
     let sql = "SELECT usage_alert_archive($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// The rows of the page, and one more if there is one.
@@ -113,7 +113,7 @@ pub async fn list(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT usage_alerts_list($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 /// What fired, of one alert or of all: the rows of the page, and one more if there is
@@ -131,7 +131,7 @@ pub async fn firings(
         page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
     ];
     let sql = "SELECT usage_alert_firings_list($1, $2, $3, $4)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 #[cfg(test)]

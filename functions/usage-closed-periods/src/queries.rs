@@ -35,7 +35,7 @@ pub async fn read(
 ) -> Result<UsageClosedPeriod, Problem> {
     let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
     let sql = "SELECT usage_closed_period_read($1, $2)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }
 
 pub async fn close(
@@ -50,5 +50,5 @@ pub async fn close(
         until.0.into(),
     ];
     let sql = "SELECT usage_closed_period_put($1, $2, $3::timestamp AT TIME ZONE 'UTC')::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

@@ -62,5 +62,5 @@ pub async fn ingest(
         is_atomic.into(),
     ];
     let sql = "SELECT usage_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -119,5 +119,5 @@ pub async fn summary(
         MAX_EVENTS.into(),
     ];
     let sql = "SELECT usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

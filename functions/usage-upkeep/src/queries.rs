@@ -21,5 +21,5 @@ pub async fn run(context: &Context, digest: TokenDigest) -> Result<UsageUpkeep, 
         RETENTION_MONTHS.into(),
     ];
     let sql = "SELECT usage_upkeep($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -21,7 +21,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 
 pub async fn read(context: &Context, digest: TokenDigest, id: UserId) -> Result<User, Problem> {
     let parameters = [digest.0.to_vec().into(), id.as_uuid().into()];
-    db::ask(
+    db::call(
         context,
         "SELECT user_read($1, $2)::text",
         &parameters,
@@ -42,5 +42,5 @@ pub async fn change(
         disabled.into(),
     ];
     let sql = "SELECT user_change($1, $2, $3)::text";
-    db::ask(context, sql, &parameters, refuse).await
+    db::call(context, sql, &parameters, refuse).await
 }

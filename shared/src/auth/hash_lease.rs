@@ -56,11 +56,11 @@ impl HashLease {
     ///
     /// # Errors
     /// 503 `too_many_hashes` when the host computes as many hashes as it may, and those
-    /// of [`db::ask`].
+    /// of [`db::call`].
     pub async fn take(&self, context: &Context) -> Result<(), Problem> {
         let sql = "SELECT to_json(hash_lease_take($1, $2, $3))::text";
         let parameters = self.parameters();
-        if db::ask(context, sql, &parameters, db::no_refusal_of_its_own).await? {
+        if db::call(context, sql, &parameters, db::no_refusal_of_its_own).await? {
             Ok(())
         } else {
             Err(too_many_hashes())

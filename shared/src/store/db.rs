@@ -119,7 +119,7 @@ pub const fn no_refusal_of_its_own(_: &Refused) -> Option<Problem> {
 /// - 409 if a row or key that the statement needs stays locked.
 /// - 422 if a text has characters that Postgres cannot store.
 /// - 500 for anything unexpected; the log says what.
-pub async fn ask<A: DeserializeOwned>(
+pub async fn call<A: DeserializeOwned>(
     context: &Context,
     sql: &'static str,
     parameters: &[ParameterValue],
