@@ -13,7 +13,7 @@ DECLARE
     v_time_zone text;
     v_added record;
     v_total usage_alert_totals;
-    v_reached usage_alert_totals[] := '{}';
+    v_reached usage_alert_totals[] := '{}'::usage_alert_totals[];
 BEGIN
     IF p_deltas IS NULL OR NOT EXISTS (
             SELECT 1 FROM usage_alerts WHERE organization_id = p_organization_id AND archived_at IS NULL) THEN
