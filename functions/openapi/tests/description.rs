@@ -33,8 +33,8 @@ fn the_description_is_what_the_functions_declare() {
         fs::write(&path, &made).expect("openapi.json can be written");
     }
     let kept = fs::read_to_string(&path).expect("openapi.json can be read");
-    let pairs = kept.lines().zip(made.lines()).enumerate();
-    let difference = pairs.filter(|(_, (kept, made))| kept != made).next();
+    let mut pairs = kept.lines().zip(made.lines()).enumerate();
+    let difference = pairs.find(|(_, (kept, made))| kept != made);
     let place = match difference {
         Some((index, (kept, made))) => {
             format!("line {} is\n  {kept}\nand should be\n  {made}", index + 1)

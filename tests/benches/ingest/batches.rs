@@ -84,7 +84,7 @@ impl Template {
             *at += head.len();
         }
         Self {
-            bytes: (head + &body).into_bytes(),
+            bytes: (head + body.as_str()).into_bytes(),
             numbers_at,
         }
     }
