@@ -78,6 +78,7 @@ mod cache_faults;
 mod chaining;
 mod coverage;
 mod crash;
+mod demo;
 mod expiry;
 mod explain;
 mod freshness;

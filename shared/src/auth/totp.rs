@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -118,7 +119,7 @@ pub fn matching_step(secret: &[u8], code: &str, unix_secs: u64) -> Option<u64> {
 /// `secret` in base32 (RFC 4648, section 6) without padding, for users who type it into
 /// an authenticator without a camera.
 pub fn secret_text(secret: &[u8; SECRET_BYTES]) -> String {
-    base32(secret)
+    BASE32_NOPAD.encode(secret)
 }
 
 /// The URI that an authenticator reads from a QR code. `issuer` and `account` may have
@@ -131,22 +132,6 @@ pub fn enrolment_uri(issuer: &str, account: &str, secret: &[u8; SECRET_BYTES]) -
         secret_text(secret),
         Digits::Six.count(),
     )
-}
-
-fn base32(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut text = String::with_capacity((bytes.len() * 8).div_ceil(5));
-    for group in bytes.chunks(5) {
-        let mut padded = [0u8; 8];
-        padded[3..3 + group.len()].copy_from_slice(group);
-        let bits = u64::from_be_bytes(padded);
-        for at in 0..(group.len() * 8).div_ceil(5) {
-            // Five bits at a time from the top of the 40.
-            let index = (bits >> (35 - 5 * at)) & 0x1f;
-            text.push(char::from(ALPHABET[index as usize]));
-        }
-    }
-    text
 }
 
 /// Everything but the unreserved characters (RFC 3986, section 2.3) is encoded.
