@@ -10,15 +10,15 @@
 -- its effect. The row is written once, at the end: whoever loses the race to insert it is
 -- rolled back whole, and finds it on a second attempt.
 CREATE TABLE idempotency_keys (
-    -- The organization that the actor's credential was for, and not the one acted on.
-    organization_id uuid NOT NULL,
-    actor_id        uuid NOT NULL,
-    key             text NOT NULL,
+    -- Whoever sends the request, in whichever organization: what a person has can be spent
+    -- in each of theirs, so that a retry from another one must find the key.
+    actor_id       uuid NOT NULL,
+    key            text NOT NULL,
     -- SHA-256 over method, path and body of the first request.
-    request_digest  bytea NOT NULL CHECK (octet_length(request_digest) = 32),
-    answer          json NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (organization_id, actor_id, key)
+    request_digest bytea NOT NULL CHECK (octet_length(request_digest) = 32),
+    answer         json NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (actor_id, key)
 );
 
 -- Where an account's credits can be. Each is a balance of the double-entry ledger: 'issued'

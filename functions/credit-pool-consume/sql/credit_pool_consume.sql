@@ -23,7 +23,7 @@ BEGIN
         RETURN v_answer;
     END IF;
     v_account := pool_hold_row(p_organization_id, p_currency);
-    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -64,7 +64,6 @@ BEGIN
             'transaction', transfer_json(v_post.transfer, p_currency),
             'allocation', allocation_json(v_allocation, v_now));
     END IF;
-    RETURN idempotent_answer_keep(
-        v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

@@ -17,7 +17,7 @@ BEGIN
         RETURN v_answer;
     END IF;
     v_account := account_hold_row(v_principal.user_id, p_currency);
-    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -34,7 +34,6 @@ BEGIN
         SELECT p_transfer_id, t.grant_id, t.amount, t.part FROM grants_take(v_account.id, p_amount, false) t;
         v_answer := json_build_object('transaction', transfer_json(v_post.transfer, p_currency));
     END IF;
-    RETURN idempotent_answer_keep(
-        v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

@@ -15,7 +15,7 @@ BEGIN
         RETURN v_answer;
     END IF;
     v_account := account_hold_by_id((SELECT account_id FROM credit_grants WHERE id = p_grant_id));
-    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -37,7 +37,6 @@ BEGIN
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'grant', credit_grant_json(v_grant, v_account.currency),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
-    RETURN idempotent_answer_keep(
-        v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

@@ -27,7 +27,7 @@ BEGIN
     -- Another user's hold is not found.
     v_account := account_hold_by_id((SELECT h.account_id FROM credit_holds h JOIN credit_accounts a ON a.id = h.account_id
                                       WHERE h.id = p_hold_id AND a.user_id = v_principal.user_id));
-    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -46,8 +46,7 @@ BEGIN
     IF v_excess > v_account.available THEN
         v_answer := json_build_object('refusal', 'insufficient_credits',
                                       'available', money_json(v_account.available, v_account.currency));
-        RETURN idempotent_answer_keep(
-            v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+        RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
     END IF;
     IF v_from_hold > 0 THEN
         v_post := ledger_post(v_account, p_capture_id, 'capture', 'held', 'consumed', v_from_hold,
@@ -89,7 +88,6 @@ BEGIN
     v_account := account_settle(v_account, clock_timestamp());
     v_answer := json_build_object('hold', credit_hold_json(v_hold, v_account.currency),
                                   'transactions', array_to_json(v_transactions));
-    RETURN idempotent_answer_keep(
-        v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

@@ -26,7 +26,7 @@ BEGIN
         RETURN v_answer;
     END IF;
     v_account := account_hold_by_id((SELECT account_id FROM ledger_transfers WHERE id = p_consumed_id));
-    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -80,7 +80,6 @@ BEGIN
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
-    RETURN idempotent_answer_keep(
-        v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

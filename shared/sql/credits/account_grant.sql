@@ -3,12 +3,12 @@
 -- belongs to.
 CREATE OR REPLACE FUNCTION account_grant(
     p_account credit_accounts, p_key text, p_request_digest bytea, p_transfer_id uuid, p_grant_id uuid, p_amount numeric, p_description text,
-    p_kind text, p_priority integer, p_effective_at timestamptz, p_expires_at timestamptz, p_actor principal
+    p_kind text, p_priority integer, p_effective_at timestamptz, p_expires_at timestamptz, p_actor_id uuid
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_account credit_accounts := p_account;
-    v_answer json := idempotent_answer(p_actor.organization_id, p_actor.user_id, p_key, p_request_digest);
+    v_answer json := idempotent_answer(p_actor_id, p_key, p_request_digest);
     v_grant credit_grants;
     v_post record;
     v_now timestamptz := clock_timestamp();
@@ -34,7 +34,7 @@ BEGIN
     END IF;
     v_post := ledger_post(v_account, p_transfer_id, 'grant', 'issued',
                           CASE WHEN v_is_pending THEN 'pending' ELSE 'available' END::credit_bucket,
-                          p_amount, p_description, p_actor.user_id);
+                          p_amount, p_description, p_actor_id);
     v_account := v_post.account;
     INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
                                effective_at, expires_at, state, description)
@@ -52,6 +52,6 @@ BEGIN
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'grant', credit_grant_json(v_grant, v_account.currency),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
-    RETURN idempotent_answer_keep(p_actor.organization_id, p_actor.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(p_actor_id, p_key, p_request_digest, v_answer);
 END;
 $$;

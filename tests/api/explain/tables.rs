@@ -166,8 +166,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(1), n, explain_id(n), '{\"charges\":[]}', now(), explain_id(1)",
         ),
         (
-            "idempotency_keys (organization_id, actor_id, key, request_digest, answer)",
-            "explain_owner(n), explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
+            "idempotency_keys (actor_id, key, request_digest, answer)",
+            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
         ),
     ],
 ];

@@ -48,7 +48,7 @@ const EXCEPTIONS: [(&str, &[&str]); 10] = [
     ),
     (
         "Not yet: accounts and what they hold are found by their id alone, and a person's account \
-         belongs to no organization",
+         belongs to no organization, so that an idempotency key belongs to the person alone",
         &[
             "credit_accounts.credit_accounts_by_user",
             "credit_accounts.credit_accounts_pkey",
@@ -58,6 +58,7 @@ const EXCEPTIONS: [(&str, &[&str]); 10] = [
             "credit_holds",
             "credit_movements",
             "credit_usage_daily",
+            "idempotency_keys",
             "ledger_transfers",
         ],
     ),
