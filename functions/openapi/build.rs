@@ -13,6 +13,11 @@ fn main() {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let document = fs::read_to_string("openapi.json").expect("openapi.json is beside Cargo.toml");
     fs::write(out_dir.join("openapi.json"), compact(&document)).expect("OUT_DIR can be written");
+    // A component has no use for the list, and is not built again when a function changes.
+    let is_component = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32");
+    if is_component {
+        return;
+    }
     let declared = declared(Path::new("..")).expect("the folder of the functions can be read");
     fs::write(out_dir.join("declared.rs"), declared).expect("OUT_DIR can be written");
 }
@@ -35,6 +40,8 @@ fn compact(json: &str) -> String {
 
 /// Rust that lists every function's operations: those that its `lib.rs` serves.
 fn declared(functions: &Path) -> io::Result<String> {
+    // New folders are seen too.
+    println!("cargo::rerun-if-changed={}", functions.display());
     let mut folders: Vec<PathBuf> = fs::read_dir(functions)?
         .flatten()
         .map(|entry| entry.path())
@@ -44,12 +51,10 @@ fn declared(functions: &Path) -> io::Result<String> {
     let mut list = String::new();
     for folder in folders {
         let file = folder.join("src").join("operations.rs");
-        println!("cargo::rerun-if-changed={}", file.display());
         let Ok(file) = file.canonicalize() else {
             continue;
         };
         let lib = folder.join("src").join("lib.rs");
-        println!("cargo::rerun-if-changed={}", lib.display());
         let id = folder.file_name().unwrap_or_default().to_string_lossy();
         let module = id.replace('-', "_");
         let _ = writeln!(modules, "#[path = {file:?}]\nmod {module};");

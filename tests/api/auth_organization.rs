@@ -77,7 +77,7 @@ async fn a_retry_from_another_organization_spends_nothing(host: &TestHost) {
         let call = host.consume_call_with_key(&ada, "4", "one");
         let sent = futures::future::join_all((0..4).map(|_| call.clone().send())).await;
         for spent in sent {
-            transactions.push(spent.expect(201).text_at("/transaction/id").to_owned());
+            transactions.push(spent.expect(201).text_at("/transaction/id"));
         }
     }
     transactions.dedup();

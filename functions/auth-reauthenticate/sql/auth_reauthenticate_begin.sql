@@ -5,24 +5,14 @@ CREATE OR REPLACE FUNCTION auth_reauthenticate_begin(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
-    v_refusal json := session_refusal(v_principal);
-    v_user users;
+    v_guess record;
 BEGIN
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
-    END IF;
-    SELECT * INTO v_user FROM users WHERE id = v_principal.user_id;
-    -- Guessing here is guessing at the login, and counts as that.
-    v_refusal := login_refusal(v_user.email, p_address);
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
-    END IF;
-    IF NOT hash_lease_take(p_lease_id, p_host_id, p_max_leases) THEN
-        RETURN json_build_object('refusal', 'too_many_hashes');
+    v_guess := password_guess_begin(p_digest, p_address, p_lease_id, p_host_id, p_max_leases);
+    IF v_guess.refusal IS NOT NULL THEN
+        RETURN v_guess.refusal;
     END IF;
     RETURN json_build_object(
-        'user_id', prefixed_id('usr_', v_user.id), 'email', v_user.email,
-        'password_hash', v_user.password_hash, 'enrolment', totp_enrolment(v_user.id));
+        'user_id', prefixed_id('usr_', (v_guess.guesser).id), 'email', (v_guess.guesser).email,
+        'password_hash', (v_guess.guesser).password_hash, 'enrolment', totp_enrolment((v_guess.guesser).id));
 END;
 $$;

@@ -4,6 +4,7 @@
 //! and the pool, under its organization. A request is served only by both.
 
 use shared::billing::org_billing::Reader;
+use shared::credits::TransactionsQuery;
 use shared::credits::grant_terms::GrantTerms;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
@@ -14,9 +15,7 @@ use shared::organizations;
 use shared::store::cache::{self, Lookup};
 use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
-use crate::operations::{
-    CreditPool, PoolQuery, PoolTransaction, PoolTransactionPage, PoolTransactionsQuery,
-};
+use crate::operations::{CreditPool, PoolQuery, PoolTransaction, PoolTransactionPage};
 use crate::queries::{self, Row};
 
 pub async fn read(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -83,7 +82,7 @@ fn shown(page: Page, rows: Vec<Row>) -> PoolTransactionPage {
 pub async fn transactions(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let organization_id: OrganizationId = request.named("id", organizations::not_found)?;
-    let query: PoolTransactionsQuery = request.query()?;
+    let query: TransactionsQuery = request.query()?;
     let filter = query.filter();
     let page = Page::new(query.limit, query.cursor);
     let rows = queries::list(

@@ -1,9 +1,8 @@
 use shared::credits::grant::TOO_MANY_OPEN_GRANTS;
 use shared::credits::grant_terms::GrantTerms;
-use shared::credits::{Grant, Transaction, TransactionFilter, TransactionKind};
+use shared::credits::{Grant, Transaction, TransactionsQuery};
 use shared::http::operation::{Access, Answer, Operation, Verb};
-use shared::http::pagination::{Cursor, PageLimit};
-use shared::http::time::Moment;
+use shared::http::pagination::Cursor;
 use shared::ids::{OrganizationId, UserId};
 use shared::money::{Currency, Money};
 
@@ -39,33 +38,6 @@ pub struct PoolGranted {
     organization_id: OrganizationId,
     grant: Grant,
     transaction: Transaction,
-}
-
-#[shared::body(query)]
-pub struct PoolTransactionsQuery {
-    /// The currency; USD when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
-    pub currency: Option<Currency>,
-    /// Only transactions of this kind.
-    pub kind: Option<TransactionKind>,
-    /// Only what occurred at this time (RFC 3339) or later.
-    pub since: Option<Moment>,
-    /// Only what occurred before this time (RFC 3339).
-    pub until: Option<Moment>,
-    /// Items in a page; 50 when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
-    pub limit: Option<PageLimit>,
-    pub cursor: Option<Cursor>,
-}
-
-impl PoolTransactionsQuery {
-    pub const fn filter(&self) -> TransactionFilter {
-        TransactionFilter {
-            kind: self.kind,
-            since: self.since,
-            until: self.until,
-        }
-    }
 }
 
 /// A transaction of the pool, and who asked for it.
@@ -134,7 +106,7 @@ pub const TRANSACTIONS: Operation = Operation::new(
 .summary("List the pool's ledger")
 .details("Newest first, with who asked for each transaction.")
 .path_parameter::<OrganizationId>("id")
-.query::<PoolTransactionsQuery>()
+.query::<TransactionsQuery>()
 .answers(&[Answer::json::<PoolTransactionPage>(
     200,
     "A page of the ledger.",

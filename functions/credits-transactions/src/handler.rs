@@ -1,9 +1,10 @@
+use shared::credits::TransactionsQuery;
 use shared::http::context::Context;
 use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
-use crate::operations::{TransactionPage, TransactionsQuery};
+use crate::operations::TransactionPage;
 use crate::queries::{self, Row};
 
 fn shown(page: Page, rows: Vec<Row>) -> TransactionPage {

@@ -1,35 +1,6 @@
-use shared::credits::{Transaction, TransactionFilter, TransactionKind};
+use shared::credits::{Transaction, TransactionsQuery};
 use shared::http::operation::{Access, Answer, Operation, Verb};
-use shared::http::pagination::{Cursor, PageLimit};
-use shared::http::time::Moment;
-use shared::money::Currency;
-
-#[shared::body(query)]
-pub struct TransactionsQuery {
-    /// The currency; USD when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
-    pub currency: Option<Currency>,
-    /// Only transactions of this kind.
-    pub kind: Option<TransactionKind>,
-    /// Only what occurred at this time (RFC 3339) or later.
-    pub since: Option<Moment>,
-    /// Only what occurred before this time (RFC 3339).
-    pub until: Option<Moment>,
-    /// Items in a page; 50 when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
-    pub limit: Option<PageLimit>,
-    pub cursor: Option<Cursor>,
-}
-
-impl TransactionsQuery {
-    pub const fn filter(&self) -> TransactionFilter {
-        TransactionFilter {
-            kind: self.kind,
-            since: self.since,
-            until: self.until,
-        }
-    }
-}
+use shared::http::pagination::Cursor;
 
 #[shared::answer]
 pub struct TransactionPage {

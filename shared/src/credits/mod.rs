@@ -14,7 +14,9 @@ use crate::money::{Currency, Money};
 pub use grant::{Grant, GrantKind, GrantState};
 pub use hold::{Hold, HoldState};
 pub use pool::{Allocation, AllocationReset};
-pub use transaction::{CreditBucket, Transaction, TransactionFilter, TransactionKind};
+pub use transaction::{
+    CreditBucket, Transaction, TransactionFilter, TransactionKind, TransactionsQuery,
+};
 
 /// Longest description in characters: one or two sentences.
 pub const MAX_DESCRIPTION_CHARS: usize = 500;

@@ -4,9 +4,10 @@ use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::credits::{Description, UsageName};
+use crate::http::pagination::{Cursor, PageLimit};
 use crate::http::time::{Moment, Time};
 use crate::ids::CreditTransactionId;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 
 /// What a transaction did.
 #[shared::body]
@@ -140,6 +141,36 @@ impl TransactionFilter {
     /// [`TransactionFilter::until`] in UTC.
     pub fn until_utc(&self) -> Option<NaiveDateTime> {
         self.until.map(|moment| moment.0)
+    }
+}
+
+/// What a page of a ledger is asked for by.
+#[shared::body(query)]
+pub struct TransactionsQuery {
+    /// The currency; USD when absent.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
+    pub currency: Option<Currency>,
+    /// Only transactions of this kind.
+    pub kind: Option<TransactionKind>,
+    /// Only what occurred at this time (RFC 3339) or later.
+    pub since: Option<Moment>,
+    /// Only what occurred before this time (RFC 3339).
+    pub until: Option<Moment>,
+    /// Items in a page; 50 when absent.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
+    pub limit: Option<PageLimit>,
+    /// The next_cursor of an earlier page of this list; the first page when absent.
+    pub cursor: Option<Cursor>,
+}
+
+impl TransactionsQuery {
+    /// Which transactions it asks for.
+    pub const fn filter(&self) -> TransactionFilter {
+        TransactionFilter {
+            kind: self.kind,
+            since: self.since,
+            until: self.until,
+        }
     }
 }
 
