@@ -2,8 +2,9 @@
 //! in `functions/<id>/sql/` and `shared/sql/`.
 //!
 //! Both happen in one transaction, so that a failure leaves nothing behind, and a release's tables
-//! and functions appear together, with the timeouts of the role that migrates. Any number of processes may call this at once: an advisory lock
-//! lets one do the work, and the others find it done.
+//! and functions appear together, with the timeouts of the role that migrates. Any number of
+//! processes may call this at once: an advisory lock lets one do the work, and the others find it
+//! done.
 //!
 //! The lock and all settings end with the transaction, and no statement is prepared. So this works
 //! behind a pooler that lends a server connection for one transaction at a time.
@@ -96,7 +97,8 @@ impl<'a> Transaction<'a> {
     async fn begin(client: &'a Client) -> Result<Self> {
         let transaction = Self { client };
         // A migration may take longer than the statements of a component, whose timeouts the role
-        // has since it first migrated. Bodies are not checked, so that a function may come before those that it calls.
+        // has since it first migrated. Bodies are not checked, so that a function may come before
+        // those that it calls.
         transaction
             .run(&format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;

@@ -75,7 +75,7 @@ async fn a_retry_from_another_organization_spends_nothing(host: &TestHost) {
             .await
             .expect(200);
         let call = host.consume_call_with_key(&ada, "4", "one");
-        let sent = futures::future::join_all((0..4).map(|_| call.clone().send())).await;
+        let sent = futures::future::join_all((0..4).map(|_| call.send())).await;
         for spent in sent {
             transactions.push(spent.expect(201).text_at("/transaction/id"));
         }
