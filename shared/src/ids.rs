@@ -4,6 +4,10 @@
 //! UUID version 7 (RFC 9562, section 5.7), so that ids sort by creation time
 //! and a reader sees what an id names. Each kind is its own type: a user's id
 //! cannot be passed where an organization's is wanted.
+//!
+//! The id of something that an organization owns ends with the last two bytes of the
+//! organization's: its slot. So the id alone leads to the database that has the
+//! organization, once there are several. That leaves 58 random bits for each millisecond.
 
 use std::fmt;
 
@@ -12,6 +16,10 @@ use uuid::Uuid;
 /// A version 7 UUID has 74 random bits: 128 less 48 of time, 4 of version and 2 of
 /// variant. They fit in ten bytes.
 pub const RANDOM_BYTES: usize = 10;
+
+/// Bytes of an organization's slot: 65,536 of them, by which a directory finds the database
+/// of an organization, and of whatever the organization owns.
+pub const SLOT_BYTES: usize = 2;
 
 /// The text is not an id of the wanted kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +64,18 @@ macro_rules! id {
             /// bytes. The caller supplies both.
             pub fn new(unix_millis: u64, random: &[u8; RANDOM_BYTES]) -> Self {
                 Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, random).into_uuid())
+            }
+
+            /// A new id of something that `organization` owns, as [`Self::new`] makes it, with
+            /// the organization's slot in its last two bytes in place of random ones.
+            pub fn owned(
+                organization: OrganizationId,
+                unix_millis: u64,
+                random: &[u8; RANDOM_BYTES],
+            ) -> Self {
+                let mut random = *random;
+                random[RANDOM_BYTES - SLOT_BYTES..].copy_from_slice(&organization.slot());
+                Self::new(unix_millis, &random)
             }
 
             /// The id that wraps `uuid`, as read from the database.
@@ -108,6 +128,15 @@ id!(
     OrganizationId,
     "org_"
 );
+
+impl OrganizationId {
+    /// The last two bytes. They are random, so that slots hold equally many organizations.
+    pub fn slot(&self) -> [u8; SLOT_BYTES] {
+        let [.., high, low] = *self.0.as_bytes();
+        [high, low]
+    }
+}
+
 id!(
     /// One sign-in of a user, from login to logout or expiry.
     SessionId,
@@ -194,6 +223,18 @@ mod tests {
             let json = serde_json::to_string(&id).expect("an id is a JSON string");
             assert_eq!(serde_json::from_str::<UserId>(&json).ok(), Some(id));
         }
+    }
+
+    #[test]
+    fn an_owned_id_ends_with_the_slot_of_its_organization() {
+        let organization = OrganizationId::new(1, &[0xab; 10]);
+        let drawn = SessionId::new(7, &[5; 10]);
+        let owned = SessionId::owned(organization, 7, &[5; 10]);
+        assert_eq!(
+            owned.as_uuid().as_bytes()[..14],
+            drawn.as_uuid().as_bytes()[..14]
+        );
+        assert_eq!(owned.as_uuid().as_bytes()[14..], organization.slot());
     }
 
     #[test]
