@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::camino::Utf8Path;
+use cargo_metadata::{Artifact, Message, PackageId};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -220,14 +221,7 @@ fn is_of_surrounding_build(name: &str) -> bool {
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// What cargo made of one package.
-#[derive(Debug, PartialEq, Eq)]
-struct Artifact {
-    manifest: PathBuf,
-    wasm: PathBuf,
-    fresh: bool,
-}
-
+/// Runs cargo, shows how far it is, and returns what it made that holds a component.
 async fn run_cargo(
     root: &Path,
     ids: impl Iterator<Item = &String>,
@@ -281,7 +275,7 @@ async fn run_cargo(
     loop {
         tokio::select! {
             line = lines.recv() => match line {
-                Some(Line::Message(text)) => artifacts.extend(display.message(&text)),
+                Some(Line::Message(text)) => artifacts.extend(display.message(&text).filter(has_component)),
                 Some(Line::Human(text)) => display.human(&text),
                 Some(Line::Total(crates)) => display.total(crates),
                 None => break,
@@ -359,7 +353,7 @@ fn count_tree(text: &str) -> usize {
 struct Display {
     bar: ProgressBar,
     plain: bool,
-    done: HashSet<String>,
+    done: HashSet<PackageId>,
     current: String,
     began: Instant,
 }
@@ -397,12 +391,13 @@ impl Display {
         self.bar.set_length(crates.max(self.bar.position()));
     }
 
-    fn message(&mut self, text: &str) -> Option<Artifact> {
-        let (package, artifact) = parse_message(text)?;
-        if self.done.insert(package) {
+    /// Counts the package of a message, and returns what cargo made of it.
+    fn message(&mut self, line: &str) -> Option<Artifact> {
+        let artifact = read_artifact(line)?;
+        if self.done.insert(artifact.package_id.clone()) {
             self.bar.inc(1);
         }
-        artifact
+        Some(artifact)
     }
 
     fn human(&mut self, line: &str) {
@@ -475,34 +470,26 @@ fn strip_colors(line: &str) -> String {
     plain
 }
 
-/// The package of a `compiler-artifact` message, and its component if it has one.
-fn parse_message(text: &str) -> Option<(String, Option<Artifact>)> {
-    #[derive(Deserialize)]
-    struct Message {
-        reason: String,
-        package_id: Option<String>,
-        manifest_path: Option<PathBuf>,
-        #[serde(default)]
-        filenames: Vec<PathBuf>,
-        #[serde(default)]
-        fresh: bool,
+/// What cargo made, if the line says so. Other messages do not matter here, nor does what a
+/// compiler plugin prints between them.
+fn read_artifact(line: &str) -> Option<Artifact> {
+    match serde_json::from_str(line).ok()? {
+        Message::CompilerArtifact(artifact) => Some(artifact),
+        _ => None,
     }
-    let message: Message = serde_json::from_str(text).ok()?;
-    if message.reason != "compiler-artifact" {
-        return None;
-    }
-    let wasm = message.filenames.into_iter().find(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "wasm")
-    });
-    let artifact = wasm
-        .zip(message.manifest_path)
-        .map(|(wasm, manifest)| Artifact {
-            manifest,
-            wasm,
-            fresh: message.fresh,
-        });
-    Some((message.package_id?, artifact))
+}
+
+fn has_component(artifact: &Artifact) -> bool {
+    component_path(artifact).is_some()
+}
+
+/// The .wasm among the files that cargo made.
+fn component_path(artifact: &Artifact) -> Option<&Utf8Path> {
+    artifact
+        .filenames
+        .iter()
+        .find(|path| path.extension() == Some("wasm"))
+        .map(|path| path.as_path())
 }
 
 /// Makes sure that a component is where spin.toml expects it, which it is not when
@@ -517,25 +504,21 @@ fn place(
     let manifest = manifest
         .canonicalize()
         .with_context(|| format!("cannot find {}", manifest.display()))?;
-    let Some(artifact) = artifacts.iter().find(|artifact| {
+    let made = artifacts.iter().find(|artifact| {
         artifact
-            .manifest
+            .manifest_path
             .canonicalize()
             .is_ok_and(|path| path == manifest)
-    }) else {
+    });
+    let Some((artifact, wasm)) = made.and_then(|made| Some((made, component_path(made)?))) else {
         bail!(
             "crate {id} makes no component: put crate-type = [\"cdylib\"] under [lib] in functions/{id}/Cargo.toml"
         );
     };
-    let size_bytes = file_size_bytes(&artifact.wasm)?;
-    if artifact.wasm.canonicalize().ok() != source.canonicalize().ok() {
-        copy_changed(&artifact.wasm, &source).with_context(|| {
-            format!(
-                "cannot copy {} to {}",
-                artifact.wasm.display(),
-                source.display()
-            )
-        })?;
+    let size_bytes = file_size_bytes(wasm.as_std_path())?;
+    if wasm.canonicalize().ok() != source.canonicalize().ok() {
+        copy_changed(wasm.as_std_path(), &source)
+            .with_context(|| format!("cannot copy {wasm} to {}", source.display()))?;
     }
     Ok(BuiltFunction {
         component_id: id,
@@ -598,30 +581,81 @@ mod tests {
         }
     }
 
+    /// A line of cargo 1.95 about a package that is complete.
+    fn artifact_line(name: &str, crate_type: &str, filenames: &[&str], is_fresh: bool) -> String {
+        serde_json::json!({
+            "reason": "compiler-artifact",
+            "package_id": format!("path+file:///p/functions/{name}#0.1.0"),
+            "manifest_path": format!("/p/functions/{name}/Cargo.toml"),
+            "target": {
+                "kind": [crate_type],
+                "crate_types": [crate_type],
+                "name": name.replace('-', "_"),
+                "src_path": format!("/p/functions/{name}/src/lib.rs"),
+                "edition": "2024",
+                "doc": true,
+                "doctest": false,
+                "test": true,
+            },
+            "profile": {
+                "opt_level": "s",
+                "debuginfo": 0,
+                "debug_assertions": false,
+                "overflow_checks": false,
+                "test": false,
+            },
+            "features": [],
+            "filenames": filenames,
+            "executable": null,
+            "fresh": is_fresh,
+        })
+        .to_string()
+    }
+
     #[test]
     fn messages_of_cargo() {
-        let artifact = |fresh| Artifact {
-            manifest: "/p/functions/a-b/Cargo.toml".into(),
-            wasm: "/p/target/a_b.wasm".into(),
-            fresh,
-        };
-        for (text, expected) in [
+        let component = |is_fresh| artifact_line("a-b", "cdylib", &["/p/t/a_b.wasm"], is_fresh);
+        let library = artifact_line("c", "lib", &["/p/t/libc.rlib", "/p/t/libc.rmeta"], false);
+        let script = r#"{"reason":"build-script-executed","package_id":"registry+https://example.org#c@1.0.0","linked_libs":[],"linked_paths":[],"cfgs":[],"env":[],"out_dir":"/p/t/c/out"}"#;
+        for (line, expected) in [
+            (component(true), Some(("a-b", Some("/p/t/a_b.wasm"), true))),
             (
-                r#"{"reason":"compiler-artifact","package_id":"a","manifest_path":"/p/functions/a-b/Cargo.toml","filenames":["/p/target/a_b.wasm"],"fresh":true}"#,
-                Some(("a".to_owned(), Some(artifact(true)))),
+                component(false),
+                Some(("a-b", Some("/p/t/a_b.wasm"), false)),
             ),
+            (library, Some(("c", None, false))),
+            (script.to_owned(), None),
             (
-                r#"{"reason":"compiler-artifact","package_id":"b","manifest_path":"/r/Cargo.toml","filenames":["/t/libb.rlib","/t/libb.rmeta"],"fresh":false}"#,
-                Some(("b".to_owned(), None)),
-            ),
-            (
-                r#"{"reason":"build-script-executed","package_id":"c"}"#,
+                r#"{"reason":"build-finished","success":true}"#.to_owned(),
                 None,
             ),
-            (r#"{"reason":"build-finished","success":true}"#, None),
-            ("not json", None),
+            (r#"{"reason":"of-a-later-cargo"}"#.to_owned(), None),
+            ("not json".to_owned(), None),
         ] {
-            assert_eq!(parse_message(text), expected, "misread {text}");
+            let artifact = read_artifact(&line);
+            let read = artifact.as_ref().map(|artifact| {
+                let folder = artifact.manifest_path.parent();
+                (
+                    folder.and_then(Utf8Path::file_name).unwrap_or_default(),
+                    component_path(artifact).map(Utf8Path::as_str),
+                    artifact.fresh,
+                )
+            });
+            assert_eq!(read, expected, "misread {line}");
+        }
+    }
+
+    #[test]
+    fn a_package_is_counted_once() {
+        let mut display = Display::new(Progress::Hidden, false);
+        for (name, crate_type, count) in [
+            ("a", "custom-build", 1),
+            ("a", "cdylib", 1),
+            ("b", "lib", 2),
+        ] {
+            let line = artifact_line(name, crate_type, &[], false);
+            assert!(display.message(&line).is_some(), "misread {line}");
+            assert_eq!(display.done.len(), count, "after {crate_type} of {name}");
         }
     }
 
