@@ -10,6 +10,7 @@ mod load {
     pub mod other_work;
     pub mod response;
     pub mod side_by_side;
+    pub mod table;
     pub mod workload;
 
     /// What a report is to those who start a benchmark; they are not part of the tests.
@@ -30,6 +31,8 @@ mod auth_report;
 mod billing;
 #[path = "summary/events.rs"]
 mod events;
+#[path = "ingest/report.rs"]
+mod ingest_report;
 #[path = "rating/report.rs"]
 mod rating_report;
 #[path = "smoke/report.rs"]

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
 use crate::load::figures::{
-    Function, Measurement, columns, columns_of, doubts, function_sizes, millis,
+    Function, HEADS, Measurement, doubts, figures_of, function_sizes, millis, share,
 };
 use crate::load::run::Figures;
+use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
 pub const FORMAT: u32 = 1;
@@ -18,9 +19,6 @@ const LOGIN_TARGET_PERCENT: f64 = 85.0;
 
 /// By how much the medians for known and unknown emails may differ, in percent.
 const TIMING_TARGET_PERCENT: f64 = 5.0;
-
-/// The width of the first column.
-const NAME_CHARS: usize = 36;
 
 /// Everything that one run measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -149,25 +147,17 @@ impl Report {
         self.write_logins(out)?;
         self.write_timing(out)?;
         self.write_parameters(out)?;
-        out.write_str(&function_sizes(&self.functions, NAME_CHARS))
+        write!(out, "\n{}", function_sizes(&self.functions))
     }
 
     fn write_introspection(&self, out: &mut String) -> std::fmt::Result {
         let Introspection { wasm, native } = &self.introspection;
-        writeln!(
-            out,
-            "\n{:NAME_CHARS$} {}",
-            format!("POST auth/introspect, cached, {} conn.", self.connections),
-            columns()
-        )?;
-        for (server, measured) in [("wasm host", wasm), ("native baseline", native)] {
-            writeln!(out, "{server:NAME_CHARS$} {}", columns_of(measured))?;
-        }
-        writeln!(
-            out,
-            "wasm / native: {:.0}%",
-            100.0 * wasm.requests_per_sec / native.requests_per_sec
-        )?;
+        let title = format!("POST auth/introspect, cached, {} conn.", self.connections);
+        let mut table = Table::new([title.as_str()], HEADS.into_iter().chain(["wasm / native"]));
+        let ratio = share(wasm.requests_per_sec, native.requests_per_sec);
+        table.row(["wasm host"], figures_of(wasm).into_iter().chain([ratio]));
+        table.row(["native baseline"], figures_of(native));
+        write!(out, "\n{table}")?;
         for (server, measured) in [("wasm host", wasm), ("native baseline", native)] {
             out.write_str(&doubts("introspection", server, measured))?;
         }
@@ -175,29 +165,31 @@ impl Report {
     }
 
     fn write_logins(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(
-            out,
-            "\n{:NAME_CHARS$} {}",
-            "POST auth/login, Argon2id in wasm",
-            columns()
-        )?;
+        let mut table = Table::new(
+            ["POST auth/login, Argon2id in wasm"],
+            HEADS.into_iter().chain(["login / bare"]),
+        );
+        let mut notes = String::new();
         for row in &self.logins {
-            let connections = row.connections;
-            let login = format!("login, {connections} conn.");
-            let bare = format!("bare hash, {connections} conn.");
-            writeln!(out, "{login:NAME_CHARS$} {}", hash_columns(&row.login))?;
-            writeln!(out, "{bare:NAME_CHARS$} {}", hash_columns(&row.bare))?;
-            let share = row.share_percent();
-            let verdict = if share < LOGIN_TARGET_PERCENT {
-                format!("  below the target of {LOGIN_TARGET_PERCENT:.0}%")
-            } else {
-                String::new()
-            };
-            writeln!(out, "login / bare: {share:.1}%{verdict}")?;
-            out.write_str(&doubts(&login, "wasm host", &row.login))?;
-            out.write_str(&doubts(&bare, "wasm host", &row.bare))?;
+            let login = format!("login, {} conn.", row.connections);
+            let bare = format!("bare hash, {} conn.", row.connections);
+            let share_percent = row.share_percent();
+            let share = format!("{share_percent:.1}%");
+            table.row(
+                [login.as_str()],
+                hash_figures_of(&row.login).into_iter().chain([share]),
+            );
+            table.row([bare.as_str()], hash_figures_of(&row.bare));
+            if share_percent < LOGIN_TARGET_PERCENT {
+                writeln!(
+                    notes,
+                    "note: {login}: below the target of {LOGIN_TARGET_PERCENT:.0}% of bare hashes"
+                )?;
+            }
+            notes.write_str(&doubts(&login, "wasm host", &row.login))?;
+            notes.write_str(&doubts(&bare, "wasm host", &row.bare))?;
         }
-        Ok(())
+        write!(out, "\n{table}{notes}")
     }
 
     fn write_timing(&self, out: &mut String) -> std::fmt::Result {
@@ -207,25 +199,15 @@ impl Report {
             "\nrefused sign-ins, {} of each at random, one at a time",
             timing.attempts
         )?;
-        for (name, p50_micros, p95_micros) in [
-            (
-                "known email, wrong password",
-                timing.known_p50_micros,
-                timing.known_p95_micros,
-            ),
-            (
-                "unknown email",
-                timing.unknown_p50_micros,
-                timing.unknown_p95_micros,
-            ),
-        ] {
-            writeln!(
-                out,
-                "{name:NAME_CHARS$} p50 {:>7}  p95 {:>7}",
-                millis(p50_micros),
-                millis(p95_micros)
-            )?;
-        }
+        let mut table = Table::new(["sign-in"], ["p50", "p95"]);
+        table.row(
+            ["known email, wrong password"],
+            [timing.known_p50_micros, timing.known_p95_micros].map(millis),
+        );
+        table.row(
+            ["unknown email"],
+            [timing.unknown_p50_micros, timing.unknown_p95_micros].map(millis),
+        );
         let difference = timing.difference_percent();
         let verdict = if difference < TIMING_TARGET_PERCENT {
             ""
@@ -234,7 +216,7 @@ impl Report {
         };
         writeln!(
             out,
-            "the medians differ by {difference:.1}%, of at most {TIMING_TARGET_PERCENT:.0}%{verdict}"
+            "{table}the medians differ by {difference:.1}%, of at most {TIMING_TARGET_PERCENT:.0}%{verdict}"
         )
     }
 
@@ -242,31 +224,22 @@ impl Report {
         if self.parameters.is_empty() {
             return Ok(());
         }
-        writeln!(
-            out,
-            "\n{:NAME_CHARS$} {}",
-            "bare Argon2id in wasm (KiB, passes)",
-            columns()
-        )?;
+        let mut table = Table::new(["bare Argon2id in wasm (KiB, passes)"], HEADS);
+        let mut notes = String::new();
         for row in &self.parameters {
             let name = format!("{}, {} conn.", row.parameters, row.connections);
-            writeln!(out, "{name:NAME_CHARS$} {}", hash_columns(&row.bare))?;
-            out.write_str(&doubts(&name, "wasm host", &row.bare))?;
+            table.row([name.as_str()], hash_figures_of(&row.bare));
+            notes.write_str(&doubts(&name, "wasm host", &row.bare))?;
         }
-        Ok(())
+        write!(out, "\n{table}{notes}")
     }
 }
 
-/// As [`columns_of`], for rates of so few that a tenth matters.
-fn hash_columns(measured: &Measurement) -> String {
-    format!(
-        "{:>9.1} {:>7} {:>7} {:>7} {:>9}",
-        measured.requests_per_sec,
-        millis(measured.p50_micros),
-        millis(measured.p95_micros),
-        millis(measured.p99_micros),
-        millis(measured.max_micros)
-    )
+/// As [`figures_of`], for rates of so few that a tenth matters.
+fn hash_figures_of(measured: &Measurement) -> [String; 5] {
+    let [_, p50, p95, p99, max] = figures_of(measured);
+    let rate = format!("{:.1}", measured.requests_per_sec);
+    [rate, p50, p95, p99, max]
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use batches::{EVENTS_PER_BATCH, FRESH_PER_BATCH};
 use load::fixtures::Registered;
 use load::generator::{Phase, on_own_thread};
 use load::server_process::{Kind, ServerProcess};
-use report::{Report, Row};
+use report::Report;
 
 const WASM_DATABASE: &str = "bench_ingest_wasm";
 const NATIVE_DATABASE: &str = "bench_ingest_native";
@@ -115,7 +115,7 @@ async fn run(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Result<Re
         connections: phase.connections,
         warmup_secs: phase.warmup.as_secs_f64(),
         measured_secs: phase.measured.as_secs_f64(),
-        wasm: Row::of(&wasm, phase.measured),
-        native: Row::of(&native, phase.measured),
+        wasm: wasm.row(phase.measured),
+        native: native.row(phase.measured),
     })
 }

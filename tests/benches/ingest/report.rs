@@ -1,14 +1,12 @@
 //! The figures: as a table and as JSON.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batches::EVENTS_PER_BATCH;
 use crate::load::comparison::Compared;
 use crate::load::run::Figures;
-use crate::sending::Outcome;
+use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
 pub const FORMAT: u32 = 1;
@@ -32,22 +30,6 @@ pub struct Row {
     pub p99_micros: u64,
     /// The share of the time that the load generator's thread computed.
     pub generator_busy_percent: f64,
-}
-
-impl Row {
-    /// The figures of a measurement.
-    pub fn of(outcome: &Outcome, measured: Duration) -> Self {
-        let batches = outcome.latencies.len();
-        let quantile = |share| outcome.latencies.value_at_quantile(share);
-        Self {
-            batches,
-            events_per_minute: (batches * EVENTS_PER_BATCH) as f64 * 60.0 / measured.as_secs_f64(),
-            p50_micros: quantile(0.5),
-            p95_micros: quantile(0.95),
-            p99_micros: quantile(0.99),
-            generator_busy_percent: outcome.busy_percent,
-        }
-    }
 }
 
 /// Everything that one run measured.
@@ -98,23 +80,21 @@ impl Report {
             "{} cores for server, Postgres (durable) and load; {} connections, {} s of warm-up, {} s measured; latencies of a batch in ms\n",
             self.cores, self.connections, self.warmup_secs, self.measured_secs
         )?;
-        writeln!(
-            out,
-            "{:<24}{:>12}{:>9}{:>9}{:>9}{:>12}",
-            "", "events/min", "p50", "p95", "p99", "generator"
-        )?;
+        let mut table = Table::new(["loader"], ["events/min", "p50", "p95", "p99", "generator"]);
         for (name, row) in [("wasm", &self.wasm), ("COPY, no duplicates", &self.native)] {
-            let millis = |micros: u64| micros as f64 / 1_000.0;
-            writeln!(
-                out,
-                "{name:<24}{:>12.0}{:>9.1}{:>9.1}{:>9.1}{:>11.0}%",
-                row.events_per_minute,
-                millis(row.p50_micros),
-                millis(row.p95_micros),
-                millis(row.p99_micros),
-                row.generator_busy_percent
-            )?;
+            let millis = |micros: u64| format!("{:.1}", micros as f64 / 1_000.0);
+            table.row(
+                [name],
+                [
+                    format!("{:.0}", row.events_per_minute),
+                    millis(row.p50_micros),
+                    millis(row.p95_micros),
+                    millis(row.p99_micros),
+                    format!("{:.0}%", row.generator_busy_percent),
+                ],
+            );
         }
+        write!(out, "{table}")?;
         if self.wasm.events_per_minute < TARGET_EVENTS_PER_MINUTE {
             writeln!(
                 out,
@@ -132,5 +112,81 @@ impl Report {
             out,
             "\nthe meters have every event that was acknowledged, once"
         )
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "cargo sets cfg(test) for a benchmark too, whose own main replaces the test harness"
+)]
+mod tests {
+    use super::*;
+
+    fn report(events_per_minute: f64, p95_micros: u64) -> Report {
+        let row = |events_per_minute, p95_micros| Row {
+            batches: 4_233,
+            events_per_minute,
+            p50_micros: 50_040,
+            p95_micros,
+            p99_micros: 95_000,
+            generator_busy_percent: 4.4,
+        };
+        Report {
+            format: FORMAT,
+            command: "cargo bench".to_owned(),
+            cores: 2,
+            connections: 4,
+            warmup_secs: 5.0,
+            measured_secs: 60.0,
+            wasm: row(events_per_minute, p95_micros),
+            native: row(8_544_000.0, 30_000),
+        }
+    }
+
+    #[test]
+    fn targets() {
+        for (events_per_minute, p95_micros, expected) in [
+            (3_000_000.0, 100_000, [false, false]),
+            (2_999_999.0, 100_000, [true, false]),
+            (3_000_000.0, 100_001, [false, true]),
+            (1.0, 200_000, [true, true]),
+        ] {
+            let text = report(events_per_minute, p95_micros).to_text();
+            let got = [
+                "below the target of 3000000 events",
+                "above the target of 100 ms",
+            ]
+            .map(|note| text.contains(note));
+            assert_eq!(
+                got, expected,
+                "{events_per_minute} events a minute, p95 of {p95_micros} microseconds\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_text_has_both_rows_and_survives_json() {
+        let report = report(4_233_000.0, 84_000);
+        let text = report.to_text();
+        for part in [
+            "4233000",
+            "8544000",
+            "COPY, no duplicates",
+            "84.0",
+            "50.0",
+            "4%",
+            "4 connections",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing from\n{text}");
+        }
+        let json = serde_json::to_string(&report).expect("a report is JSON");
+        let back: Report = serde_json::from_str(&json).expect("and can be read back");
+        assert_eq!(back.to_text(), text);
+        assert_eq!(
+            back.compared().wasm_p95,
+            [("POST usage/events".to_owned(), 84_000)]
+        );
     }
 }

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use crate::batches::Template;
+use crate::batches::{EVENTS_PER_BATCH, Template};
 use crate::load::generator::{
     Connection, MAX_LATENCY_MICROS, Phase, STALL, latencies, thread_time,
 };
+use crate::report::Row;
 
 /// How often a batch that was answered 409 or 503 is sent again.
 const MAX_ATTEMPTS: u32 = 5;
@@ -25,6 +26,22 @@ pub struct Outcome {
     pub acknowledged: u64,
     /// The share of the measured time that this thread computed.
     pub busy_percent: f64,
+}
+
+impl Outcome {
+    /// The figures of a measurement of this length.
+    pub fn row(&self, measured: Duration) -> Row {
+        let batches = self.latencies.len();
+        let quantile = |share| self.latencies.value_at_quantile(share);
+        Row {
+            batches,
+            events_per_minute: (batches * EVENTS_PER_BATCH) as f64 * 60.0 / measured.as_secs_f64(),
+            p50_micros: quantile(0.5),
+            p95_micros: quantile(0.95),
+            p99_micros: quantile(0.99),
+            generator_busy_percent: self.busy_percent,
+        }
+    }
 }
 
 /// What the connections share.

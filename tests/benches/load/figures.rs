@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::table::Table;
+
 /// Characters of the longest bar.
 const BAR_CHARS: f64 = 50.0;
 
@@ -88,43 +90,53 @@ pub fn doubts(row: &str, server: &str, measured: &Measurement) -> String {
     notes
 }
 
-/// The sizes of the functions, a line each.
-pub fn function_sizes(functions: &[Function], width: usize) -> String {
-    let mut text = String::from("\nfunctions, KB of .wasm\n");
+/// The sizes of the functions, and a note for each that is too large.
+pub fn function_sizes(functions: &[Function]) -> String {
+    let kilobytes = |bytes: u64| grouped(bytes.div_ceil(1_000) as f64);
+    let mut table = Table::new(["function"], ["KB of .wasm"]);
     for function in functions {
-        let too_large = if function.wasm_bytes > MAX_FUNCTION_BYTES {
-            "  above the limit of 600"
-        } else {
-            ""
-        };
-        let _ = writeln!(
-            text,
-            "{:width$} {:>7}{too_large}",
-            function.id,
-            function.wasm_bytes.div_ceil(1_000)
-        );
+        table.row([function.id.as_str()], [kilobytes(function.wasm_bytes)]);
+    }
+    let mut text = table.to_string();
+    for function in functions {
+        if function.wasm_bytes > MAX_FUNCTION_BYTES {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "note: {} is above the limit of {} KB",
+                function.id,
+                kilobytes(MAX_FUNCTION_BYTES)
+            );
+        }
     }
     text
 }
 
-/// The head of [`columns_of`].
-pub fn columns() -> String {
-    format!(
-        "{:>9} {:>7} {:>7} {:>7} {:>9}",
-        "req/s", "p50", "p95", "p99", "max"
-    )
+/// The heads over [`figures_of`].
+pub const HEADS: [&str; 5] = ["req/s", "p50", "p95", "p99", "max"];
+
+/// The rate and the latencies of a measurement, as cells under [`HEADS`].
+pub fn figures_of(measured: &Measurement) -> [String; 5] {
+    let Measurement {
+        requests_per_sec,
+        p50_micros,
+        p95_micros,
+        p99_micros,
+        max_micros,
+        ..
+    } = *measured;
+    [
+        grouped(requests_per_sec),
+        millis(p50_micros),
+        millis(p95_micros),
+        millis(p99_micros),
+        millis(max_micros),
+    ]
 }
 
-/// The figures under [`columns`].
-pub fn columns_of(measured: &Measurement) -> String {
-    format!(
-        "{:>9} {:>7} {:>7} {:>7} {:>9}",
-        grouped(measured.requests_per_sec),
-        millis(measured.p50_micros),
-        millis(measured.p95_micros),
-        millis(measured.p99_micros),
-        millis(measured.max_micros)
-    )
+/// A rate in percent of another.
+pub fn share(rate: f64, of_rate: f64) -> String {
+    format!("{:.0}%", 100.0 * rate / of_rate)
 }
 
 /// Milliseconds to three digits or so.
@@ -189,6 +201,27 @@ mod tests {
         }
         assert_eq!(bar(1.0, 2.0).len(), 25);
         assert_eq!(bar(0.001, 2.0).len(), 1, "the smallest bar is seen too");
+    }
+
+    #[test]
+    fn functions_that_are_too_large_are_marked() {
+        for (wasm_bytes, kilobytes, expected) in [
+            (599_001, "600", 0),
+            (600_000, "600", 0),
+            (600_001, "601", 1),
+            (1_234_567, "1,235", 1),
+        ] {
+            let function = Function {
+                id: "a-b".to_owned(),
+                wasm_bytes,
+            };
+            let text = function_sizes(&[function]);
+            let notes = text
+                .matches("note: a-b is above the limit of 600 KB")
+                .count();
+            assert_eq!(notes, expected, "{wasm_bytes} bytes\n{text}");
+            assert!(text.contains(kilobytes), "{wasm_bytes} bytes\n{text}");
+        }
     }
 
     #[test]

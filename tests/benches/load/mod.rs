@@ -19,4 +19,5 @@ pub mod response;
 pub mod run;
 pub mod server_process;
 pub mod side_by_side;
+pub mod table;
 pub mod workload;

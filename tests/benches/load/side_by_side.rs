@@ -1,10 +1,11 @@
-//! The wasm host beside the native baseline: a table with a row for each route, and bars.
+//! The wasm host beside the native baseline: a table with two rows for each route, and bars.
 
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::figures::{Measurement, bar, columns, columns_of, doubts, grouped};
+use crate::load::figures::{HEADS, Measurement, bar, doubts, figures_of, grouped, share};
+use crate::load::table::Table;
 
 /// One route on both servers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,30 +18,24 @@ pub struct Row {
     pub native: Measurement,
 }
 
-/// Writes the table, the doubts about its rows and the bars, and returns how wide the names are.
+/// Writes the table, the doubts about its rows, and the bars.
 ///
 /// # Errors
 /// `out` does not take them.
-pub fn write(out: &mut String, rows: &[Row]) -> Result<usize, std::fmt::Error> {
-    let width = rows.iter().map(|row| row.route.len());
-    let width = width.max().unwrap_or_default();
-    writeln!(
-        out,
-        "{:width$} | {:^43} | {:^43} | wasm /",
-        "", "wasm host", "native baseline"
-    )?;
-    let columns = columns();
-    writeln!(out, "{:width$} | {columns} | {columns} | native", "route")?;
+pub fn write(out: &mut String, rows: &[Row]) -> std::fmt::Result {
+    let ratio_head = "wasm / native";
+    let mut table = Table::new(["route", "server"], HEADS.into_iter().chain([ratio_head]));
     for row in rows {
-        let ratio = 100.0 * row.wasm.requests_per_sec / row.native.requests_per_sec;
-        writeln!(
-            out,
-            "{:width$} | {} | {} | {ratio:>5.0}%",
-            row.route,
-            columns_of(&row.wasm),
-            columns_of(&row.native)
-        )?;
+        let Row {
+            route,
+            wasm,
+            native,
+        } = row;
+        let ratio = share(wasm.requests_per_sec, native.requests_per_sec);
+        table.row([route, "wasm"], figures_of(wasm).into_iter().chain([ratio]));
+        table.row(["", "native"], figures_of(native));
     }
+    write!(out, "{table}")?;
     for row in rows {
         for (server, measured) in [("wasm host", &row.wasm), ("native baseline", &row.native)] {
             out.write_str(&doubts(&row.route, server, measured))?;
@@ -48,6 +43,8 @@ pub fn write(out: &mut String, rows: &[Row]) -> Result<usize, std::fmt::Error> {
     }
 
     writeln!(out, "\nreq/s, each pair to its own scale")?;
+    let width = rows.iter().map(|row| row.route.len());
+    let width = width.max().unwrap_or_default();
     for row in rows {
         let longest = row.wasm.requests_per_sec.max(row.native.requests_per_sec);
         for (server, route, measured) in [
@@ -56,11 +53,11 @@ pub fn write(out: &mut String, rows: &[Row]) -> Result<usize, std::fmt::Error> {
         ] {
             writeln!(
                 out,
-                "{route:width$} {server:6} {} {}",
+                "{route:width$}  {server:6}  {} {}",
                 bar(measured.requests_per_sec, longest),
                 grouped(measured.requests_per_sec)
             )?;
         }
     }
-    Ok(width)
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::figures::{grouped, millis};
+use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
 pub const FORMAT: u32 = 1;
@@ -134,30 +135,29 @@ impl Report {
             grouped(parameters.transactions as f64),
             parameters.subscriptions
         )?;
-        let names = self.endpoints.iter();
-        let width = names.map(|measured| measured.endpoint.len());
-        let width = width.max().unwrap_or_default().max("endpoint".len());
-        writeln!(
-            out,
-            "{:width$} {:>9} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>7} {:>7}",
-            "endpoint", "req/s", "min", "avg", "p50", "p95", "p99", "max", "cached", "errors"
-        )?;
+        let mut table = Table::new(
+            ["endpoint"],
+            [
+                "req/s", "min", "avg", "p50", "p95", "p99", "max", "cached", "errors",
+            ],
+        );
         for measured in &self.endpoints {
-            writeln!(
-                out,
-                "{:width$} {:>9} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>6.0}% {:>7}",
-                measured.endpoint,
-                grouped(measured.requests_per_sec),
-                millis(measured.min_micros),
-                millis(measured.avg_micros),
-                millis(measured.p50_micros),
-                millis(measured.p95_micros),
-                millis(measured.p99_micros),
-                millis(measured.max_micros),
-                measured.cache_hits_percent,
-                measured.errors
-            )?;
+            table.row(
+                [measured.endpoint.as_str()],
+                [
+                    grouped(measured.requests_per_sec),
+                    millis(measured.min_micros),
+                    millis(measured.avg_micros),
+                    millis(measured.p50_micros),
+                    millis(measured.p95_micros),
+                    millis(measured.p99_micros),
+                    millis(measured.max_micros),
+                    format!("{:.0}%", measured.cache_hits_percent),
+                    measured.errors.to_string(),
+                ],
+            );
         }
+        write!(out, "{table}")?;
         for measured in &self.endpoints {
             measured.write_notes(out)?;
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::table::Table;
+
 /// The most that a rated line may take, in nanoseconds.
 const TARGET_NANOS: f64 = 1_000.0;
 
@@ -39,20 +41,21 @@ pub fn median_per_line(mut nanos: Vec<u64>, lines: u32) -> f64 {
 impl Report {
     /// The table.
     pub fn to_text(&self) -> String {
-        let mut text = format!(
-            "graduated charge with {} tiers, {} lines a round, median of {} rounds; ns per line\n\n\
-             {:12} {:>8} {:>8} {:>14}\n",
-            self.tiers, self.lines, self.rounds, "lines", "native", "wasm", "wasm / native"
-        );
+        let mut table = Table::new(["lines"], ["native", "wasm", "wasm / native"]);
         for row in &self.rows {
-            text.push_str(&format!(
-                "{:12} {:>8.0} {:>8.0} {:>13.1}x\n",
-                row.detail,
-                row.native_nanos,
-                row.wasm_nanos,
-                row.wasm_nanos / row.native_nanos
-            ));
+            table.row(
+                [row.detail.as_str()],
+                [
+                    format!("{:.0}", row.native_nanos),
+                    format!("{:.0}", row.wasm_nanos),
+                    format!("{:.1}x", row.wasm_nanos / row.native_nanos),
+                ],
+            );
         }
+        let mut text = format!(
+            "graduated charge with {} tiers, {} lines a round, median of {} rounds; ns per line\n\n{table}",
+            self.tiers, self.lines, self.rounds
+        );
         let slow = |row: &Row| row.detail == "rated" && row.wasm_nanos >= TARGET_NANOS;
         if self.rows.iter().any(slow) {
             text.push_str("a rated line takes more than the target of 1 microsecond\n");

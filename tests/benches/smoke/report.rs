@@ -8,6 +8,7 @@ use crate::load::comparison::Compared;
 use crate::load::figures::{Function, Measurement, function_sizes, millis};
 use crate::load::run::Figures;
 use crate::load::side_by_side::{self, Row};
+use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
 pub const FORMAT: u32 = 1;
@@ -69,25 +70,26 @@ impl Report {
             "{} cores for server, Postgres (durable) and load; {} connections, {} s of warm-up, {} s measured; latencies in ms\n",
             self.cores, self.connections, self.warmup_secs, self.measured_secs
         )?;
-        let width = side_by_side::write(out, &self.rows)?;
+        side_by_side::write(out, &self.rows)?;
 
         writeln!(
             out,
             "\ncold start: every request meets a fresh instance, one at a time; ms"
         )?;
+        let mut table = Table::new(["route"], ["p50", "p99", "max"]);
         for cold in &self.cold_starts {
-            writeln!(
-                out,
-                "{:width$} p50 {:>7}  p99 {:>7}  max {:>7}",
-                cold.route,
-                millis(cold.wasm.p50_micros),
-                millis(cold.wasm.p99_micros),
-                millis(cold.wasm.max_micros)
-            )?;
+            let Measurement {
+                p50_micros,
+                p99_micros,
+                max_micros,
+                ..
+            } = cold.wasm;
+            table.row(
+                [cold.route.as_str()],
+                [p50_micros, p99_micros, max_micros].map(millis),
+            );
         }
-
-        out.write_str(&function_sizes(&self.functions, width))?;
-        Ok(())
+        write!(out, "{table}\n{}", function_sizes(&self.functions))
     }
 
     fn wasm_p95(&self) -> impl Iterator<Item = (String, u64)> {

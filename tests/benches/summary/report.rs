@@ -5,8 +5,9 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
-use crate::load::figures::{Measurement, doubts, grouped, millis};
+use crate::load::figures::{Measurement, doubts, grouped, millis, share};
 use crate::load::run::Figures;
+use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
 pub const FORMAT: u32 = 1;
@@ -149,48 +150,53 @@ impl Report {
     }
 
     fn write_table(&self, out: &mut String, connections: usize) -> std::fmt::Result {
-        let rows = || {
-            self.rows
-                .iter()
-                .filter(|row| row.connections == connections)
-        };
+        let rows = self.rows.iter();
+        let rows = rows.filter(|row| row.connections == connections);
         let title = match connections {
             1 => "one at a time".to_owned(),
             many => format!("{many} at a time"),
         };
-        let width = rows().map(|row| row.question.len());
-        let width = width.max().unwrap_or_default().max(title.len());
-        write!(out, "\n{title:width$} server")?;
-        for name in ["req/s", "min", "avg", "p50", "p95", "p99", "max"] {
-            write!(out, " {name:>7}")?;
+        let mut table = Table::new(
+            [title.as_str(), "server"],
+            [
+                "req/s",
+                "min",
+                "avg",
+                "p50",
+                "p95",
+                "p99",
+                "max",
+                "wasm / native",
+            ],
+        );
+        for row in rows {
+            let Row {
+                question,
+                wasm,
+                native,
+                ..
+            } = row;
+            let ratio = share(wasm.requests_per_sec, native.requests_per_sec);
+            table.row(
+                [question.as_str(), "wasm"],
+                figures_of(wasm).into_iter().chain([ratio]),
+            );
+            table.row(["", "native"], figures_of(native));
         }
-        writeln!(out, "  wasm / native")?;
-        for row in rows() {
-            let ratio = 100.0 * row.wasm.requests_per_sec / row.native.requests_per_sec;
-            for (question, server, measured, ratio) in [
-                (
-                    row.question.as_str(),
-                    "wasm",
-                    &row.wasm,
-                    format!("  {ratio:>12.0}%"),
-                ),
-                ("", "native", &row.native, String::new()),
-            ] {
-                writeln!(
-                    out,
-                    "{question:width$} {server:6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}{ratio}",
-                    grouped(measured.requests_per_sec),
-                    millis(measured.min_micros),
-                    millis(measured.avg_micros),
-                    millis(measured.p50_micros),
-                    millis(measured.p95_micros),
-                    millis(measured.p99_micros),
-                    millis(measured.max_micros)
-                )?;
-            }
-        }
-        Ok(())
+        write!(out, "\n{table}")
     }
+}
+
+fn figures_of(measured: &Measurement) -> [String; 7] {
+    [
+        grouped(measured.requests_per_sec),
+        millis(measured.min_micros),
+        millis(measured.avg_micros),
+        millis(measured.p50_micros),
+        millis(measured.p95_micros),
+        millis(measured.p99_micros),
+        millis(measured.max_micros),
+    ]
 }
 
 #[cfg(test)]
