@@ -33,10 +33,10 @@ BEGIN
           -- The limits keep these look-ups what they are, whatever the page's is.
           LEFT JOIN LATERAL (
               SELECT * FROM credit_accounts
-               WHERE organization_id = s.organization_id AND currency = p_currency LIMIT 1) pool ON true
+               WHERE organization_id = s.organization_id AND user_id IS NULL AND currency = p_currency LIMIT 1) pool ON true
           LEFT JOIN LATERAL (
               SELECT sum(CASE WHEN d.kind IN ('activate', 'release') THEN d.amount ELSE -d.amount END) AS amount
-                FROM credit_account_due(pool.id, pool.last_occurred_at, v_now) d
+                FROM credit_account_due(pool.organization_id, pool.id, pool.last_occurred_at, v_now) d
                WHERE pool.next_due_at <= v_now) due ON true);
 END;
 $$;

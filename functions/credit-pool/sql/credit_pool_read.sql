@@ -17,7 +17,7 @@ BEGIN
     RETURN (
         WITH pool AS (
             SELECT available, held, pending, next_due_at FROM credit_accounts
-             WHERE organization_id = p_organization_id AND currency = p_currency
+             WHERE organization_id = p_organization_id AND user_id IS NULL AND currency = p_currency
         ), allocations AS (
             SELECT sum(greatest(spending_limit - CASE WHEN v_now < period_ends_at THEN used ELSE 0 END, 0)) AS allocated,
                    min(period_ends_at) FILTER (WHERE used > 0 AND v_now < period_ends_at) AS next_end

@@ -18,10 +18,10 @@ BEGIN
     END IF;
     v_account := pool_as_of_now(p_organization_id, p_currency);
     IF p_since IS NOT NULL THEN
-        v_from := ledger_sequence_at(v_account.id, v_account.sequence, p_since);
+        v_from := ledger_sequence_at(p_organization_id, v_account.id, v_account.sequence, p_since);
     END IF;
     IF p_until IS NOT NULL THEN
-        v_before := least(p_before, ledger_sequence_at(v_account.id, v_account.sequence, p_until));
+        v_before := least(p_before, ledger_sequence_at(p_organization_id, v_account.id, v_account.sequence, p_until));
     END IF;
     -- A statement for each index.
     IF p_kind IS NULL THEN
@@ -29,14 +29,16 @@ BEGIN
                                           'transaction', transfer_json(t, p_currency))
                         ORDER BY t.sequence DESC) INTO v_rows
           FROM (SELECT * FROM ledger_transfers
-                 WHERE account_id = v_account.id AND sequence >= v_from AND sequence < v_before
+                 WHERE organization_id = p_organization_id AND account_id = v_account.id
+                   AND sequence >= v_from AND sequence < v_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) t;
     ELSE
         SELECT json_agg(json_build_object('sequence', t.sequence, 'actor_id', prefixed_id('usr_', t.actor_id),
                                           'transaction', transfer_json(t, p_currency))
                         ORDER BY t.sequence DESC) INTO v_rows
           FROM (SELECT * FROM ledger_transfers
-                 WHERE account_id = v_account.id AND kind = p_kind AND sequence >= v_from AND sequence < v_before
+                 WHERE organization_id = p_organization_id AND account_id = v_account.id AND kind = p_kind
+                   AND sequence >= v_from AND sequence < v_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) t;
     END IF;
     RETURN coalesce(v_rows, '[]'::json);

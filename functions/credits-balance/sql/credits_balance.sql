@@ -1,4 +1,4 @@
--- The balance of the token's user in one currency; zero before the first grant.
+-- The balance of the token's user in its organization, in one currency; zero before the first grant.
 -- What has fallen due is posted first, so that the answer is exact to the
 -- moment; it may be kept until the next thing falls due.
 CREATE OR REPLACE FUNCTION credits_balance(p_digest bytea, p_currency text) RETURNS json
@@ -11,7 +11,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_account := account_as_of_now(v_principal.user_id, p_currency);
+    v_account := account_as_of_now(v_principal.organization_id, v_principal.user_id, p_currency);
     RETURN json_build_object(
         'token_expires_millis', unix_millis(least(v_principal.expires_at, v_account.next_due_at)),
         'balance', json_build_object(

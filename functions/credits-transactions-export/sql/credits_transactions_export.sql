@@ -17,17 +17,18 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_account := account_as_of_now(v_principal.user_id, p_currency);
+    v_account := account_as_of_now(v_principal.organization_id, v_principal.user_id, p_currency);
     v_before := coalesce(v_account.sequence, 0) + 1;
     IF p_since IS NOT NULL THEN
-        v_from := ledger_sequence_at(v_account.id, v_account.sequence, p_since);
+        v_from := ledger_sequence_at(v_account.organization_id, v_account.id, v_account.sequence, p_since);
     END IF;
     IF p_until IS NOT NULL THEN
-        v_before := least(v_before, ledger_sequence_at(v_account.id, v_account.sequence, p_until));
+        v_before := least(v_before, ledger_sequence_at(v_account.organization_id, v_account.id, v_account.sequence, p_until));
     END IF;
     RETURN json_build_object(
-        'account_id', CASE WHEN v_account.id IS NOT NULL THEN prefixed_id('cac_', v_account.id) END,
+        'organization_id', prefixed_id('org_', v_account.organization_id),
+        'account_id', prefixed_id('cac_', v_account.id),
         'from', v_from,
-        'rows', transfers_page(v_account.id, p_currency, p_kind, v_from, v_before, p_limit));
+        'rows', transfers_page(v_account.organization_id, v_account.id, p_currency, p_kind, v_from, v_before, p_limit));
 END;
 $$;

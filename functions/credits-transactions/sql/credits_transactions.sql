@@ -1,4 +1,4 @@
--- A page of the user's transfers, newest first, and one row more than asked for, by
+-- A page of the transfers of the token's user in its organization, newest first, and one row more than asked for, by
 -- which the caller knows whether there is a next page. The page is narrowed to a kind
 -- and to what came to pass from p_since to before p_until. What has fallen due is posted
 -- first.
@@ -18,25 +18,27 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_account := account_as_of_now(v_principal.user_id, p_currency);
+    v_account := account_as_of_now(v_principal.organization_id, v_principal.user_id, p_currency);
     IF p_since IS NOT NULL THEN
-        v_from := ledger_sequence_at(v_account.id, v_account.sequence, p_since);
+        v_from := ledger_sequence_at(v_account.organization_id, v_account.id, v_account.sequence, p_since);
     END IF;
     IF p_until IS NOT NULL THEN
-        v_before := least(p_before, ledger_sequence_at(v_account.id, v_account.sequence, p_until));
+        v_before := least(p_before, ledger_sequence_at(v_account.organization_id, v_account.id, v_account.sequence, p_until));
     END IF;
     -- A statement for each index.
     IF p_kind IS NULL THEN
         SELECT json_agg(json_build_object('sequence', t.sequence, 'transaction', transfer_json(t, p_currency))
                         ORDER BY t.sequence DESC) INTO v_rows
           FROM (SELECT * FROM ledger_transfers
-                 WHERE account_id = v_account.id AND sequence >= v_from AND sequence < v_before
+                 WHERE organization_id = v_account.organization_id AND account_id = v_account.id
+                   AND sequence >= v_from AND sequence < v_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) t;
     ELSE
         SELECT json_agg(json_build_object('sequence', t.sequence, 'transaction', transfer_json(t, p_currency))
                         ORDER BY t.sequence DESC) INTO v_rows
           FROM (SELECT * FROM ledger_transfers
-                 WHERE account_id = v_account.id AND kind = p_kind AND sequence >= v_from AND sequence < v_before
+                 WHERE organization_id = v_account.organization_id AND account_id = v_account.id AND kind = p_kind
+                   AND sequence >= v_from AND sequence < v_before
                  ORDER BY sequence DESC LIMIT p_limit + 1) t;
     END IF;
     RETURN coalesce(v_rows, '[]'::json);

@@ -2,7 +2,9 @@
 -- the number after its last. Times follow the sequence, which has no gaps, so
 -- halving finds it: 20 rows of an index for a million transfers, and no index in
 -- time that every spend would have to keep.
-CREATE OR REPLACE FUNCTION ledger_sequence_at(p_account_id uuid, p_last bigint, p_time timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION ledger_sequence_at(
+    p_organization_id uuid, p_account_id uuid, p_last bigint, p_time timestamptz
+) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     v_from bigint := 1;
@@ -13,7 +15,7 @@ BEGIN
     WHILE v_from < v_to LOOP
         v_middle := (v_from + v_to) / 2;
         SELECT coalesce(occurred_at, created_at) INTO v_occurred_at FROM ledger_transfers
-         WHERE account_id = p_account_id AND sequence = v_middle;
+         WHERE organization_id = p_organization_id AND account_id = p_account_id AND sequence = v_middle;
         IF v_occurred_at >= p_time THEN
             v_to := v_middle;
         ELSE
