@@ -7,6 +7,7 @@ mod rows;
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use turnpike_host::manifest::Manifest;
 use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
@@ -122,7 +123,8 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     for role in ["admin", "member", &nothing] {
         let user = host.member_of(organization, role).await;
         if matches!(row.body, Body::Money) {
-            host.grant(&cast.admin, &user, "5.00", "USD").await;
+            let here = json!({"organization_id": organization});
+            host.grant_with(&cast.admin, &user, "5.00", here).await;
         }
         let status = match row.permission {
             Some(permission) if !role_holds(role, permission) => 403,
