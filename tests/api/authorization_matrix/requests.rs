@@ -153,10 +153,10 @@ pub(super) async fn prepare(
             let id = invite(host, organization, &email, &guest, &token).await;
             within(path).replace(":invitation_id", &id)
         }
-        Named::Grant => path.replace(":id", &give(host, of).await),
+        Named::Grant => path.replace(":id", &give(host, of, organization).await),
         Named::Hold => {
-            give(host, of).await;
-            let token = host.issue_token(of).await;
+            give(host, of, organization).await;
+            let token = host.token_in(of, organization).await;
             let holder = User {
                 token,
                 ..of.clone()
@@ -223,8 +223,8 @@ async fn payload(
         Body::Money => json!({"amount": "0.01", "currency": "USD"}),
         Body::Grant => json!({"user_id": of.id, "amount": "0.01", "currency": "USD"}),
         Body::Refund => {
-            give(host, of).await;
-            let token = host.issue_token(of).await;
+            give(host, of, organization).await;
+            let token = host.token_in(of, organization).await;
             let spender = User {
                 token,
                 ..of.clone()
@@ -367,10 +367,11 @@ async fn give_pool(host: &TestHost, organization: OrganizationId) {
         .await;
 }
 
-/// Gives somebody credits; returns the grant's id.
-async fn give(host: &TestHost, to: &User) -> String {
+/// Gives somebody credits in an organization; returns the grant's id.
+async fn give(host: &TestHost, to: &User, organization: OrganizationId) -> String {
     let admin = newest_admin(host).await;
-    host.grant_with(&admin, to, "1.00", json!({})).await
+    let terms = json!({"organization_id": organization});
+    host.grant_with(&admin, to, "1.00", terms).await
 }
 
 /// The admin of the platform who signed up last.
