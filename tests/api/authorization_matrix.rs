@@ -200,6 +200,28 @@ matrix![
     platform: rows::platform_rows,
 ];
 
+/// Every GET that there is, as `owner`, or as `admin` where it is the platform's, may send it.
+/// What it names is made for it.
+pub(crate) async fn reads(host: &TestHost, owner: &User, admin: &User) -> Vec<(String, Call)> {
+    let mut calls = Vec::new();
+    for row in all_rows() {
+        if row.method == "GET" {
+            let holder = if row.is_of_the_platform() {
+                admin
+            } else {
+                owner
+            };
+            let call = build(host, &row, holder).await;
+            let call = match row.stranger {
+                401 => call.bearer(&holder.token),
+                _ => call,
+            };
+            calls.push((format!("GET {}", row.route), call));
+        }
+    }
+    calls
+}
+
 async fn declared(host: &TestHost) {
     check_all(host, declared_rows()).await;
 }

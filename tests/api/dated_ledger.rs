@@ -1,6 +1,8 @@
 //! Ledgers and subscriptions with a past: what the API does now, done at chosen times.
 
-use turnpike_tests::TestHost;
+use turnpike_tests::{TestHost, User};
+
+use crate::metering::UPKEEP;
 
 /// Functions that do what those of the API do, at a time that they are told. Whatever has
 /// fallen due by then is posted first, as it would have been.
@@ -161,12 +163,11 @@ pub async fn write_past(host: &TestHost) {
     host.execute(PAST).await;
 }
 
-/// Lets a read post what is due of so many accounts, and work out the rest.
-pub async fn settle_at_most(host: &TestHost, accounts: u32) {
-    host.execute(&format!(
-        "CREATE OR REPLACE FUNCTION max_accounts_settled() RETURNS integer LANGUAGE sql IMMUTABLE RETURN {accounts}"
-    ))
-    .await;
+/// Posts what is due, as the platform's upkeep does it, and says of how many accounts.
+pub async fn settle(host: &TestHost, admin: &User) -> i64 {
+    let run = host.post(UPKEEP).bearer(&admin.token);
+    let done = run.settle().await.expect(200).json();
+    done["settled_accounts"].as_i64().unwrap_or(-1)
 }
 
 /// How many accounts have something due that is not posted.

@@ -1,0 +1,99 @@
+//! Whatever is read is read without writing: every GET is answered by a host whose connections to
+//! Postgres may only read, and as by any other host.
+
+use serde_json::{Value, json};
+use turnpike_tests::host::run;
+use turnpike_tests::personas::fresh_key;
+use turnpike_tests::{Call, Settings, TestHost, User};
+
+use crate::authorization_matrix::reads;
+use crate::dated_ledger::{count_due, settle};
+
+/// The address of the same database, on which transactions only read.
+fn read_only(url: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}options=-c%20default_transaction_read_only%3Don")
+}
+
+/// Grants that begin, that expire with and without holds, that were voided, and holds that lapse,
+/// of a person and of the pool; none of it is posted.
+async fn let_things_fall_due(host: &TestHost, owner: &User, admin: &User) {
+    let organization = host.organization_of(owner).await;
+    let tomorrow = host.time_in("1 day").await;
+    let terms = [
+        json!({"priority": 1, "expires_at": tomorrow}),
+        json!({"priority": 2, "expires_at": tomorrow}),
+        json!({"effective_at": tomorrow}),
+        json!({"priority": 3}),
+    ];
+    let mut grants = Vec::new();
+    for terms in terms {
+        grants.push(host.grant_with(admin, owner, "3", terms.clone()).await);
+        host.pool_grant(admin, organization, "3", terms).await;
+    }
+    for amount in ["1", "4", "2"] {
+        host.hold(owner, amount, 900).await;
+    }
+    host.void_call(admin, &grants[3], &fresh_key())
+        .settle()
+        .await
+        .expect(200);
+    host.execute(
+        "UPDATE credit_grants SET effective_at = clock_timestamp() WHERE state = 'pending';
+         UPDATE credit_grants SET expires_at = clock_timestamp() WHERE expires_at < 'infinity';
+         UPDATE credit_holds SET expires_at = clock_timestamp() WHERE amount <> 1;
+         UPDATE credit_accounts SET next_due_at = clock_timestamp()",
+    )
+    .await;
+}
+
+/// What a host answers, without the moment at which it did.
+async fn answer(call: &Call, of: &TestHost) -> (u16, Value) {
+    let response = call.clone().sent_to(of).settle().await;
+    if response.status >= 500 {
+        response.fail("a read must not need to write");
+    }
+    let text = String::from_utf8_lossy(&response.body).into_owned();
+    let mut body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    for member in ["as_of", "request_id"] {
+        if let Some(value) = body.get_mut(member) {
+            *value = Value::Null;
+        }
+    }
+    (response.status, body)
+}
+
+#[test]
+fn every_read_is_answered_by_a_host_that_only_reads() {
+    run(Settings::pooled(), async |host| {
+        let (owner, admin) = host.user_with("5.00").await;
+        let calls = reads(host, &owner, &admin).await;
+        assert!(calls.len() > 30, "there are more GETs than {}", calls.len());
+        let_things_fall_due(host, &owner, &admin).await;
+        let due = count_due(host).await;
+        assert!(due >= 2, "an account and a pool");
+        let before = host.money_state().await;
+        let url = read_only(host.database_url());
+        let reader = TestHost::start(Settings::pooled().with_database_url(&url)).await;
+        let writes = reader.db().batch_execute("CREATE TABLE written ()").await;
+        assert!(writes.is_err(), "the connection can write");
+        let mut answers = Vec::new();
+        for (name, call) in &calls {
+            let read = answer(call, &reader).await;
+            assert!(read.0 < 300, "{name} was answered {read:?}");
+            assert_eq!(read, answer(call, host).await, "{name}");
+            answers.push(read);
+        }
+        assert_eq!(count_due(host).await, due, "no read has posted anything");
+        assert_eq!(host.money_state().await, before);
+        reader.remove().await;
+        // Posting shows nothing new to a host that has nothing cached.
+        assert_eq!(settle(host, &admin).await, due);
+        assert_eq!(count_due(host).await, 0);
+        let reader = TestHost::start(Settings::pooled().with_database_url(&url)).await;
+        for ((name, call), due) in calls.iter().zip(&answers) {
+            assert_eq!(answer(call, &reader).await, *due, "{name}, posted");
+        }
+        reader.remove().await;
+    });
+}
