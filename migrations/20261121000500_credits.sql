@@ -3,8 +3,8 @@
 --
 -- Every function that changes an account locks its row first, and then posts what has
 -- fallen due since the last change: grants that have become effective, holds and grants
--- that have expired. So the ledger is exact at every moment at which anybody looks, and no
--- job is needed for it.
+-- that have expired. Every function that reads one shows the same, and writes nothing. So
+-- what anybody sees is exact at every moment, and no job is needed for it.
 
 -- The slot of an organization, or of something that one owns: the last two bytes of the id,
 -- which owned_id gives to both.
