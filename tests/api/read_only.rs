@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use turnpike_tests::host::run;
-use turnpike_tests::personas::fresh_key;
+use turnpike_tests::personas::{JWKS, fresh_key};
 use turnpike_tests::{Call, Settings, TestHost, User};
 
 use crate::authorization_matrix::reads;
@@ -47,11 +47,19 @@ async fn let_things_fall_due(host: &TestHost, owner: &User, admin: &User) {
     .await;
 }
 
+/// How often a request is sent that is told to try again, because the machine is busy: a host
+/// that only reads would say so for ever of what needs to write.
+const ATTEMPTS: usize = 10;
+
 /// What a host answers, without the moment at which it did.
 async fn answer(call: &Call, of: &TestHost) -> (u16, Value) {
-    let response = call.clone().sent_to(of).settle().await;
-    if response.status >= 500 {
-        response.fail("a read must not need to write");
+    let call = call.clone().sent_to(of);
+    let mut response = call.send_once().await;
+    for _ in 1..ATTEMPTS {
+        if response.status < 500 {
+            break;
+        }
+        response = call.send_once().await;
     }
     let text = String::from_utf8_lossy(&response.body).into_owned();
     let mut body = serde_json::from_str(&text).unwrap_or(Value::String(text));
@@ -68,6 +76,9 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
     run(Settings::pooled(), async |host| {
         let (owner, admin) = host.user_with("5.00").await;
         let calls = reads(host, &owner, &admin).await;
+        // A deployment makes its first signing key when somebody first asks for one, and this is
+        // about one that has it.
+        host.get(JWKS).settle().await.expect(200);
         assert!(calls.len() > 30, "there are more GETs than {}", calls.len());
         let_things_fall_due(host, &owner, &admin).await;
         let due = count_due(host).await;
@@ -78,12 +89,18 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
         let writes = reader.db().batch_execute("CREATE TABLE written ()").await;
         assert!(writes.is_err(), "the connection can write");
         let mut answers = Vec::new();
+        let mut faults = Vec::new();
         for (name, call) in &calls {
             let read = answer(call, &reader).await;
-            assert!(read.0 < 300, "{name} was answered {read:?}");
-            assert_eq!(read, answer(call, host).await, "{name}");
+            let usual = answer(call, host).await;
+            if read.0 >= 300 || read != usual {
+                faults.push(format!(
+                    "{name} was answered {read:?}, and usually {usual:?}"
+                ));
+            }
             answers.push(read);
         }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
         assert_eq!(count_due(host).await, due, "no read has posted anything");
         assert_eq!(host.money_state().await, before);
         reader.remove().await;

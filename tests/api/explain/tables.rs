@@ -98,8 +98,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), n, now() + n * interval '1 second', 'type-' || n % 7, '', '{}', '', ''",
         ),
         (
-            "credit_accounts (organization_id, id, user_id, currency, issued, available, sequence)",
-            "explain_id(n), explain_id(n), explain_id(n), 'USD', -100, 100, {own}",
+            "credit_accounts (organization_id, id, user_id, currency, issued, available, sequence, last_occurred_at)",
+            "explain_id(n), explain_id(n), explain_id(n), 'USD', -100, 100, {own}, now()",
         ),
         (
             "credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining, effective_at, expires_at, state, description)",
