@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use turnpike_tests::host::run;
-use turnpike_tests::personas::{JWKS, fresh_key};
+use turnpike_tests::personas::{DEV_OUTBOX, JWKS, fresh_key};
 use turnpike_tests::{Call, Settings, TestHost, User};
 
 use crate::authorization_matrix::reads;
@@ -71,11 +71,19 @@ async fn answer(call: &Call, of: &TestHost) -> (u16, Value) {
     (response.status, body)
 }
 
+/// How a developer runs it, so that the reads for developers are there too.
+fn settings() -> Settings {
+    Settings::pooled()
+        .with_variable("development", "true")
+        .with_variable("public_url", "http://localhost:3000/")
+}
+
 #[test]
 fn every_read_is_answered_by_a_host_that_only_reads() {
-    run(Settings::pooled(), async |host| {
+    run(settings(), async |host| {
         let (owner, admin) = host.user_with("5.00").await;
-        let calls = reads(host, &owner, &admin).await;
+        let mut calls = reads(host, &owner, &admin).await;
+        calls.push((format!("GET {DEV_OUTBOX}"), host.get(DEV_OUTBOX)));
         // A deployment makes its first signing key when somebody first asks for one, and this is
         // about one that has it.
         host.get(JWKS).settle().await.expect(200);
@@ -85,7 +93,7 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
         assert!(due >= 2, "an account and a pool");
         let before = host.money_state().await;
         let url = read_only(host.database_url());
-        let reader = TestHost::start(Settings::pooled().with_database_url(&url)).await;
+        let reader = TestHost::start(settings().with_database_url(&url)).await;
         let writes = reader.db().batch_execute("CREATE TABLE written ()").await;
         assert!(writes.is_err(), "the connection can write");
         let mut answers = Vec::new();
@@ -107,7 +115,7 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
         // Posting shows nothing new to a host that has nothing cached.
         assert_eq!(settle(host, &admin).await, due);
         assert_eq!(count_due(host).await, 0);
-        let reader = TestHost::start(Settings::pooled().with_database_url(&url)).await;
+        let reader = TestHost::start(settings().with_database_url(&url)).await;
         for ((name, call), due) in calls.iter().zip(&answers) {
             assert_eq!(answer(call, &reader).await, *due, "{name}, posted");
         }
