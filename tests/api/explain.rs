@@ -48,7 +48,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 71] = [
+const STATEMENTS: [Row; 73] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -221,6 +221,20 @@ const STATEMENTS: [Row; 71] = [
             "idempotency_keys_pkey",
             "credit_grants_spendable",
         ],
+    },
+    Row {
+        name: "credits_owner of a transaction",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT credits_owner(explain_digest(5), NULL, explain_id(1))",
+        answer: "usr_",
+        indexes: &["organizations_by_slot", "ledger_transfers_pkey", "credit_accounts_pkey"],
+    },
+    Row {
+        name: "credits_owner of a grant",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT credits_owner(explain_digest(5), explain_id(1), NULL)",
+        answer: "usr_",
+        indexes: &["organizations_by_slot", "credit_grants_pkey", "credit_accounts_pkey"],
     },
     Row {
         name: "credits_consume, repeated",
