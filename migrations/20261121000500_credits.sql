@@ -3,22 +3,34 @@
 --
 -- Every function that changes an account locks its row first, and then posts what has
 -- fallen due since the last change: grants that have become effective, holds and grants
--- that have expired. So the ledger is exact at every moment at which anybody looks, and no
--- job is needed for it.
+-- that have expired. Every function that reads one shows the same, and writes nothing. So
+-- what anybody sees is exact at every moment, and no job is needed for it.
+
+-- The slot of an organization, or of something that one owns: the last two bytes of the id,
+-- which owned_id gives to both.
+CREATE FUNCTION id_slot(p_id uuid) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN right(p_id::text, 4);
+
+-- Serves what the platform finds by its id alone: the few organizations of the id's slot, in
+-- which it is then found by its primary key. So that a spend need not write an index for it.
+CREATE INDEX organizations_by_slot ON organizations (id_slot(id));
 
 -- The answer that was given to a request that moves money, kept in the same transaction as
 -- its effect. The row is written once, at the end: whoever loses the race to insert it is
 -- rolled back whole, and finds it on a second attempt.
 CREATE TABLE idempotency_keys (
-    -- Whoever sends the request, in whichever organization: what a person has can be spent
-    -- in each of theirs, so that a retry from another one must find the key.
-    actor_id       uuid NOT NULL,
-    key            text NOT NULL,
+    -- The organization of the effect: the one whose credits are moved. No foreign key, which
+    -- would lock the organization's row for each spend.
+    organization_id uuid NOT NULL,
+    -- Whoever sends the request.
+    actor_id        uuid NOT NULL,
+    key             text NOT NULL,
     -- SHA-256 over method, path and body of the first request.
-    request_digest bytea NOT NULL CHECK (octet_length(request_digest) = 32),
-    answer         json NOT NULL,
-    created_at     timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (actor_id, key)
+    request_digest  bytea NOT NULL CHECK (octet_length(request_digest) = 32),
+    answer          json NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (organization_id, actor_id, key)
 );
 
 -- Where an account's credits can be. Each is a balance of the double-entry ledger: 'issued'
@@ -27,15 +39,18 @@ CREATE TABLE idempotency_keys (
 -- one row for the whole system, so that two accounts can be charged at once.
 CREATE TYPE credit_bucket AS ENUM ('issued', 'pending', 'available', 'held', 'consumed', 'expired');
 
--- The credits of a user, or of an organization: its pool, which its members share.
+-- The credits of a person in an organization, or of the organization itself: its pool, which
+-- its members share. Whoever leaves an organization leaves their credits there, and finds
+-- them again when they come back.
 --
 -- numeric(27,9) has 18 digits before the point and 9 after it, of the 28 that a Decimal
 -- holds. An amount has at most 12 before the point, so an account reaches the bound after a
 -- million of the largest grants.
 CREATE TABLE credit_accounts (
-    id               uuid PRIMARY KEY,
-    user_id          uuid REFERENCES users (id),
-    organization_id  uuid REFERENCES organizations (id),
+    organization_id  uuid NOT NULL REFERENCES organizations (id),
+    id               uuid NOT NULL,
+    -- Null for the pool. No foreign key: people can be in another database.
+    user_id          uuid,
     currency         text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     issued           numeric(27,9) NOT NULL DEFAULT 0 CHECK (issued <= 0),
     pending          numeric(27,9) NOT NULL DEFAULT 0 CHECK (pending >= 0),
@@ -51,25 +66,26 @@ CREATE TABLE credit_accounts (
     last_occurred_at timestamptz NOT NULL DEFAULT '-infinity',
     created_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT credit_accounts_balanced CHECK (issued + pending + available + held + consumed + expired = 0),
-    CONSTRAINT credit_accounts_one_owner CHECK (num_nonnulls(user_id, organization_id) = 1),
-    -- Serves a user's account.
-    CONSTRAINT credit_accounts_by_user UNIQUE (user_id, currency),
-    -- Serves an organization's pool. A user's account is in it too, behind all others; it
-    -- is unique for the pools alone, because nulls differ.
-    CONSTRAINT credit_accounts_by_organization UNIQUE (organization_id, currency)
+    PRIMARY KEY (organization_id, id),
+    -- Serves the account of a person, and the pool.
+    CONSTRAINT credit_accounts_by_owner UNIQUE NULLS NOT DISTINCT (organization_id, user_id, currency)
     -- The fill factor leaves room on the page for the next version of the row, so that a
     -- spend updates no index.
 ) WITH (fillfactor = 80);
 
--- Serves the accounts of which something has fallen due. A spend does not change
+-- As for memberships: one account is looked up by all of its owner.
+ALTER TABLE credit_accounts ALTER COLUMN organization_id SET (n_distinct = -0.1);
+
+-- Serves the platform: the accounts of which something has fallen due. A spend does not change
 -- next_due_at, and so not the index.
 CREATE INDEX credit_accounts_due ON credit_accounts (currency, next_due_at) WHERE next_due_at < 'infinity';
 
 -- One movement of credits: `amount` leaves the debited bucket and arrives in the credited
 -- one, so a transfer sums to zero by its form. Append-only.
 CREATE TABLE ledger_transfers (
-    id              uuid PRIMARY KEY,
-    account_id      uuid NOT NULL REFERENCES credit_accounts (id),
+    organization_id uuid NOT NULL,
+    id              uuid NOT NULL,
+    account_id      uuid NOT NULL,
     sequence        bigint NOT NULL CHECK (sequence > 0),
     kind            text NOT NULL CHECK (kind IN (
                         'grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold', 'capture', 'release')),
@@ -83,7 +99,7 @@ CREATE TABLE ledger_transfers (
     service         text CHECK (char_length(service) BETWEEN 1 AND 64),
     model           text CHECK (char_length(model) BETWEEN 1 AND 64),
     -- The transfer that a refund gives back.
-    refunds_id      uuid REFERENCES ledger_transfers (id),
+    refunds_id      uuid,
     -- Who asked for it. Nobody asks for what falls due.
     actor_id        uuid,
     -- When it came to pass: for what fell due, the moment at which it did, which is before
@@ -94,14 +110,22 @@ CREATE TABLE ledger_transfers (
     -- follow the sequence.
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (debited <> credited),
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, account_id) REFERENCES credit_accounts (organization_id, id),
+    FOREIGN KEY (organization_id, refunds_id) REFERENCES ledger_transfers (organization_id, id),
     -- Serves the transactions list, newest first, and makes gaps visible.
-    CONSTRAINT ledger_transfers_by_account UNIQUE (account_id, sequence)
+    CONSTRAINT ledger_transfers_by_account UNIQUE (organization_id, account_id, sequence)
 );
 
 -- Serves what was refunded of a transaction.
-CREATE INDEX ledger_transfers_refunds ON ledger_transfers (refunds_id) WHERE refunds_id IS NOT NULL;
+CREATE INDEX ledger_transfers_refunds ON ledger_transfers (organization_id, refunds_id)
+    WHERE refunds_id IS NOT NULL;
 -- Serves the list of an account's transfers of one kind, however rare it is.
-CREATE INDEX ledger_transfers_by_kind ON ledger_transfers (account_id, kind, sequence);
+CREATE INDEX ledger_transfers_by_kind ON ledger_transfers (organization_id, account_id, kind, sequence);
+
+-- As for memberships: one transfer is looked up by the primary key, and not among all of the
+-- organization.
+ALTER TABLE ledger_transfers ALTER COLUMN organization_id SET (n_distinct = -0.1);
 
 CREATE TRIGGER ledger_transfers_append_only
     BEFORE UPDATE OR DELETE ON ledger_transfers
@@ -112,60 +136,72 @@ CREATE TRIGGER ledger_transfers_no_truncate
 
 -- The ledger as signed entries, two to a transfer: the auditor's view of it.
 CREATE VIEW ledger_entries AS
-    SELECT id AS transfer_id, account_id, debited AS bucket, -amount AS amount FROM ledger_transfers
+    SELECT organization_id, id AS transfer_id, account_id, debited AS bucket, -amount AS amount FROM ledger_transfers
     UNION ALL
-    SELECT id, account_id, credited, amount FROM ledger_transfers;
+    SELECT organization_id, id, account_id, credited, amount FROM ledger_transfers;
 
 CREATE TYPE credit_grant_state AS ENUM ('pending', 'open', 'closed');
 
 CREATE TABLE credit_grants (
-    id           uuid PRIMARY KEY,
-    account_id   uuid NOT NULL REFERENCES credit_accounts (id),
+    organization_id uuid NOT NULL,
+    id              uuid NOT NULL,
+    account_id      uuid NOT NULL,
     -- The account's sequence number of the grant: what "older" means.
-    sequence     bigint NOT NULL,
-    kind         text NOT NULL CHECK (kind IN ('paid', 'promotional')),
+    sequence        bigint NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('paid', 'promotional')),
     -- 0 to 100; lower is spent first.
-    priority     smallint NOT NULL CHECK (priority BETWEEN 0 AND 100),
-    amount       numeric(27,9) NOT NULL CHECK (amount > 0),
+    priority        smallint NOT NULL CHECK (priority BETWEEN 0 AND 100),
+    amount          numeric(27,9) NOT NULL CHECK (amount > 0),
     -- What is left to spend or to hold, now or once it is effective.
-    remaining    numeric(27,9) NOT NULL CHECK (remaining >= 0),
+    remaining       numeric(27,9) NOT NULL CHECK (remaining >= 0),
     -- What open holds have reserved of it.
-    held         numeric(27,9) NOT NULL DEFAULT 0 CHECK (held >= 0),
-    effective_at timestamptz NOT NULL,
+    held            numeric(27,9) NOT NULL DEFAULT 0 CHECK (held >= 0),
+    effective_at    timestamptz NOT NULL,
     -- Exclusive; infinity for a grant that does not expire.
-    expires_at   timestamptz NOT NULL DEFAULT 'infinity' CHECK (expires_at > effective_at),
+    expires_at      timestamptz NOT NULL DEFAULT 'infinity' CHECK (expires_at > effective_at),
     -- 'open' has something left and has begun; 'closed' was spent, voided or has expired.
     -- What a refund or a release gives back opens it again; if it was voided or has
     -- expired, for the moment until that is posted.
-    state        credit_grant_state NOT NULL,
-    voided_at    timestamptz,
-    description  text NOT NULL,
-    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK (remaining + held <= amount)
+    state           credit_grant_state NOT NULL,
+    voided_at       timestamptz,
+    description     text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (remaining + held <= amount),
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, account_id) REFERENCES credit_accounts (organization_id, id)
     -- As credit_accounts: a spend updates no index.
 ) WITH (fillfactor = 80);
 
 -- Serves a spend: the order in which grants are taken from. The balance is not in it, so
 -- that a spend updates no index.
-CREATE INDEX credit_grants_spendable ON credit_grants (account_id, priority, expires_at, sequence) WHERE state = 'open';
+CREATE INDEX credit_grants_spendable ON credit_grants (organization_id, account_id, priority, expires_at, sequence)
+    WHERE state = 'open';
 -- Serves what falls due: grants that expire.
-CREATE INDEX credit_grants_expiring ON credit_grants (account_id, expires_at) WHERE state = 'open' AND expires_at < 'infinity';
+CREATE INDEX credit_grants_expiring ON credit_grants (organization_id, account_id, expires_at)
+    WHERE state = 'open' AND expires_at < 'infinity';
 -- Serves what falls due: grants that become effective.
-CREATE INDEX credit_grants_beginning ON credit_grants (account_id, effective_at) WHERE state = 'pending';
+CREATE INDEX credit_grants_beginning ON credit_grants (organization_id, account_id, effective_at)
+    WHERE state = 'pending';
 -- Serves what falls due: credits that came back to a voided grant.
-CREATE INDEX credit_grants_returned_to_voided ON credit_grants (account_id)
+CREATE INDEX credit_grants_returned_to_voided ON credit_grants (organization_id, account_id)
     WHERE state = 'open' AND voided_at IS NOT NULL;
 -- Serves the list of an account's grants, newest first.
-CREATE UNIQUE INDEX credit_grants_by_account ON credit_grants (account_id, sequence DESC);
+CREATE UNIQUE INDEX credit_grants_by_account ON credit_grants (organization_id, account_id, sequence DESC);
+
+-- As for the transfers.
+ALTER TABLE credit_grants ALTER COLUMN organization_id SET (n_distinct = -0.1);
 
 -- Which grants a transfer moved, and how much of each. Append-only.
 CREATE TABLE credit_movements (
-    transfer_id uuid NOT NULL REFERENCES ledger_transfers (id),
-    grant_id    uuid NOT NULL REFERENCES credit_grants (id),
-    amount      numeric(27,9) NOT NULL CHECK (amount > 0),
+    organization_id uuid NOT NULL,
+    transfer_id     uuid NOT NULL,
+    grant_id        uuid NOT NULL,
+    amount          numeric(27,9) NOT NULL CHECK (amount > 0),
     -- The order in which the grants were taken from.
-    position    integer NOT NULL,
-    PRIMARY KEY (transfer_id, grant_id)
+    position        integer NOT NULL,
+    PRIMARY KEY (organization_id, transfer_id, grant_id),
+    FOREIGN KEY (organization_id, transfer_id) REFERENCES ledger_transfers (organization_id, id),
+    FOREIGN KEY (organization_id, grant_id) REFERENCES credit_grants (organization_id, id)
 );
 
 CREATE TRIGGER credit_movements_append_only
@@ -176,31 +212,37 @@ CREATE TRIGGER credit_movements_no_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE credit_holds (
-    id          uuid PRIMARY KEY,
-    account_id  uuid NOT NULL REFERENCES credit_accounts (id),
-    amount      numeric(27,9) NOT NULL CHECK (amount > 0),
-    state       text NOT NULL CHECK (state IN ('open', 'captured', 'released', 'expired')),
+    organization_id uuid NOT NULL,
+    id              uuid NOT NULL,
+    account_id      uuid NOT NULL,
+    amount          numeric(27,9) NOT NULL CHECK (amount > 0),
+    state           text NOT NULL CHECK (state IN ('open', 'captured', 'released', 'expired')),
     -- What was spent of it, and beyond it, in the end.
-    captured    numeric(27,9) NOT NULL DEFAULT 0 CHECK (captured >= 0),
-    expires_at  timestamptz NOT NULL,
-    description text NOT NULL,
+    captured        numeric(27,9) NOT NULL DEFAULT 0 CHECK (captured >= 0),
+    expires_at      timestamptz NOT NULL,
+    description     text NOT NULL,
     -- Names of what will be paid for, as a transfer has them.
-    service     text CHECK (char_length(service) BETWEEN 1 AND 64),
-    model       text CHECK (char_length(model) BETWEEN 1 AND 64),
-    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    settled_at  timestamptz
+    service         text CHECK (char_length(service) BETWEEN 1 AND 64),
+    model           text CHECK (char_length(model) BETWEEN 1 AND 64),
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    settled_at      timestamptz,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, account_id) REFERENCES credit_accounts (organization_id, id)
 );
 
 -- Serves what falls due, and the count of an account's open holds.
-CREATE INDEX credit_holds_open ON credit_holds (account_id, expires_at) WHERE state = 'open';
+CREATE INDEX credit_holds_open ON credit_holds (organization_id, account_id, expires_at) WHERE state = 'open';
 
 -- What a hold reserves of which grant.
 CREATE TABLE credit_hold_parts (
-    hold_id  uuid NOT NULL REFERENCES credit_holds (id),
-    grant_id uuid NOT NULL REFERENCES credit_grants (id),
-    amount   numeric(27,9) NOT NULL CHECK (amount > 0),
-    position integer NOT NULL,
-    PRIMARY KEY (hold_id, grant_id)
+    organization_id uuid NOT NULL,
+    hold_id         uuid NOT NULL,
+    grant_id        uuid NOT NULL,
+    amount          numeric(27,9) NOT NULL CHECK (amount > 0),
+    position        integer NOT NULL,
+    PRIMARY KEY (organization_id, hold_id, grant_id),
+    FOREIGN KEY (organization_id, hold_id) REFERENCES credit_holds (organization_id, id),
+    FOREIGN KEY (organization_id, grant_id) REFERENCES credit_grants (organization_id, id)
 );
 
 -- What an account's spends of a day came to, by their names. Written with each spend,
@@ -208,17 +250,19 @@ CREATE TABLE credit_hold_parts (
 -- balance. A spend of today counts today, and its refund on the day on which that came to
 -- pass.
 CREATE TABLE credit_usage_daily (
-    account_id uuid NOT NULL REFERENCES credit_accounts (id),
-    day        date NOT NULL,
+    organization_id uuid NOT NULL,
+    account_id      uuid NOT NULL,
+    day             date NOT NULL,
     -- Empty for none; ordered by code point, as pages are.
-    service    text COLLATE "C" NOT NULL DEFAULT '',
-    model      text COLLATE "C" NOT NULL DEFAULT '',
-    spent      numeric NOT NULL DEFAULT 0 CHECK (spent >= 0),
-    refunded   numeric NOT NULL DEFAULT 0 CHECK (refunded >= 0),
-    spends     bigint NOT NULL DEFAULT 0 CHECK (spends >= 0),
-    refunds    bigint NOT NULL DEFAULT 0 CHECK (refunds >= 0),
+    service         text COLLATE "C" NOT NULL DEFAULT '',
+    model           text COLLATE "C" NOT NULL DEFAULT '',
+    spent           numeric NOT NULL DEFAULT 0 CHECK (spent >= 0),
+    refunded        numeric NOT NULL DEFAULT 0 CHECK (refunded >= 0),
+    spends          bigint NOT NULL DEFAULT 0 CHECK (spends >= 0),
+    refunds         bigint NOT NULL DEFAULT 0 CHECK (refunds >= 0),
     -- Serves a spend by all of it, and a summary by its beginning and in its order.
-    PRIMARY KEY (account_id, day, service, model)
+    PRIMARY KEY (organization_id, account_id, day, service, model),
+    FOREIGN KEY (organization_id, account_id) REFERENCES credit_accounts (organization_id, id)
     -- A day's rows are few, and each is written by every spend of that day.
 ) WITH (fillfactor = 50);
 

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use turnpike_tests::personas::{decimal, fresh_key};
 use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 
-use crate::dated_ledger::{count_due, settle_at_most, write_past};
+use crate::dated_ledger::{count_due, settle, write_past};
 use crate::refusals::{check_currency_parameter, refuse};
 
 /// The path of the platform's figures.
@@ -60,7 +60,7 @@ api_tests![
     adds_up_a_table_by_hand,
     what_nobody_has_looked_at_is_exact,
     parallel_spends_add_up,
-    reads_that_post_do_not_disturb_spends,
+    reads_agree_amid_spends_that_settle,
     too_much_due_at_once_is_said,
     a_subscription_counts_at_once,
     lists_organizations_by_revenue,
@@ -148,8 +148,7 @@ async fn adds_up_a_table_by_hand(host: &TestHost) {
             ["33", "0", "0", "0", "0", "33"],
         ),
     ];
-    // First nothing is posted by a read, and then all that is due.
-    settle_at_most(host, 0).await;
+    // First nothing is posted, and then all that is due.
     assert_eq!(count_due(host).await, 2, "ada's account and the pool");
     let mut unposted = Vec::new();
     for is_posted in [false, true] {
@@ -174,9 +173,9 @@ async fn adds_up_a_table_by_hand(host: &TestHost) {
                 unposted.push(without_moment(figures));
             }
         }
-        let due = count_due(host).await;
-        assert_eq!(due, if is_posted { 0 } else { 2 });
-        settle_at_most(host, 200).await;
+        let due = if is_posted { 0 } else { 2 };
+        assert_eq!(count_due(host).await, due, "no read has posted any");
+        assert_eq!(settle(host, &admin).await, due);
     }
     let plans = figures(host, &admin, "").await["plans"].clone();
     let plan = |plan: &str, seats: i64, mrr: &str| {
@@ -192,7 +191,6 @@ async fn adds_up_a_table_by_hand(host: &TestHost) {
 /// Grants and holds that lapse while nobody looks, in every order, with spends, captures, voids
 /// and refunds before: what a read works out is what is posted later.
 async fn what_nobody_has_looked_at_is_exact(host: &TestHost) {
-    settle_at_most(host, 0).await;
     let admin = host.platform_admin().await;
     let mut random = Random::seeded("what nobody has looked at");
     let users = join_all((0..4).map(|_| host.new_user("user"))).await;
@@ -239,10 +237,8 @@ async fn what_nobody_has_looked_at_is_exact(host: &TestHost) {
     assert!(count_due(host).await > 0, "nobody has looked");
     let worked_out = without_moment(figures(host, &admin, "").await);
     assert!(count_due(host).await > 0, "the read has posted nothing");
-    for user in &users {
-        host.balance(user).await;
-    }
-    assert_eq!(count_due(host).await, 0, "all of them were looked at");
+    settle(host, &admin).await;
+    assert_eq!(count_due(host).await, 0, "all of it was posted");
     let posted = without_moment(figures(host, &admin, "").await);
     assert_eq!(worked_out, posted);
     let rows = host
@@ -292,8 +288,8 @@ async fn parallel_spends_add_up(host: &TestHost) {
     assert_eq!(now["credits"]["consumed"]["amount"], "41.00");
 }
 
-/// Spends, and reads that post what has lapsed of the very accounts that are spent from.
-async fn reads_that_post_do_not_disturb_spends(host: &TestHost) {
+/// Spends that post what has lapsed of their accounts, and reads that work it out until then.
+async fn reads_agree_amid_spends_that_settle(host: &TestHost) {
     let admin = host.platform_admin().await;
     let tomorrow = host.time_in("1 day").await;
     let users = join_all((0..8).map(|_| host.new_user("user"))).await;
@@ -322,7 +318,6 @@ async fn reads_that_post_do_not_disturb_spends(host: &TestHost) {
 async fn too_much_due_at_once_is_said(host: &TestHost) {
     write_past(host).await;
     let admin = host.platform_admin().await;
-    settle_at_most(host, 0).await;
     host.execute(
         "CREATE OR REPLACE FUNCTION max_accounts_due() RETURNS integer LANGUAGE sql IMMUTABLE RETURN 1",
     )
@@ -330,12 +325,11 @@ async fn too_much_due_at_once_is_said(host: &TestHost) {
     let query = "?since=2026-02-01&until=2026-03-01";
     let refused = |response: Response| response.expect_problem(503, "settlement_pending");
     refused(platform_call(host, &admin, query).send().await);
-    settle_at_most(host, 1).await;
-    // One of two is posted, and the other worked out.
+    assert_eq!(settle(host, &admin).await, 2);
     let figures = figures(host, &admin, query).await;
     assert_eq!(figures["credits"]["expired"]["amount"], "17.00");
     assert_eq!(figures["outstanding"]["liability"]["amount"], "600.00");
-    assert_eq!(count_due(host).await, 1);
+    assert_eq!(count_due(host).await, 0);
 }
 
 async fn a_subscription_counts_at_once(host: &TestHost) {
@@ -397,7 +391,6 @@ async fn lists_organizations_by_revenue(host: &TestHost) {
                 v (name, status, mrr, movement)",
     )
     .await;
-    settle_at_most(host, 0).await;
     let page = async |query: &str| {
         let call = host
             .get(format!("{ORGANIZATIONS}{query}"))

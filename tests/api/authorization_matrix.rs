@@ -7,6 +7,7 @@ mod rows;
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use turnpike_host::manifest::Manifest;
 use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
@@ -122,7 +123,8 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     for role in ["admin", "member", &nothing] {
         let user = host.member_of(organization, role).await;
         if matches!(row.body, Body::Money) {
-            host.grant(&cast.admin, &user, "5.00", "USD").await;
+            let here = json!({"organization_id": organization});
+            host.grant_with(&cast.admin, &user, "5.00", here).await;
         }
         let status = match row.permission {
             Some(permission) if !role_holds(role, permission) => 403,
@@ -197,6 +199,29 @@ matrix![
     plans: rows::usage::plan_rows,
     platform: rows::platform_rows,
 ];
+
+/// Every GET that there is, as `owner`, or as `admin` where it is the platform's, may send it.
+/// What it names is made for it.
+pub(crate) async fn reads(host: &TestHost, owner: &User, admin: &User) -> Vec<(String, Call)> {
+    let mut calls = Vec::new();
+    for row in all_rows() {
+        // What nobody serves is no read.
+        if row.method == "GET" && row.stranger != 404 {
+            let holder = if row.is_of_the_platform() {
+                admin
+            } else {
+                owner
+            };
+            let call = build(host, &row, holder).await;
+            let call = match row.stranger {
+                401 => call.bearer(&holder.token),
+                _ => call,
+            };
+            calls.push((format!("GET {}", row.route), call));
+        }
+    }
+    calls
+}
 
 async fn declared(host: &TestHost) {
     check_all(host, declared_rows()).await;

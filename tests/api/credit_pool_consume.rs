@@ -272,7 +272,7 @@ async fn spend_across_the_end(host: &TestHost, lead: &str) -> bool {
         .query(&format!(
             "SELECT count(*) FILTER (WHERE t.occurred_at < '{boundary}'),
                     count(*) FILTER (WHERE t.occurred_at >= '{boundary}')
-               FROM ledger_transfers t JOIN credit_accounts a ON a.id = t.account_id
+               FROM ledger_transfers t JOIN credit_accounts a ON (a.organization_id, a.id) = (t.organization_id, t.account_id)
               WHERE t.kind = 'consume' AND a.organization_id = '{id}'"
         ))
         .await;

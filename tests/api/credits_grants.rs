@@ -1,7 +1,7 @@
 use serde_json::Value;
 use serde_json::json;
-use shared::ids::{CreditGrantId, UserId};
-use turnpike_tests::personas::{GRANTS, fresh_key};
+use shared::ids::{CreditGrantId, OrganizationId, UserId};
+use turnpike_tests::personas::{BALANCE, GRANTS, available, fresh_key, sql_id};
 use turnpike_tests::{TestHost, User, api_tests};
 
 use crate::refusals::{check_currency_parameter, check_money_input, refuse};
@@ -9,6 +9,7 @@ use crate::refusals::{check_currency_parameter, check_money_input, refuse};
 api_tests![
     gives_credits,
     gives_credits_on_terms,
+    gives_credits_in_one_organization,
     is_done_once_for_each_key,
     lists_ones_own_grants,
     voids_what_is_left,
@@ -33,6 +34,12 @@ async fn gives_credits(host: &TestHost) {
     let response = call.send().await.expect(201);
     let transaction = &response.json()["transaction"];
     assert_eq!(response.json()["user_id"], json!(user.id), "{response}");
+    let home = host.organization_of(&user).await;
+    assert_eq!(
+        response.json()["organization_id"],
+        json!(home),
+        "{response}"
+    );
     assert_eq!(transaction["kind"], "grant", "{response}");
     assert_eq!(
         transaction["amount"],
@@ -104,6 +111,86 @@ async fn gives_credits_on_terms(host: &TestHost) {
     assert_eq!(host.balance(&user).await.to_string(), "20.00");
 }
 
+/// Credits are spent where they were given, and nowhere else.
+async fn gives_credits_in_one_organization(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let (ada, boss) = (host.new_user("ada").await, host.new_user("boss").await);
+    let (home, other) = (
+        host.organization_of(&ada).await,
+        host.organization_of(&boss).await,
+    );
+    let to = |organization: Value| {
+        let terms = json!({"organization_id": organization});
+        host.grant_with_call(&admin, &ada, "5", terms)
+    };
+    for organization in [json!("org_1"), json!(ada.id), json!(1)] {
+        let call = to(organization);
+        refuse(host, call, 422, "invalid_fields", &["organization_id"]).await;
+    }
+    let nowhere = OrganizationId::new(1, &[9; shared::ids::RANDOM_BYTES]);
+    for organization in [other, nowhere] {
+        refuse(host, to(json!(organization)), 404, "not_found", &[]).await;
+    }
+    let member = host.member_of(home, "member").await;
+    let theirs = host.organization_of(&member).await;
+    let table = [
+        (json!(null), theirs),
+        (json!(home), home),
+        (json!(theirs), theirs),
+    ];
+    for (organization, expected) in table {
+        let terms = json!({"organization_id": organization});
+        let call = host.grant_with_call(&admin, &member, "5", terms);
+        let granted = call.send().await.expect(201);
+        assert_eq!(
+            granted.json()["organization_id"],
+            json!(expected),
+            "{granted}"
+        );
+    }
+    let at_home = host.token_in(&member, theirs).await;
+    let table = [(member.token.as_str(), "5.00"), (&at_home, "10.00")];
+    for (token, expected) in table {
+        let balance = host.get(BALANCE).bearer(token).send().await.expect(200);
+        assert_eq!(available(&balance).to_string(), expected);
+    }
+    // Whoever has left finds their credits when they come back; a retry finds its answer.
+    let key = fresh_key();
+    let retried =
+        json!({"user_id": member.id, "organization_id": home, "amount": "1", "currency": "USD"});
+    let retried = host
+        .post(GRANTS)
+        .bearer(&admin.token)
+        .idempotency_key(&key)
+        .json(&retried);
+    let first = retried.send().await.expect(201);
+    let membership = format!(
+        "organization_id = '{}' AND user_id = {}",
+        home.as_uuid(),
+        sql_id(member.id)
+    );
+    host.execute(&format!("DELETE FROM memberships WHERE {membership}"))
+        .await;
+    assert_eq!(retried.send().await.expect(201).json(), first.json());
+    let call = host.grant_with_call(&admin, &member, "5", json!({"organization_id": home}));
+    refuse(host, call, 404, "not_found", &[]).await;
+    host.execute(&format!(
+        "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, 'member')",
+        home.as_uuid(),
+        sql_id(member.id)
+    ))
+    .await;
+    assert_eq!(host.balance(&member).await.to_string(), "6.00");
+    // Nowhere to spend them.
+    host.execute(&format!(
+        "DELETE FROM memberships WHERE user_id = {}",
+        sql_id(member.id)
+    ))
+    .await;
+    let call = host.grant_with_call(&admin, &member, "5", json!({}));
+    refuse(host, call, 409, "user_without_organization", &[]).await;
+}
+
 async fn is_done_once_for_each_key(host: &TestHost) {
     let admin = host.platform_admin().await;
     let (user, other) = (host.new_user("ada").await, host.new_user("eve").await);
@@ -123,20 +210,22 @@ async fn is_done_once_for_each_key(host: &TestHost) {
         "a repeated key must repeat the first answer"
     );
     refuse(host, send(user.id, "6"), 422, "idempotency_key_reused", &[]).await;
-    refuse(
-        host,
-        send(other.id, "5"),
-        422,
-        "idempotency_key_reused",
-        &[],
-    )
-    .await;
-    assert_eq!(
-        host.count_transfers(&user, "grant").await,
-        1,
-        "one key is one grant"
-    );
-    assert_eq!(host.balance(&user).await.to_string(), "5.00");
+    // Another person of the organization, but not one of another: the key is the organization's.
+    let home = host.organization_of(&user).await;
+    let colleague = host.member_of(home, "member").await;
+    let to_colleague = json!({"user_id": colleague.id, "organization_id": home,
+                              "amount": "5", "currency": "USD"});
+    let reused = host
+        .post(GRANTS)
+        .bearer(&admin.token)
+        .idempotency_key(&key)
+        .json(&to_colleague);
+    refuse(host, reused, 422, "idempotency_key_reused", &[]).await;
+    send(other.id, "5").send().await.expect(201);
+    for user in [&user, &other] {
+        assert_eq!(host.count_transfers(user, "grant").await, 1, "one grant");
+        assert_eq!(host.balance(user).await.to_string(), "5.00");
+    }
     // The same key from somebody else is another key.
     let second_admin = host.platform_admin().await;
     let body = json!({"user_id": user.id, "amount": "5", "currency": "USD"});
@@ -424,9 +513,9 @@ async fn stops_at_the_most_open_grants(host: &TestHost) {
     let fill = |count: &str, end: &str| {
         format!(
             "SET session_replication_role = replica;
-             INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
+             INSERT INTO credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining,
                                         effective_at, expires_at, state, description)
-             SELECT gen_random_uuid(), account_id, 100000 + n, 'paid', 50, 1, 1, effective_at, '{end}',
+             SELECT organization_id, gen_random_uuid(), account_id, 100000 + n, 'paid', 50, 1, 1, effective_at, '{end}',
                     'open', 'one of many'
                FROM credit_grants, generate_series(1, {count}) AS n WHERE sequence = 1;
              RESET session_replication_role"
@@ -463,17 +552,17 @@ async fn stops_at_the_largest_balance(host: &TestHost) {
                 SET issued = issued - 999999999999999000, available = available + 999999999999999000,
                     sequence = sequence + 1 RETURNING *),
               booked AS (
-         INSERT INTO ledger_transfers (id, account_id, sequence, kind, debited, credited, amount,
+         INSERT INTO ledger_transfers (organization_id, id, account_id, sequence, kind, debited, credited, amount,
                                        available_after, description, actor_id)
-         SELECT gen_random_uuid(), id, sequence, 'grant', 'issued', 'available',
+         SELECT organization_id, owned_id(organization_id, gen_random_uuid()), id, sequence, 'grant', 'issued', 'available',
                 999999999999999000, available, '', user_id FROM raised RETURNING *),
               given AS (
-         INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining,
+         INSERT INTO credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining,
                                     effective_at, state, description)
-         SELECT id, account_id, sequence, 'paid', 50, amount, amount, created_at, 'open', ''
+         SELECT organization_id, id, account_id, sequence, 'paid', 50, amount, amount, created_at, 'open', ''
            FROM booked RETURNING *)
-         INSERT INTO credit_movements (transfer_id, grant_id, amount, position)
-         SELECT id, id, amount, 1 FROM given",
+         INSERT INTO credit_movements (organization_id, transfer_id, grant_id, amount, position)
+         SELECT organization_id, id, id, amount, 1 FROM given",
     ).await;
     let call = host.grant_call(&admin, user.id, "999999999999", "USD");
     refuse(host, call, 422, "invalid_fields", &["amount"]).await;

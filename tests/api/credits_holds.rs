@@ -351,8 +351,8 @@ async fn stops_at_the_most_open_holds(host: &TestHost) {
     let (user, _) = host.user_with("10.00").await;
     hold(host, &user, "1").await;
     host.execute(
-        "INSERT INTO credit_holds (id, account_id, amount, state, expires_at, description)
-         SELECT gen_random_uuid(), account_id, 0.000000001, 'open', expires_at, 'one of many'
+        "INSERT INTO credit_holds (organization_id, id, account_id, amount, state, expires_at, description)
+         SELECT organization_id, gen_random_uuid(), account_id, 0.000000001, 'open', expires_at, 'one of many'
            FROM credit_holds, generate_series(2, max_open_holds())",
     )
     .await;

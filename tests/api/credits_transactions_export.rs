@@ -148,13 +148,14 @@ async fn before_the_third_page(host: &TestHost, statement: &str) {
     host.execute(&format!(
         "ALTER FUNCTION transfers_page RENAME TO transfers_page_of_old;
          CREATE FUNCTION transfers_page(
-             p_account_id uuid, p_currency text, p_kind text, p_from bigint, p_before bigint, p_limit integer
+             p_organization_id uuid, p_account_id uuid, p_currency text, p_kind text, p_from bigint, p_before bigint,
+             p_limit integer
          ) RETURNS json LANGUAGE plpgsql AS $$
          BEGIN
              IF p_before <= 600 THEN
                  {statement};
              END IF;
-             RETURN transfers_page_of_old(p_account_id, p_currency, p_kind, p_from, p_before, p_limit);
+             RETURN transfers_page_of_old(p_organization_id, p_account_id, p_currency, p_kind, p_from, p_before, p_limit);
          END;
          $$"
     ))

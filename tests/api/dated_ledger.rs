@@ -1,6 +1,8 @@
 //! Ledgers and subscriptions with a past: what the API does now, done at chosen times.
 
-use turnpike_tests::TestHost;
+use turnpike_tests::{TestHost, User};
+
+use crate::metering::UPKEEP;
 
 /// Functions that do what those of the API do, at a time that they are told. Whatever has
 /// fallen due by then is posted first, as it would have been.
@@ -19,14 +21,15 @@ const FUNCTIONS: &str = "
     DECLARE
         v_account credit_accounts;
         v_is_pool boolean := p_owner LIKE 'pool of %';
-        v_owner uuid := CASE WHEN v_is_pool THEN dated_organization(substr(p_owner, 9)) ELSE dated_user(p_owner) END;
+        v_user_id uuid := CASE WHEN NOT v_is_pool THEN dated_user(p_owner) END;
+        v_organization_id uuid := dated_organization(CASE WHEN v_is_pool THEN substr(p_owner, 9) ELSE p_owner END);
     BEGIN
-        INSERT INTO credit_accounts (id, user_id, organization_id, currency)
-        VALUES (gen_random_uuid(), CASE WHEN NOT v_is_pool THEN v_owner END, CASE WHEN v_is_pool THEN v_owner END,
-                p_currency)
+        INSERT INTO credit_accounts (organization_id, id, user_id, currency)
+        VALUES (v_organization_id, owned_id(v_organization_id, gen_random_uuid()), v_user_id, p_currency)
         ON CONFLICT DO NOTHING;
         SELECT * INTO v_account FROM credit_accounts
-         WHERE v_owner IN (user_id, organization_id) AND currency = p_currency FOR NO KEY UPDATE;
+         WHERE organization_id = v_organization_id AND user_id IS NOT DISTINCT FROM v_user_id
+           AND currency = p_currency FOR NO KEY UPDATE;
         RETURN account_settle(v_account, p_at);
     END;
     $$;
@@ -36,14 +39,14 @@ const FUNCTIONS: &str = "
     ) RETURNS uuid LANGUAGE plpgsql AS $$
     DECLARE
         v_account credit_accounts := dated_account(p_owner, p_currency, p_at);
-        v_id uuid := gen_random_uuid();
+        v_id uuid := owned_id(v_account.organization_id, gen_random_uuid());
     BEGIN
         v_account := (ledger_post(v_account, v_id, 'grant', 'issued', 'available', p_amount, '',
                                   coalesce(v_account.user_id, v_account.organization_id), p_at)).account;
-        INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining, effective_at,
-                                   expires_at, state, description)
-        VALUES (v_id, v_account.id, v_account.sequence, p_kind, 50, p_amount, p_amount, p_at, p_expires_at, 'open', '');
-        INSERT INTO credit_movements VALUES (v_id, v_id, p_amount, 1);
+        INSERT INTO credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining,
+                                   effective_at, expires_at, state, description)
+        VALUES (v_account.organization_id, v_id, v_account.id, v_account.sequence, p_kind, 50, p_amount, p_amount, p_at, p_expires_at, 'open', '');
+        INSERT INTO credit_movements VALUES (v_account.organization_id, v_id, v_id, p_amount, 1);
         UPDATE credit_accounts SET next_due_at = least(next_due_at, p_expires_at) WHERE id = v_account.id;
         RETURN v_id;
     END;
@@ -52,12 +55,13 @@ const FUNCTIONS: &str = "
     LANGUAGE plpgsql AS $$
     DECLARE
         v_account credit_accounts := dated_account(p_owner, p_currency, p_at);
-        v_id uuid := gen_random_uuid();
+        v_id uuid := owned_id(v_account.organization_id, gen_random_uuid());
     BEGIN
         PERFORM ledger_post(v_account, v_id, 'consume', 'available', 'consumed', p_amount, '',
                             coalesce(v_account.user_id, v_account.organization_id), p_at);
-        INSERT INTO credit_movements (transfer_id, grant_id, amount, position)
-        SELECT v_id, t.grant_id, t.amount, t.part FROM grants_take(v_account.id, p_amount, false) t;
+        INSERT INTO credit_movements (organization_id, transfer_id, grant_id, amount, position)
+        SELECT v_account.organization_id, v_id, t.grant_id, t.amount, t.part
+          FROM grants_take(v_account.organization_id, v_account.id, p_amount, false) t;
         RETURN v_id;
     END;
     $$;
@@ -65,13 +69,13 @@ const FUNCTIONS: &str = "
     LANGUAGE plpgsql AS $$
     DECLARE
         v_account credit_accounts := dated_account(p_owner, p_currency, p_at);
-        v_id uuid := gen_random_uuid();
+        v_id uuid := owned_id(v_account.organization_id, gen_random_uuid());
     BEGIN
         PERFORM ledger_post(v_account, v_id, 'refund', 'consumed', 'available', t.amount, '', t.actor_id, p_at, t.id)
            FROM ledger_transfers t WHERE t.id = p_spend;
-        INSERT INTO credit_movements SELECT v_id, grant_id, amount, position FROM credit_movements
+        INSERT INTO credit_movements SELECT organization_id, v_id, grant_id, amount, position FROM credit_movements
          WHERE transfer_id = p_spend;
-        PERFORM grant_return(grant_id, amount, false) FROM credit_movements WHERE transfer_id = p_spend;
+        PERFORM grant_return(organization_id, grant_id, amount, false) FROM credit_movements WHERE transfer_id = p_spend;
         PERFORM account_settle(a, p_at) FROM credit_accounts a WHERE a.id = v_account.id;
     END;
     $$;
@@ -79,11 +83,11 @@ const FUNCTIONS: &str = "
     LANGUAGE plpgsql AS $$
     DECLARE
         v_account credit_accounts := dated_account(p_owner, p_currency, p_at);
-        v_id uuid := gen_random_uuid();
+        v_id uuid := owned_id(v_account.organization_id, gen_random_uuid());
         v_remaining numeric := (SELECT remaining FROM credit_grants WHERE id = p_grant);
     BEGIN
         PERFORM ledger_post(v_account, v_id, 'void', 'available', 'issued', v_remaining, 'void', NULL, p_at);
-        INSERT INTO credit_movements VALUES (v_id, p_grant, v_remaining, 1);
+        INSERT INTO credit_movements VALUES (v_account.organization_id, v_id, p_grant, v_remaining, 1);
         UPDATE credit_grants SET remaining = 0, state = 'closed', voided_at = p_at WHERE id = p_grant;
     END;
     $$;
@@ -159,12 +163,11 @@ pub async fn write_past(host: &TestHost) {
     host.execute(PAST).await;
 }
 
-/// Lets a read post what is due of so many accounts, and work out the rest.
-pub async fn settle_at_most(host: &TestHost, accounts: u32) {
-    host.execute(&format!(
-        "CREATE OR REPLACE FUNCTION max_accounts_settled() RETURNS integer LANGUAGE sql IMMUTABLE RETURN {accounts}"
-    ))
-    .await;
+/// Posts what is due, as the platform's upkeep does it, and says of how many accounts.
+pub async fn settle(host: &TestHost, admin: &User) -> i64 {
+    let run = host.post(UPKEEP).bearer(&admin.token);
+    let done = run.settle().await.expect(200).json();
+    done["settled_accounts"].as_i64().unwrap_or(-1)
 }
 
 /// How many accounts have something due that is not posted.

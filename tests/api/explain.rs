@@ -48,7 +48,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 71] = [
+const STATEMENTS: [Row; 73] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -148,35 +148,35 @@ const STATEMENTS: [Row; 71] = [
         name: "credits_balance",
         sql: "SELECT credits_balance(explain_digest(5), 'USD')",
         answer: "100.000000000",
-        indexes: &["credit_accounts_by_user"],
+        indexes: &["credit_accounts_by_owner"],
     },
     Row {
         name: "credits_transactions",
         sql: "SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000)",
         answer: "ctx_",
-        indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
+        indexes: &["credit_accounts_by_owner", "ledger_transfers_by_account"],
     },
     Row {
         name: "credits_transactions by kind",
         sql: "SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000, 'expire')",
         answer: "expire",
-        indexes: &["credit_accounts_by_user", "ledger_transfers_by_kind"],
+        indexes: &["credit_accounts_by_owner", "ledger_transfers_by_kind"],
     },
     Row {
         name: "credits_transactions by time",
         sql: "SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000, NULL, now() - interval '1 day', now() + interval '1 day')",
         answer: "ctx_",
-        indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
+        indexes: &["credit_accounts_by_owner", "ledger_transfers_by_account"],
     },
     Row {
         name: "credits_transactions_export",
         sql: "SELECT credits_transactions_export(explain_digest(5), 'USD', 1001)",
         answer: "ctx_",
-        indexes: &["credit_accounts_by_user", "ledger_transfers_by_account"],
+        indexes: &["credit_accounts_by_owner", "ledger_transfers_by_account"],
     },
     Row {
         name: "credits_transactions_export, a further page of one kind",
-        sql: "SELECT transfers_page(explain_id(1), 'USD', 'expire', 0, 1000, 100)",
+        sql: "SELECT transfers_page(explain_id(1), explain_id(1), 'USD', 'expire', 0, 1000, 100)",
         answer: "expire",
         indexes: &["ledger_transfers_by_kind"],
     },
@@ -184,49 +184,63 @@ const STATEMENTS: [Row; 71] = [
         name: "credits_usage_summary by day",
         sql: "SELECT credits_usage_summary(explain_digest(5), 'USD', '2026-01-01', '2027-01-01', true, false, false, 50)",
         answer: "2026-01-31",
-        indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
+        indexes: &["credit_accounts_by_owner", "credit_usage_daily_pkey"],
     },
     Row {
         name: "credits_usage_summary by all, a further page",
         sql: "SELECT credits_usage_summary(explain_digest(5), 'USD', '2026-01-01', '2027-01-01', true, true, true, 50,
                                            '2026-01-20', 'service-3', 'model-7')",
         answer: "service-4",
-        indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
+        indexes: &["credit_accounts_by_owner", "credit_usage_daily_pkey"],
     },
     Row {
         name: "credits_consume, with names",
         sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '',
                                      'chat', 'small')",
         answer: "small",
-        indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
+        indexes: &["credit_accounts_by_owner", "credit_usage_daily_pkey"],
     },
     Row {
         name: "credits_grants_list",
         sql: "SELECT credits_grants_list(explain_digest(5), 'USD', 20, 1000000)",
         answer: "cgr_",
-        indexes: &["credit_accounts_by_user", "credit_grants_by_account"],
+        indexes: &["credit_accounts_by_owner", "credit_grants_by_account"],
     },
     Row {
         name: "credits_hold",
         sql: "SELECT credits_hold(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 900)",
         answer: "held",
-        indexes: &["credit_accounts_by_user", "credit_grants_spendable"],
+        indexes: &["credit_accounts_by_owner", "credit_grants_spendable"],
     },
     Row {
         name: "credits_consume",
         sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '')",
         answer: "consumed",
         indexes: &[
-            "credit_accounts_by_user",
+            "credit_accounts_by_owner",
             "idempotency_keys_pkey",
             "credit_grants_spendable",
         ],
     },
     Row {
+        name: "credits_owner of a transaction",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT credits_owner(explain_digest(5), NULL, explain_id(1))",
+        answer: "usr_",
+        indexes: &["organizations_by_slot", "ledger_transfers_pkey", "credit_accounts_pkey"],
+    },
+    Row {
+        name: "credits_owner of a grant",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT credits_owner(explain_digest(5), explain_id(1), NULL)",
+        answer: "usr_",
+        indexes: &["organizations_by_slot", "credit_grants_pkey", "credit_accounts_pkey"],
+    },
+    Row {
         name: "credits_consume, repeated",
         sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_digest(7), gen_random_uuid(), 'USD', 1, '')",
         answer: "{\"transaction\":null}",
-        indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
+        indexes: &["credit_accounts_by_owner", "idempotency_keys_pkey"],
     },
     Row {
         name: "usage_summary",
@@ -437,42 +451,42 @@ const STATEMENTS: [Row; 71] = [
         sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
               SELECT analytics_organizations(explain_digest(5), 'USD', 20, NULL, NULL)",
         answer: "Organization 99999",
-        indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_organization"],
+        indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_owner"],
     },
     Row {
         name: "analytics_organizations, a further page",
         sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
               SELECT analytics_organizations(explain_digest(5), 'USD', 20, 500, explain_id(501))",
         answer: "Organization 99499",
-        indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_organization"],
+        indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_owner"],
     },
     Row {
         name: "credit_pool_consume",
-        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
               SELECT credit_pool_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
         answer: "consumed",
-        indexes: &["credit_accounts_by_organization", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
+        indexes: &["credit_accounts_by_owner", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
     },
     Row {
         name: "credit_pool_read",
-        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
               SELECT credit_pool_read(explain_digest(5), explain_id(1), 'USD')",
         answer: "pool_expires_millis",
-        indexes: &["credit_accounts_by_organization"],
+        indexes: &["credit_accounts_by_owner"],
     },
     Row {
         name: "credit_pool_transactions",
-        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
               SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 1000000)",
         answer: "ctx_",
-        indexes: &["credit_accounts_by_organization", "ledger_transfers_by_account"],
+        indexes: &["credit_accounts_by_owner", "ledger_transfers_by_account"],
     },
     Row {
         name: "credit_pool_transactions by kind",
-        sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
+        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
               SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 1000000, 'expire')",
         answer: "expire",
-        indexes: &["credit_accounts_by_organization", "ledger_transfers_by_kind"],
+        indexes: &["credit_accounts_by_owner", "ledger_transfers_by_kind"],
     },
     Row {
         name: "credit_pool_allocations_list",

@@ -87,6 +87,7 @@ mod introspected_jwts;
 mod parallel_spending;
 mod postgres_outage;
 mod random_operations;
+mod read_only;
 mod redis;
 mod request_headers;
 mod schema_checker;

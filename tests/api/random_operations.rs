@@ -7,8 +7,10 @@ use std::sync::Mutex;
 use futures::future::join_all;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use turnpike_tests::personas::{decimal, sql_id};
+use turnpike_tests::personas::{decimal, sql_digest, sql_id};
 use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
+
+use crate::dated_ledger::settle;
 
 const CLIENTS: usize = 16;
 const USERS: usize = 8;
@@ -229,6 +231,64 @@ api_tests![
     leave_sound_books,
 ];
 
+/// Everything that a user's reads answer, by the statements of the API.
+async fn read_all(host: &TestHost, user: &User) -> Vec<String> {
+    let digest = sql_digest(&user.token);
+    let mut seen = Vec::new();
+    for statement in [
+        format!("credits_balance({digest}, 'USD')"),
+        format!("credits_grants_list({digest}, 'USD', 1000, 1000000)"),
+        format!("credits_transactions({digest}, 'USD', 10000, 1000000)"),
+        format!("credits_transactions({digest}, 'USD', 10000, 1000000, 'release')"),
+        format!("credits_transactions_export({digest}, 'USD', 10000)"),
+        format!(
+            "credits_usage_summary({digest}, 'USD', '2000-01-01', '2100-01-01', false, true, true, 100)"
+        ),
+    ] {
+        let rows = host.query(&format!("SELECT {statement}::text")).await;
+        seen.push(rows[0].get(0));
+    }
+    let holds = format!(
+        "SELECT coalesce(string_agg(credits_hold_find({digest}, h.id)::text, ', ' ORDER BY h.id), '')
+           FROM credit_holds h JOIN credit_accounts a ON (a.organization_id, a.id) = (h.organization_id, h.account_id)
+          WHERE a.user_id = {}",
+        sql_id(user.id)
+    );
+    seen.push(host.query(&holds).await[0].get(0));
+    seen
+}
+
+/// Lets all that can lapse do so, half of it before the rest, and compares what is read before
+/// it is posted with what is read after.
+async fn read_alike_before_and_after_settling(host: &TestHost, crowd: &Crowd<'_>) {
+    host.execute(
+        "UPDATE credit_holds SET expires_at = clock_timestamp() - interval '1 second' * (get_byte(uuid_send(id), 8) % 2)
+          WHERE state = 'open';
+         UPDATE credit_grants SET expires_at = greatest(clock_timestamp(), effective_at + interval '1 microsecond')
+          WHERE state = 'open' AND (expires_at < 'infinity' OR get_byte(uuid_send(id), 8) % 3 = 0);
+         UPDATE credit_accounts SET next_due_at = clock_timestamp()",
+    )
+    .await;
+    for user in &crowd.users {
+        let due = read_all(host, user).await;
+        host.execute(&format!(
+            "SELECT account_settle(a, clock_timestamp()) FROM credit_accounts a WHERE user_id = {}",
+            sql_id(user.id)
+        ))
+        .await;
+        let posted = read_all(host, user).await;
+        for (due, posted) in due.iter().zip(&posted) {
+            assert_eq!(due, posted, "what is due must be read as it is posted");
+        }
+    }
+    let rows = host
+        .query("SELECT count(*) FROM ledger_transfers WHERE kind IN ('expire', 'release') AND actor_id IS NULL")
+        .await;
+    let lapsed: i64 = rows[0].get(0);
+    assert!(lapsed > 0, "nothing has lapsed");
+    println!("random operations: {lapsed} transfers fell due");
+}
+
 async fn leave_sound_books(host: &TestHost) {
     let mut random = Random::seeded("random operations");
     let crowd = Crowd {
@@ -265,6 +325,15 @@ async fn leave_sound_books(host: &TestHost) {
         done.len(),
         "nothing may be booked that was not acknowledged"
     );
+    // From here on nothing falls due by itself: what a balance shows is what is posted.
+    host.execute(
+        "UPDATE credit_holds SET expires_at = expires_at + interval '1 day' WHERE state = 'open'",
+    )
+    .await;
+    for moment in ["effective_at", "expires_at"] {
+        host.wait_until_due("credit_grants", moment).await;
+    }
+    settle(host, &crowd.admin).await;
     for (index, user) in crowd.users.iter().enumerate() {
         let sum = |kinds: &[&str]| -> Decimal {
             let own = done.iter().filter(|d| d.user == index);
@@ -289,6 +358,7 @@ async fn leave_sound_books(host: &TestHost) {
             "what user {index} has spent"
         );
     }
+    read_alike_before_and_after_settling(host, &crowd).await;
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for operation in &done {
         *counts.entry(&operation.kind).or_default() += 1;

@@ -3,7 +3,10 @@
 use turnpike_tests::personas::{BALANCE, ME, TRANSACTIONS};
 use turnpike_tests::{TestHost, api_tests, personas};
 
-api_tests![a_spend_charges_only_the_spender,];
+api_tests![
+    a_spend_charges_only_the_spender,
+    ids_of_credits_lead_to_their_organization,
+];
 
 api_tests![
     fresh_too:
@@ -99,4 +102,32 @@ async fn a_spend_charges_only_the_spender(host: &TestHost) {
     }
     assert_eq!(host.balance(&ada).await.to_string(), "10.00");
     assert_eq!(host.balance(&eve).await.to_string(), "7.00");
+}
+
+/// The check that runs after every test finds an id that leads elsewhere.
+async fn ids_of_credits_lead_to_their_organization(host: &TestHost) {
+    let (ada, _) = host.user_with("5.00").await;
+    host.hold(&ada, "1", 900).await;
+    let elsewhere = host.organization_of(&host.new_user("eve").await).await;
+    let table = [
+        ("credit_accounts", "an account"),
+        ("ledger_transfers", "a transfer"),
+        ("credit_grants", "a grant"),
+        ("credit_holds", "a hold"),
+    ];
+    for (rows, what) in table {
+        host.execute(&format!(
+            "BEGIN; SET LOCAL session_replication_role = replica;
+             UPDATE {rows} SET id = owned_id('{}', id)",
+            elsewhere.as_uuid()
+        ))
+        .await;
+        let found = host
+            .query("SELECT violation FROM ledger_violations() WHERE violation LIKE 'the id of %'")
+            .await;
+        host.execute("ROLLBACK").await;
+        let found: Vec<&str> = found.iter().map(|row| row.get(0)).collect();
+        let expected = format!("the id of {what} does not lead to its organization");
+        assert!(found.contains(&expected.as_str()), "{rows}: {found:?}");
+    }
 }

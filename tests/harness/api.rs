@@ -111,6 +111,12 @@ impl Api {
 }
 
 impl Call {
+    /// The same request to another host.
+    pub fn sent_to(mut self, api: &Api) -> Self {
+        self.api = api.clone();
+        self
+    }
+
     /// Adds a header, beside any of the same name.
     pub fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();

@@ -140,7 +140,10 @@ pub fn fresh_key() -> String {
 /// The random part of an id that nobody else in this process got.
 fn unique_bytes() -> [u8; shared::ids::RANDOM_BYTES] {
     let mut bytes = [0; shared::ids::RANDOM_BYTES];
-    bytes[..8].copy_from_slice(&unique().to_be_bytes());
+    let number = unique().to_be_bytes();
+    bytes[..8].copy_from_slice(&number);
+    // Of an organization its slot, which differs too.
+    bytes[8..].copy_from_slice(&number[6..]);
     bytes
 }
 
@@ -493,7 +496,7 @@ impl TestHost {
         let rows = self
             .query(&format!(
                 "SELECT coalesce(sum(e.amount), 0)::text
-                   FROM ledger_entries e JOIN credit_accounts a ON a.id = e.account_id
+                   FROM ledger_entries e JOIN credit_accounts a ON (a.organization_id, a.id) = (e.organization_id, e.account_id)
                   WHERE a.user_id = {} AND a.currency = 'USD' AND e.bucket = 'available'",
                 sql_id(user.id)
             ))
@@ -505,7 +508,8 @@ impl TestHost {
     pub async fn count_transfers(&self, user: &User, kind: &str) -> i64 {
         let rows = self
             .query(&format!(
-                "SELECT count(*) FROM ledger_transfers t JOIN credit_accounts a ON a.id = t.account_id
+                "SELECT count(*) FROM ledger_transfers t
+                   JOIN credit_accounts a ON (a.organization_id, a.id) = (t.organization_id, t.account_id)
                   WHERE a.user_id = {} AND a.currency = 'USD' AND t.kind = '{kind}'",
                 sql_id(user.id)
             ))

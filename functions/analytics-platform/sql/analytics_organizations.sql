@@ -5,11 +5,11 @@
 CREATE OR REPLACE FUNCTION analytics_organizations(
     p_digest bytea, p_currency text, p_limit integer, p_after_mrr numeric, p_after_id uuid
 ) RETURNS json
-LANGUAGE plpgsql
+LANGUAGE plpgsql STABLE
 SET jit = off AS $$
 DECLARE
     v_answer json := analytics_refusal(p_digest);
-    v_now timestamptz := clock_timestamp();
+    v_now timestamptz := statement_timestamp();
 BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
@@ -21,7 +21,7 @@ BEGIN
                    'plan', s.plan, 'status', s.status, 'seats', s.seats,
                    'mrr', money_json(s.mrr, p_currency),
                    'pool', json_build_object(
-                       'available', money_json(coalesce(pool.available, 0) + coalesce(due.amount, 0), p_currency),
+                       'available', money_json(coalesce(pool.available, 0), p_currency),
                        'consumed', money_json(coalesce(pool.consumed, 0), p_currency)))
                    ORDER BY s.mrr DESC, s.organization_id DESC), '[]'::json)
           FROM (SELECT * FROM organization_subscriptions
@@ -30,13 +30,12 @@ BEGIN
                                                  coalesce(p_after_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
                  ORDER BY mrr DESC, organization_id DESC
                  LIMIT p_limit + 1) s
-          -- The limits keep these look-ups what they are, whatever the page's is.
+          -- The limit keeps this look-up what it is, whatever the page's is.
           LEFT JOIN LATERAL (
-              SELECT * FROM credit_accounts
-               WHERE organization_id = s.organization_id AND currency = p_currency LIMIT 1) pool ON true
-          LEFT JOIN LATERAL (
-              SELECT sum(CASE WHEN d.kind IN ('activate', 'release') THEN d.amount ELSE -d.amount END) AS amount
-                FROM credit_account_due(pool.id, pool.last_occurred_at, v_now) d
-               WHERE pool.next_due_at <= v_now) due ON true);
+              SELECT now.available, now.consumed
+                FROM (SELECT * FROM credit_accounts
+                       WHERE organization_id = s.organization_id AND user_id IS NULL AND currency = p_currency
+                       LIMIT 1) a,
+                     account_as_of(a, v_now) now) pool ON true);
 END;
 $$;

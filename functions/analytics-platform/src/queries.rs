@@ -31,7 +31,7 @@ pub async fn figures(
         period.until.into(),
         max_plans.into(),
     ];
-    let sql = "CALL analytics_platform($1, $2, $3, $4, $5, NULL)";
+    let sql = "SELECT analytics_platform($1, $2, $3, $4, $5)::text";
     db::call(context, sql, &parameters, refuse).await
 }
 

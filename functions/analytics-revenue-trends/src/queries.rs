@@ -57,6 +57,6 @@ pub async fn trends(
         period.since.into(),
         period.until.into(),
     ];
-    let sql = "CALL analytics_revenue_trends($1, $2, $3, $4, $5, NULL)";
+    let sql = "SELECT analytics_revenue_trends($1, $2, $3, $4, $5)::text";
     db::call(context, sql, &parameters, refuse).await
 }

@@ -14,6 +14,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_answer json := organization_refusal(v_principal, p_organization_id, 'pool:consume');
+    v_transfer_id uuid := owned_id(p_organization_id, p_transfer_id);
     v_account credit_accounts;
     v_allocation credit_pool_allocations;
     v_post record;
@@ -23,7 +24,7 @@ BEGIN
         RETURN v_answer;
     END IF;
     v_account := pool_hold_row(p_organization_id, p_currency);
-    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(p_organization_id, v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -47,13 +48,14 @@ BEGIN
         v_answer := json_build_object(
             'refusal', 'insufficient_credits',
             'available', money_json(coalesce(v_account.available, 0), p_currency));
-    ELSIF NOT usage_names_fit(v_account.id, p_service, p_model) THEN
+    ELSIF NOT usage_names_fit(p_organization_id, v_account.id, p_service, p_model) THEN
         RETURN json_build_object('refusal', 'too_many_usage_names');
     ELSE
-        v_post := ledger_post(v_account, p_transfer_id, 'consume', 'available', 'consumed', p_amount,
+        v_post := ledger_post(v_account, v_transfer_id, 'consume', 'available', 'consumed', p_amount,
                               p_description, v_principal.user_id, v_now, NULL, p_service, p_model);
-        INSERT INTO credit_movements (transfer_id, grant_id, amount, position)
-        SELECT p_transfer_id, t.grant_id, t.amount, t.part FROM grants_take(v_account.id, p_amount, false) t;
+        INSERT INTO credit_movements (organization_id, transfer_id, grant_id, amount, position)
+        SELECT p_organization_id, v_transfer_id, t.grant_id, t.amount, t.part
+          FROM grants_take(p_organization_id, v_account.id, p_amount, false) t;
         UPDATE credit_pool_allocations
            SET used = v_allocation.used + p_amount,
                period_started_at = v_allocation.period_started_at,
@@ -64,6 +66,6 @@ BEGIN
             'transaction', transfer_json(v_post.transfer, p_currency),
             'allocation', allocation_json(v_allocation, v_now));
     END IF;
-    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(p_organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

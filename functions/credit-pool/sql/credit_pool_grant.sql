@@ -15,7 +15,7 @@ BEGIN
     END IF;
     -- Asked again under lock, by account_grant; asked here so that a repeated key
     -- leaves no empty account behind.
-    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
+    v_answer := idempotent_answer(p_organization_id, v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -23,8 +23,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
-    INSERT INTO credit_accounts (id, organization_id, currency) VALUES (p_account_id, p_organization_id, p_currency)
-    ON CONFLICT ON CONSTRAINT credit_accounts_by_organization DO NOTHING;
+    INSERT INTO credit_accounts (organization_id, id, currency)
+    VALUES (p_organization_id, owned_id(p_organization_id, p_account_id), p_currency)
+    ON CONFLICT ON CONSTRAINT credit_accounts_by_owner DO NOTHING;
     RETURN account_grant(pool_hold_row(p_organization_id, p_currency), p_key, p_request_digest,
                          p_transfer_id, p_grant_id, p_amount, p_description, p_kind, p_priority,
                          p_effective_at, p_expires_at, v_principal.user_id);

@@ -1,8 +1,7 @@
--- The balance of the token's user in one currency; zero before the first grant.
--- What has fallen due is posted first, so that the answer is exact to the
--- moment; it may be kept until the next thing falls due.
+-- The balance of the token's user in its organization, in one currency; zero before the first
+-- grant. It is exact to the moment, and may be kept until the next thing falls due.
 CREATE OR REPLACE FUNCTION credits_balance(p_digest bytea, p_currency text) RETURNS json
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'credits:read');
@@ -11,7 +10,10 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_account := account_as_of_now(v_principal.user_id, p_currency);
+    v_account := account_find(v_principal.organization_id, v_principal.user_id, p_currency);
+    IF v_account.next_due_at <= statement_timestamp() THEN
+        v_account := account_as_of(v_account, statement_timestamp());
+    END IF;
     RETURN json_build_object(
         'token_expires_millis', unix_millis(least(v_principal.expires_at, v_account.next_due_at)),
         'balance', json_build_object(

@@ -1,4 +1,4 @@
--- Takes credits from the token's user. The account's row is locked before anything is
+-- Takes credits that the token's user has in its organization. The account's row is locked before anything is
 -- decided, so that parallel spends queue and the balance cannot go below zero. A
 -- refusal for want of credits is remembered under the key too.
 CREATE OR REPLACE FUNCTION credits_consume(
@@ -10,14 +10,15 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_answer json := refusal(v_principal, 'credits:consume');
+    v_transfer_id uuid := owned_id(v_principal.organization_id, p_transfer_id);
     v_account credit_accounts;
     v_post record;
 BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-    v_account := account_hold_row(v_principal.user_id, p_currency);
-    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
+    v_account := account_hold_row(v_principal.organization_id, v_principal.user_id, p_currency);
+    v_answer := idempotent_answer(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
@@ -25,15 +26,16 @@ BEGIN
         v_answer := json_build_object(
             'refusal', 'insufficient_credits',
             'available', money_json(coalesce(v_account.available, 0), p_currency));
-    ELSIF NOT usage_names_fit(v_account.id, p_service, p_model) THEN
+    ELSIF NOT usage_names_fit(v_account.organization_id, v_account.id, p_service, p_model) THEN
         RETURN json_build_object('refusal', 'too_many_usage_names');
     ELSE
-        v_post := ledger_post(v_account, p_transfer_id, 'consume', 'available', 'consumed', p_amount,
+        v_post := ledger_post(v_account, v_transfer_id, 'consume', 'available', 'consumed', p_amount,
                               p_description, v_principal.user_id, p_service => p_service, p_model => p_model);
-        INSERT INTO credit_movements (transfer_id, grant_id, amount, position)
-        SELECT p_transfer_id, t.grant_id, t.amount, t.part FROM grants_take(v_account.id, p_amount, false) t;
+        INSERT INTO credit_movements (organization_id, transfer_id, grant_id, amount, position)
+        SELECT v_account.organization_id, v_transfer_id, t.grant_id, t.amount, t.part
+          FROM grants_take(v_account.organization_id, v_account.id, p_amount, false) t;
         v_answer := json_build_object('transaction', transfer_json(v_post.transfer, p_currency));
     END IF;
-    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_principal.organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

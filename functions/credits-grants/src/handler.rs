@@ -1,7 +1,7 @@
 //! A grant is spent in the order of its priority, its expiry and its age, from
 //! when it is effective until it expires or is voided.
 //!
-//! Voiding takes two statements. The first says whose grant it is, a user's or a
+//! Voiding takes two statements. The first says whose grant it is, a person's or a
 //! pool's, because their cached balances must be marked before the second changes
 //! them: if the process died between its commit and its acknowledgement, the mark
 //! is what keeps the old balance from being served. An account never changes its
@@ -56,7 +56,7 @@ pub async fn void(context: &Context, request: &Request) -> Result<Reply, Problem
     let idempotency = request.idempotency(&[])?;
     let transaction_id = CreditTransactionId::new(context.now_millis(), &context.random()?);
     let owner = queries::owner(context, token.digest, id).await?;
-    let scopes = owner.scopes();
+    let scopes = [owner.scope()];
     let write = queries::void(context, token.digest, &idempotency, transaction_id, id);
     let voided = cache::during_write(context, &scopes, write).await?;
     Reply::json(200, &voided)

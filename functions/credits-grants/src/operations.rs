@@ -32,6 +32,9 @@ pub struct GrantPage {
 #[shared::body]
 pub struct NewGrant {
     pub user_id: UserId,
+    /// The organization in which the user can spend the credits, one of theirs. The oldest of
+    /// theirs, in which they sign in, when absent or null.
+    pub organization_id: Option<OrganizationId>,
     pub amount: PositiveAmount,
     pub currency: Currency,
     /// The granter's words. Empty when absent.
@@ -66,23 +69,26 @@ impl NewGrant {
 #[shared::answer(read)]
 pub struct Granted {
     user_id: UserId,
+    /// The organization in which the user can spend the credits.
+    organization_id: OrganizationId,
     grant: Grant,
     transaction: Transaction,
 }
 
 #[shared::answer(read)]
 pub struct GrantVoided {
-    /// Whose grant it is, when it is a user's.
+    /// Whose grant it is; absent when it is the pool's.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
-    /// The organization whose pool it is; there is a user_id otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization_id: Option<OrganizationId>,
+    /// The organization that the credits belong to.
+    organization_id: OrganizationId,
     grant: Grant,
     transaction: Transaction,
 }
 
 shared::refusals! {
+    USER_WITHOUT_ORGANIZATION = 409 "user_without_organization", "The user belongs to no organization",
+        "credits are spent in an organization, and the user belongs to none.";
     NOTHING_LEFT = 409 "nothing_left", "Nothing is left of the grant",
         "nothing of the grant is left to take back.";
 }
@@ -111,7 +117,7 @@ pub const CREATE: Operation = Operation::new(
 )
 .tag("credits")
 .summary("Give credits to a user")
-.details("The permission reaches users of every organization. A grant is spent from effective_at until expires_at, in the order of priority, expiry and age. A grant that would raise the sum of the account's grants to 10^18 or more is a 422 that names amount. An expires_at that is not later than now and than effective_at is one that names it. A user_id that is nobody's is a 404.")
+.details("The permission reaches users of every organization. The credits belong to the user in one organization, and are spent with tokens that act there. The Idempotency-Key is the caller's in that organization: with another organization it is another key. A grant is spent from effective_at until expires_at, in the order of priority, expiry and age. A grant that would raise the sum of the account's grants to 10^18 or more is a 422 that names amount. An expires_at that is not later than now and than effective_at is one that names it. A user_id that is nobody's is a 404, and so is an organization_id to which the user does not belong.")
 .idempotent()
 .body::<NewGrant>(
     r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "amount": "100.00", "currency": "USD", "description": "Welcome", "kind": "paid", "priority": 50, "expires_at": "2027-11-21T00:00:00Z"}"#,
@@ -119,9 +125,9 @@ pub const CREATE: Operation = Operation::new(
 .answers(&[Answer::json::<Granted>(
     201,
     "Granted, now or by an earlier request with this key.",
-    r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "grant": {"id": "cgr_0199a2c4e222af70818293a4b5c6d7e9", "kind": "paid", "priority": 50, "state": "open", "amount": {"amount": "100.00", "currency": "USD"}, "remaining": {"amount": "100.00", "currency": "USD"}, "held": {"amount": "0.00", "currency": "USD"}, "description": "Welcome", "effective_at": "2026-11-21T09:30:00.123456Z", "expires_at": "2027-11-21T00:00:00.000000Z", "voided_at": null, "created_at": "2026-11-21T09:30:00.123456Z"}, "transaction": {"id": "ctx_0199a2c4e222af70818293a4b5c6d7e8", "kind": "grant", "amount": {"amount": "100.00", "currency": "USD"}, "available_after": {"amount": "100.00", "currency": "USD"}, "debited": "issued", "credited": "available", "description": "Welcome", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}}"#,
+    r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "grant": {"id": "cgr_0199a2c4e222af70818293a4b5c6d7e9", "kind": "paid", "priority": 50, "state": "open", "amount": {"amount": "100.00", "currency": "USD"}, "remaining": {"amount": "100.00", "currency": "USD"}, "held": {"amount": "0.00", "currency": "USD"}, "description": "Welcome", "effective_at": "2026-11-21T09:30:00.123456Z", "expires_at": "2027-11-21T00:00:00.000000Z", "voided_at": null, "created_at": "2026-11-21T09:30:00.123456Z"}, "transaction": {"id": "ctx_0199a2c4e222af70818293a4b5c6d7e8", "kind": "grant", "amount": {"amount": "100.00", "currency": "USD"}, "available_after": {"amount": "100.00", "currency": "USD"}, "debited": "issued", "credited": "available", "description": "Welcome", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}}"#,
 )])
-.refuses(&[&NOT_FOUND, &TOO_MANY_OPEN_GRANTS]);
+.refuses(&[&NOT_FOUND, &TOO_MANY_OPEN_GRANTS, &USER_WITHOUT_ORGANIZATION]);
 
 pub const VOID: Operation = Operation::new(
     "credits-grants-void",
@@ -137,6 +143,6 @@ pub const VOID: Operation = Operation::new(
 .answers(&[Answer::json::<GrantVoided>(
     200,
     "Taken back, now or by an earlier request with this key.",
-    r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "grant": {"id": "cgr_0199a2c4e222af70818293a4b5c6d7e9", "kind": "paid", "priority": 50, "state": "closed", "amount": {"amount": "100.00", "currency": "USD"}, "remaining": {"amount": "0.00", "currency": "USD"}, "held": {"amount": "0.00", "currency": "USD"}, "description": "Welcome", "effective_at": "2026-11-21T09:30:00.123456Z", "expires_at": "2027-11-21T00:00:00.000000Z", "voided_at": "2026-11-21T09:45:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}, "transaction": {"id": "ctx_0199a2c4e2558c4d9e6f708192a3b4c5", "kind": "void", "amount": {"amount": "-100.00", "currency": "USD"}, "available_after": {"amount": "0.00", "currency": "USD"}, "debited": "available", "credited": "issued", "description": "void", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}}"#,
+    r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "grant": {"id": "cgr_0199a2c4e222af70818293a4b5c6d7e9", "kind": "paid", "priority": 50, "state": "closed", "amount": {"amount": "100.00", "currency": "USD"}, "remaining": {"amount": "0.00", "currency": "USD"}, "held": {"amount": "0.00", "currency": "USD"}, "description": "Welcome", "effective_at": "2026-11-21T09:30:00.123456Z", "expires_at": "2027-11-21T00:00:00.000000Z", "voided_at": "2026-11-21T09:45:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}, "transaction": {"id": "ctx_0199a2c4e2558c4d9e6f708192a3b4c5", "kind": "void", "amount": {"amount": "-100.00", "currency": "USD"}, "available_after": {"amount": "0.00", "currency": "USD"}, "debited": "available", "credited": "issued", "description": "void", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}}"#,
 )])
 .refuses(&[&NOTHING_LEFT]);

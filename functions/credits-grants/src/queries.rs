@@ -10,7 +10,7 @@ use shared::money::Currency;
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::operations::{GrantVoided, Granted, NOTHING_LEFT, NewGrant};
+use crate::operations::{GrantVoided, Granted, NOTHING_LEFT, NewGrant, USER_WITHOUT_ORGANIZATION};
 
 /// Ids for the rows that the grant may create. They are drawn before the
 /// statement, so that sending it twice creates nothing twice.
@@ -36,6 +36,12 @@ fn refuse(refused: &Refused) -> Option<Problem> {
     match refused.code.as_str() {
         "not_found" => Some(grant_not_found()),
         "user_not_found" => Some(Problem::not_found("There is no user with this user_id.")),
+        "membership_not_found" => Some(Problem::not_found(
+            "The user belongs to no organization with this organization_id.",
+        )),
+        "user_without_organization" => Some(
+            USER_WITHOUT_ORGANIZATION.because("Nothing was granted. Let the user join one first."),
+        ),
         "nothing_left" => Some(
             NOTHING_LEFT
                 .because("It was spent, is held, has expired or was voided; nothing was changed."),
@@ -52,6 +58,7 @@ pub async fn create(
     grant: NewGrant,
 ) -> Result<Granted, Problem> {
     let user_id = grant.user_id;
+    let organization_id = grant.organization_id;
     let terms = grant.terms();
     let parameters = [
         digest.0.to_vec().into(),
@@ -68,10 +75,11 @@ pub async fn create(
         terms.priority().into(),
         terms.effective_at().into(),
         terms.expires_at().into(),
+        organization_id.map(|id| id.as_uuid()).into(),
     ];
     let sql = "SELECT credits_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                                     $13::timestamp AT TIME ZONE 'UTC',
-                                    $14::timestamp AT TIME ZONE 'UTC')::text";
+                                    $14::timestamp AT TIME ZONE 'UTC', $15)::text";
     db::call(context, sql, &parameters, refuse).await
 }
 

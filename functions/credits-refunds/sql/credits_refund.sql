@@ -13,8 +13,10 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_answer json := refusal(v_principal, 'credits:grant');
+    v_consumed ledger_transfers := ledger_transfer_by_id(p_consumed_id);
+    v_organization_id uuid := v_consumed.organization_id;
+    v_transfer_id uuid := owned_id(v_organization_id, p_transfer_id);
     v_account credit_accounts;
-    v_consumed ledger_transfers;
     v_refundable numeric;
     v_left numeric;
     v_part record;
@@ -25,51 +27,55 @@ BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-    v_account := account_hold_by_id((SELECT account_id FROM ledger_transfers WHERE id = p_consumed_id));
-    v_answer := idempotent_answer(v_principal.user_id, p_key, p_request_digest);
+    v_account := account_hold_by_id(v_organization_id, v_consumed.account_id);
+    v_answer := idempotent_answer(v_organization_id, v_principal.user_id, p_key, p_request_digest);
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
     END IF;
-    SELECT * INTO v_consumed FROM ledger_transfers WHERE id = p_consumed_id AND credited = 'consumed';
-    IF NOT FOUND THEN
+    IF v_consumed.credited IS DISTINCT FROM 'consumed' THEN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF p_currency <> v_account.currency THEN
         RETURN json_build_object('refusal', 'currency_mismatch', 'currency', v_account.currency);
     END IF;
     v_refundable := v_consumed.amount - coalesce(
-        (SELECT sum(amount) FROM ledger_transfers WHERE refunds_id = p_consumed_id), 0);
+        (SELECT sum(amount) FROM ledger_transfers
+          WHERE organization_id = v_organization_id AND refunds_id = p_consumed_id), 0);
     v_left := coalesce(p_amount, v_refundable);
     IF v_left > v_refundable OR v_left = 0 THEN
         RETURN json_build_object('refusal', 'exceeds_refundable',
                                  'refundable', money_json(v_refundable, v_account.currency));
     END IF;
-    IF v_account.organization_id IS NOT NULL THEN
+    IF v_account.user_id IS NULL THEN
         -- After the account's row, as a spend does it.
         PERFORM 1 FROM credit_pool_allocations
-         WHERE organization_id = v_account.organization_id AND user_id = v_consumed.actor_id
+         WHERE organization_id = v_organization_id AND user_id = v_consumed.actor_id
            AND currency = v_account.currency FOR NO KEY UPDATE;
         v_now := greatest(clock_timestamp(), v_account.last_occurred_at);
         UPDATE credit_pool_allocations
            SET used = greatest(used - v_left, 0)
-         WHERE organization_id = v_account.organization_id AND user_id = v_consumed.actor_id
+         WHERE organization_id = v_organization_id AND user_id = v_consumed.actor_id
            AND currency = v_account.currency
            AND v_consumed.occurred_at >= period_started_at AND v_now < period_ends_at;
     END IF;
-    v_post := ledger_post(v_account, p_transfer_id, 'refund', 'consumed', 'available', v_left,
+    v_post := ledger_post(v_account, v_transfer_id, 'refund', 'consumed', 'available', v_left,
                           'refund', v_principal.user_id, v_now, p_consumed_id);
     v_account := v_post.account;
     FOR v_part IN
         SELECT m.grant_id, m.position, m.amount - coalesce((
-                   SELECT sum(r.amount) FROM credit_movements r JOIN ledger_transfers t ON t.id = r.transfer_id
-                    WHERE t.refunds_id = p_consumed_id AND r.grant_id = m.grant_id), 0) AS amount
-          FROM credit_movements m WHERE m.transfer_id = p_consumed_id
+                   SELECT sum(r.amount)
+                     FROM ledger_transfers t
+                     JOIN credit_movements r ON (r.organization_id, r.transfer_id) = (t.organization_id, t.id)
+                    WHERE t.organization_id = v_organization_id AND t.refunds_id = p_consumed_id
+                      AND r.grant_id = m.grant_id), 0) AS amount
+          FROM credit_movements m WHERE m.organization_id = v_organization_id AND m.transfer_id = p_consumed_id
          ORDER BY m.position DESC
     LOOP
         v_return := least(v_left, v_part.amount);
         CONTINUE WHEN v_return <= 0;
-        PERFORM grant_return(v_part.grant_id, v_return, false);
-        INSERT INTO credit_movements VALUES (p_transfer_id, v_part.grant_id, v_return, v_part.position);
+        PERFORM grant_return(v_organization_id, v_part.grant_id, v_return, false);
+        INSERT INTO credit_movements
+        VALUES (v_organization_id, v_transfer_id, v_part.grant_id, v_return, v_part.position);
         v_left := v_left - v_return;
     END LOOP;
     IF v_left > 0 THEN
@@ -80,6 +86,6 @@ BEGIN
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),
         'transaction', transfer_json(v_post.transfer, v_account.currency));
-    RETURN idempotent_answer_keep(v_principal.user_id, p_key, p_request_digest, v_answer);
+    RETURN idempotent_answer_keep(v_organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);
 END;
 $$;

@@ -1,7 +1,7 @@
 //! A refund goes to the grants that the transaction took from, to the last one
 //! first.
 //!
-//! It takes two statements. The first says whose transaction it is, a user's or a
+//! It takes two statements. The first says whose transaction it is, a person's or a
 //! pool's, so that their cached balances are marked before the second changes them.
 //! If the process died between its commit and its acknowledgement, the mark is what
 //! keeps the old balance from being served.
@@ -21,7 +21,7 @@ pub async fn refund(context: &Context, request: &Request) -> Result<Reply, Probl
     let idempotency = request.idempotency(&body)?;
     let id = CreditTransactionId::new(context.now_millis(), &context.random()?);
     let owner = queries::owner(context, token.digest, refund.transaction_id).await?;
-    let scopes = owner.scopes();
+    let scopes = [owner.scope()];
     let write = queries::refund(context, token.digest, &idempotency, id, &refund);
     let refunded = cache::during_write(context, &scopes, write).await?;
     Reply::json(201, &refunded)

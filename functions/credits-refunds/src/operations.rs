@@ -34,12 +34,11 @@ impl Refund {
 
 #[shared::answer(read)]
 pub struct Refunded {
-    /// Whose transaction it is, when it is a user's.
+    /// Whose transaction it is; absent when it is the pool's.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
-    /// The organization whose pool it is; there is a user_id otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization_id: Option<OrganizationId>,
+    /// The organization that the credits belong to.
+    organization_id: OrganizationId,
     transaction: Transaction,
 }
 
@@ -64,6 +63,6 @@ pub const REFUND: Operation = Operation::new(
 .answers(&[Answer::json::<Refunded>(
     201,
     "Refunded, now or by an earlier request with this key.",
-    r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "transaction": {"id": "ctx_0199a2c4e2558c4d9e6f708192a3b4c5", "kind": "refund", "amount": {"amount": "1.25", "currency": "USD"}, "available_after": {"amount": "100.00", "currency": "USD"}, "debited": "consumed", "credited": "available", "description": "refund", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}}"#,
+    r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "transaction": {"id": "ctx_0199a2c4e2558c4d9e6f708192a3b4c5", "kind": "refund", "amount": {"amount": "1.25", "currency": "USD"}, "available_after": {"amount": "100.00", "currency": "USD"}, "debited": "consumed", "credited": "available", "description": "refund", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}}"#,
 )])
 .refuses(&[&NOT_FOUND, &EXCEEDS_REFUNDABLE]);

@@ -62,16 +62,21 @@ pub async fn export(context: &Context, request: &Request) -> Result<Reply, Probl
     let beginning = queries::begin(context, token.digest, currency, &filter, PAGE_ROWS + 1).await?;
     let (text, last) = page(beginning.rows, csv::HEADER.to_owned());
     let reply = Reply::csv(&file_name(currency), text.into_bytes());
-    Ok(match (beginning.account_id, last) {
-        (Some(account), Some(before)) => reply.followed_by(Remaining(Some(Position {
-            account,
-            currency,
-            kind: filter.kind,
-            from: beginning.from,
-            before,
-        }))),
-        _ => reply,
-    })
+    Ok(
+        match (beginning.organization_id, beginning.account_id, last) {
+            (Some(organization), Some(account), Some(before)) => {
+                reply.followed_by(Remaining(Some(Position {
+                    organization,
+                    account,
+                    currency,
+                    kind: filter.kind,
+                    from: beginning.from,
+                    before,
+                })))
+            }
+            _ => reply,
+        },
+    )
 }
 
 fn file_name(currency: Currency) -> String {

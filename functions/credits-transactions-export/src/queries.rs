@@ -2,7 +2,7 @@ use serde::Deserialize;
 use shared::credits::{Transaction, TransactionFilter, TransactionKind};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::ids::CreditAccountId;
+use shared::ids::{CreditAccountId, OrganizationId};
 use shared::money::Currency;
 use shared::store::db;
 use shared::token::TokenDigest;
@@ -17,6 +17,7 @@ pub struct Row {
 /// What is left to read after a page.
 #[derive(Debug)]
 pub struct Position {
+    pub organization: OrganizationId,
     pub account: CreditAccountId,
     pub currency: Currency,
     pub kind: Option<TransactionKind>,
@@ -28,7 +29,8 @@ pub struct Position {
 
 #[derive(Debug, Deserialize)]
 pub struct Beginning {
-    /// None for whoever never had credits.
+    /// None for whoever never had credits, as the account is.
+    pub organization_id: Option<OrganizationId>,
     pub account_id: Option<CreditAccountId>,
     pub from: i64,
     pub rows: Vec<Row>,
@@ -59,6 +61,7 @@ pub async fn begin(
 /// The newest `limit` of what is left.
 pub async fn next(context: &Context, position: &Position, limit: i32) -> Result<Vec<Row>, Problem> {
     let parameters = [
+        position.organization.as_uuid().into(),
         position.account.as_uuid().into(),
         position.currency.code().to_owned().into(),
         position.kind.map(|kind| kind.as_str().to_owned()).into(),
@@ -66,6 +69,6 @@ pub async fn next(context: &Context, position: &Position, limit: i32) -> Result<
         position.before.into(),
         limit.into(),
     ];
-    let sql = "SELECT transfers_page($1, $2, $3, $4, $5, $6)::text";
+    let sql = "SELECT transfers_page($1, $2, $3, $4, $5, $6, $7)::text";
     db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -1,4 +1,4 @@
--- What the token's user has spent from p_since to before p_until: in all, and by
+-- What the token's user has spent in its organization from p_since to before p_until: in all, and by
 -- the columns of credit_usage_daily that p_by names in their order there. A page
 -- of groups in that order, those after p_after_*, and one more than asked for by
 -- which the caller knows whether there is a next page. By day alone every day is
@@ -26,10 +26,12 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    SELECT id INTO v_account_id FROM credit_accounts WHERE user_id = v_principal.user_id AND currency = p_currency;
+    SELECT id INTO v_account_id FROM credit_accounts
+     WHERE organization_id = v_principal.organization_id AND user_id = v_principal.user_id AND currency = p_currency;
     SELECT usage_sum_json(sum(spent), sum(refunded), sum(spends)::bigint, sum(refunds)::bigint, p_currency)
       INTO v_total
-      FROM credit_usage_daily WHERE account_id = v_account_id AND day >= p_since AND day < p_until;
+      FROM credit_usage_daily
+     WHERE organization_id = v_principal.organization_id AND account_id = v_account_id AND day >= p_since AND day < p_until;
     IF p_by_day AND NOT p_by_service AND NOT p_by_model THEN
         v_first := greatest(p_since, p_after_day + 1);
         SELECT json_agg(json_build_object(
@@ -40,7 +42,8 @@ BEGIN
           LEFT JOIN (SELECT day, sum(spent) AS spent, sum(refunded) AS refunded,
                             sum(spends)::bigint AS spends, sum(refunds)::bigint AS refunds
                        FROM credit_usage_daily
-                      WHERE account_id = v_account_id AND day >= v_first AND day < p_until AND day <= v_first + p_limit
+                      WHERE organization_id = v_principal.organization_id AND account_id = v_account_id
+                        AND day >= v_first AND day < p_until AND day <= v_first + p_limit
                       GROUP BY day) u ON u.day = v_first + n;
     ELSE
         -- Each grouping is a statement of its own, so that those that begin with
@@ -52,7 +55,7 @@ BEGIN
                FROM (SELECT %1$s, sum(spent) AS spent, sum(refunded) AS refunded,
                             sum(spends)::bigint AS spends, sum(refunds)::bigint AS refunds
                        FROM credit_usage_daily
-                      WHERE account_id = $1 AND day >= $2 AND day < $3 %5$s
+                      WHERE organization_id = $9 AND account_id = $1 AND day >= $2 AND day < $3 %5$s
                       GROUP BY %1$s ORDER BY %1$s LIMIT $7) g',
             v_columns,
             CASE WHEN p_by_day THEN 'day' ELSE 'NULL::date' END,
@@ -61,7 +64,8 @@ BEGIN
             CASE WHEN v_has_after THEN format('AND (%s) > (%s)', v_columns, v_after) ELSE '' END)
            INTO v_groups
           USING v_account_id, greatest(p_since, p_after_day), p_until,
-                p_after_day, p_after_service, p_after_model, p_limit + 1, p_currency;
+                p_after_day, p_after_service, p_after_model, p_limit + 1, p_currency,
+                v_principal.organization_id;
     END IF;
     RETURN json_build_object(
         'token_expires_millis', unix_millis(v_principal.expires_at),

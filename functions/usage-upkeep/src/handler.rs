@@ -9,7 +9,7 @@ use crate::queries;
 
 pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let upkeep = queries::run(context, token.digest).await?;
+    let mut upkeep = queries::run(context, token.digest).await?;
     if !upkeep.missing.is_empty() {
         let months: Vec<&str> = upkeep.missing.iter().map(|month| &**month).collect();
         context.log(
@@ -17,5 +17,7 @@ pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem>
             &format!("the default partition of usage_events has events of {months:?}"),
         );
     }
+    let settled = queries::settle_credits(context, token.digest).await?;
+    upkeep.settled_accounts = settled.settled_accounts;
     Reply::json(200, &upkeep)
 }

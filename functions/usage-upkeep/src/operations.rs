@@ -25,6 +25,9 @@ pub struct UsageUpkeep {
     dropped: Vec<UsageMonth>,
     /// Months that have no partition, because the default one has events of them.
     pub missing: Vec<UsageMonth>,
+    /// Accounts of credits of which something had fallen due, and was posted.
+    #[serde(default)]
+    pub settled_accounts: u32,
 }
 
 pub const RUN: Operation = Operation::new(
@@ -35,9 +38,9 @@ pub const RUN: Operation = Operation::new(
 )
 .tag("usage")
 .summary("Make and drop partitions of usage events")
-.details("A scheduler calls it daily. Makes the partitions of the next four months and drops those of events that are older than 13 months. Of two calls at once one does it.")
+.details("A scheduler calls it daily. Makes the partitions of the next four months and drops those of events that are older than 13 months. Of two calls at once one does it. Credits that have lapsed while nobody spent from their account are posted, for a second; when many lapse at once, call it again until settled_accounts is 0.")
 .answers(&[Answer::json::<UsageUpkeep>(
     200,
     "What was done.",
-    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": []}"#,
+    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": [], "settled_accounts": 12}"#,
 )]);

@@ -1,3 +1,4 @@
+use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::store::db;
@@ -12,6 +13,19 @@ const MONTHS_AHEAD: i32 = 4;
 /// Months that events are kept beyond the current one: a year to compare with, and
 /// the month that is being invoiced.
 const RETENTION_MONTHS: i32 = 13;
+
+/// What was posted of credits.
+#[derive(Debug, Deserialize)]
+pub struct Settled {
+    pub settled_accounts: u32,
+}
+
+/// Posts what has fallen due of credits, for a second at most.
+pub async fn settle_credits(context: &Context, digest: TokenDigest) -> Result<Settled, Problem> {
+    let parameters = [digest.0.to_vec().into()];
+    let sql = "CALL credits_settle($1, NULL)";
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+}
 
 /// Does what is to be done, unless another call is doing it.
 pub async fn run(context: &Context, digest: TokenDigest) -> Result<UsageUpkeep, Problem> {

@@ -6,7 +6,7 @@
 -- waits for a row of the shard's days would have waited for that one before, and holds
 -- nothing here.
 CREATE OR REPLACE FUNCTION credit_totals_add(
-    p_account_id uuid, p_occurred_at timestamptz, p_liability numeric,
+    p_organization_id uuid, p_account_id uuid, p_occurred_at timestamptz, p_liability numeric,
     p_sold numeric, p_promotional numeric, p_consumed numeric, p_refunded numeric, p_expired numeric,
     p_voided numeric, p_spends bigint
 ) RETURNS void
@@ -16,7 +16,8 @@ DECLARE
     v_currency text;
 BEGIN
     INSERT INTO credit_liabilities AS l (currency, shard, amount)
-    SELECT currency, v_shard, p_liability FROM credit_accounts WHERE id = p_account_id
+    SELECT currency, v_shard, p_liability FROM credit_accounts
+     WHERE organization_id = p_organization_id AND id = p_account_id
     ON CONFLICT (currency, shard) DO UPDATE SET amount = l.amount + excluded.amount
     RETURNING currency INTO v_currency;
     INSERT INTO credit_totals_daily AS t

@@ -1,55 +1,40 @@
--- Posts everything that has fallen due on a locked account, in the order in
--- which it did. What a lapsed hold gives back to a grant that has lapsed too
--- expires with it, in the next turn of the loop; what comes back to a voided
--- grant is voided.
+-- Posts everything that has fallen due on a locked account by p_now: the transfers that
+-- transfers_due says, and what they make of the grants, the holds and the account.
 CREATE OR REPLACE FUNCTION account_settle(p_account credit_accounts, p_now timestamptz) RETURNS credit_accounts
 LANGUAGE plpgsql AS $$
 DECLARE
     v_account credit_accounts := p_account;
-    v_due record;
-    v_post record;
-    v_id uuid;
 BEGIN
-    LOOP
-        -- Each branch reads one row of its index, however much is due.
-        SELECT * INTO v_due FROM (
-            (SELECT 'activate' AS kind, 'effective' AS description, id, effective_at AS due_at, remaining AS amount, 1 AS rank
-               FROM credit_grants WHERE account_id = v_account.id AND state = 'pending' AND effective_at <= p_now
-              ORDER BY effective_at LIMIT 1)
-            UNION ALL
-            (SELECT 'release', 'hold expired', id, expires_at, amount, 2
-               FROM credit_holds WHERE account_id = v_account.id AND state = 'open' AND expires_at <= p_now
-              ORDER BY expires_at LIMIT 1)
-            UNION ALL
-            (SELECT 'void', 'void', id, voided_at, remaining, 3
-               FROM credit_grants WHERE account_id = v_account.id AND state = 'open' AND voided_at IS NOT NULL
-              LIMIT 1)
-            UNION ALL
-            (SELECT 'expire', 'expired', id, expires_at, remaining, 4
-               FROM credit_grants
-              WHERE account_id = v_account.id AND state = 'open' AND expires_at < 'infinity' AND expires_at <= p_now
-              ORDER BY expires_at LIMIT 1)
-        ) due ORDER BY due_at, rank LIMIT 1;
-        EXIT WHEN NOT FOUND;
-        v_id := time_ordered_id();
-        v_post := ledger_post(
-            v_account, v_id, v_due.kind,
-            CASE v_due.kind WHEN 'activate' THEN 'pending' WHEN 'release' THEN 'held' ELSE 'available' END::credit_bucket,
-            CASE v_due.kind WHEN 'void' THEN 'issued' WHEN 'expire' THEN 'expired' ELSE 'available' END::credit_bucket,
-            v_due.amount, v_due.description, NULL, v_due.due_at);
-        v_account := v_post.account;
-        IF v_due.kind = 'release' THEN
-            UPDATE credit_holds SET state = 'expired', settled_at = v_due.due_at WHERE id = v_due.id;
-            PERFORM hold_parts_return(v_due.id, v_id, v_due.amount);
-        ELSE
-            UPDATE credit_grants
-               SET state = CASE v_due.kind WHEN 'activate' THEN 'open' ELSE 'closed' END::credit_grant_state,
-                   remaining = CASE v_due.kind WHEN 'activate' THEN remaining ELSE 0 END
-             WHERE id = v_due.id;
-            INSERT INTO credit_movements VALUES (v_id, v_due.id, v_due.amount, 1);
-        END IF;
-    END LOOP;
-    UPDATE credit_accounts SET next_due_at = account_next_due(id) WHERE id = v_account.id RETURNING * INTO v_account;
+    -- What has changed since the row was read can have made something fall due earlier.
+    v_account.next_due_at := '-infinity';
+    v_account := account_as_of(v_account, p_now);
+    -- One statement, so that all of it is worked out before any of it is written.
+    WITH due AS MATERIALIZED (
+        SELECT d.transfer, d.grant_id, d.hold_id FROM transfers_due(p_account, p_now) d
+    ), changed AS MATERIALIZED (
+        SELECT * FROM grants_due(p_account, p_now)
+    ), posted AS (
+        INSERT INTO ledger_transfers SELECT (d.transfer).* FROM due d ORDER BY (d.transfer).sequence
+    ), moved AS (
+        INSERT INTO credit_movements (organization_id, transfer_id, grant_id, amount, position)
+        SELECT v_account.organization_id, (d.transfer).id, d.grant_id, (d.transfer).amount, 1
+          FROM due d WHERE d.grant_id IS NOT NULL
+        UNION ALL
+        SELECT v_account.organization_id, (d.transfer).id, p.grant_id, p.amount, p.position
+          FROM due d
+          JOIN credit_hold_parts p ON p.organization_id = v_account.organization_id AND p.hold_id = d.hold_id
+    ), granted AS (
+        UPDATE credit_grants g SET remaining = c.remaining, held = c.held, state = c.state
+          FROM changed c WHERE g.organization_id = v_account.organization_id AND g.id = c.id
+    ), lapsed AS (
+        UPDATE credit_holds h SET state = 'expired', settled_at = h.expires_at
+          FROM due d WHERE h.organization_id = v_account.organization_id AND h.id = d.hold_id
+    )
+    UPDATE credit_accounts a
+       SET issued = v_account.issued, pending = v_account.pending, available = v_account.available,
+           held = v_account.held, expired = v_account.expired, sequence = v_account.sequence,
+           next_due_at = v_account.next_due_at, last_occurred_at = v_account.last_occurred_at
+     WHERE a.organization_id = v_account.organization_id AND a.id = v_account.id;
     RETURN v_account;
 END;
 $$;

@@ -9,10 +9,10 @@ LANGUAGE sql STABLE AS $$
       CROSS JOIN LATERAL (
           SELECT coalesce(sum(t.amount - coalesce((
                      SELECT sum(r.amount) FROM ledger_transfers r
-                      WHERE r.refunds_id = t.id AND r.occurred_at < a.period_ends_at), 0)), 0) AS used
+                      WHERE r.organization_id = t.organization_id AND r.refunds_id = t.id AND r.occurred_at < a.period_ends_at), 0)), 0) AS used
             FROM credit_accounts c
-            JOIN ledger_transfers t ON t.account_id = c.id
-           WHERE c.organization_id = a.organization_id AND c.currency = a.currency
+            JOIN ledger_transfers t ON (t.organization_id, t.account_id) = (c.organization_id, c.id)
+           WHERE c.organization_id = a.organization_id AND c.user_id IS NULL AND c.currency = a.currency
              AND t.kind = 'consume' AND t.actor_id = a.user_id
              AND t.occurred_at >= a.period_started_at AND t.occurred_at < a.period_ends_at) l
      WHERE a.used <> l.used

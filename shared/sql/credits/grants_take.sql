@@ -1,7 +1,9 @@
 -- Takes an amount out of the account's open grants, in the order in which they
 -- are spent: lowest priority, then earliest expiry, then oldest. p_held says
 -- whether it stays with them as held. The caller has seen that there is enough.
-CREATE OR REPLACE FUNCTION grants_take(p_account_id uuid, p_amount numeric, p_is_hold boolean)
+CREATE OR REPLACE FUNCTION grants_take(
+    p_organization_id uuid, p_account_id uuid, p_amount numeric, p_is_hold boolean
+)
 RETURNS TABLE (grant_id uuid, amount numeric, part integer)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -12,7 +14,7 @@ DECLARE
 BEGIN
     FOR v_grant IN
         SELECT g.id, g.remaining, g.held FROM credit_grants g
-         WHERE g.account_id = p_account_id AND g.state = 'open'
+         WHERE g.organization_id = p_organization_id AND g.account_id = p_account_id AND g.state = 'open'
          ORDER BY g.priority, g.expires_at, g.sequence
     LOOP
         EXIT WHEN v_left <= 0;
@@ -21,7 +23,7 @@ BEGIN
            SET remaining = g.remaining - v_part,
                held = g.held + CASE WHEN p_is_hold THEN v_part ELSE 0 END,
                state = CASE WHEN g.remaining = v_part THEN 'closed' ELSE 'open' END::credit_grant_state
-         WHERE g.id = v_grant.id;
+         WHERE g.organization_id = p_organization_id AND g.id = v_grant.id;
         v_left := v_left - v_part;
         v_position := v_position + 1;
         grant_id := v_grant.id;

@@ -3,6 +3,6 @@
 -- its 1.5 seconds, or nobody could use the account until the machine is quiet.
 --
 -- 200 holds, of which each can be released into grants that have expired, and 150 grants
--- are at most 200 + 200 + 150 = 550 transfers: at 0.65 ms each 0.36 seconds, a quarter
--- of the time. With 250 and 500 it was half.
+-- are at most 200 + 200 + 150 = 550 transfers. Posting 500 of them took 0.3 seconds on two
+-- cores that seven other processes used, and working them out 0.03.
 CREATE OR REPLACE FUNCTION max_due_grants() RETURNS bigint LANGUAGE sql IMMUTABLE RETURN 150;

@@ -6,7 +6,7 @@ DECLARE
     v_account credit_accounts;
 BEGIN
     SELECT * INTO v_account FROM credit_accounts
-     WHERE organization_id = p_organization_id AND currency = p_currency
+     WHERE organization_id = p_organization_id AND user_id IS NULL AND currency = p_currency
        FOR NO KEY UPDATE;
     IF v_account.next_due_at <= clock_timestamp() THEN
         v_account := account_settle(v_account, clock_timestamp());

@@ -1,7 +1,9 @@
 -- Whether a spend of today may have these names: it has none, they are in use
 -- today, or there is room for more. Asked before the spend is posted, under the
 -- account's lock; a capture is not refused for the names of its hold.
-CREATE OR REPLACE FUNCTION usage_names_fit(p_account_id uuid, p_service text, p_model text) RETURNS boolean
+CREATE OR REPLACE FUNCTION usage_names_fit(
+    p_organization_id uuid, p_account_id uuid, p_service text, p_model text
+) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     v_today date := utc_day(clock_timestamp());
@@ -10,10 +12,11 @@ BEGIN
         RETURN true;
     END IF;
     PERFORM 1 FROM credit_usage_daily
-      WHERE account_id = p_account_id AND day = v_today
+      WHERE organization_id = p_organization_id AND account_id = p_account_id AND day = v_today
         AND service = coalesce(p_service, '') AND model = coalesce(p_model, '');
     RETURN FOUND OR (SELECT count(*) FROM (
-        SELECT 1 FROM credit_usage_daily WHERE account_id = p_account_id AND day = v_today
+        SELECT 1 FROM credit_usage_daily
+         WHERE organization_id = p_organization_id AND account_id = p_account_id AND day = v_today
          LIMIT max_usage_names()) names) < max_usage_names();
 END;
 $$;

@@ -4,12 +4,12 @@
 -- commits, the second fails with a state that asks to try again: it is rolled back whole,
 -- and finds the answer on its next attempt.
 CREATE OR REPLACE FUNCTION idempotent_answer_keep(
-    p_actor_id uuid, p_key text, p_request_digest bytea, p_answer json
+    p_organization_id uuid, p_actor_id uuid, p_key text, p_request_digest bytea, p_answer json
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO idempotency_keys (actor_id, key, request_digest, answer)
-    VALUES (p_actor_id, p_key, p_request_digest, p_answer)
+    INSERT INTO idempotency_keys (organization_id, actor_id, key, request_digest, answer)
+    VALUES (p_organization_id, p_actor_id, p_key, p_request_digest, p_answer)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'another request has used the idempotency key meanwhile' USING ERRCODE = '40001';

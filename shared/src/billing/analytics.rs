@@ -10,7 +10,7 @@ pub const MAX_PERIOD_DAYS: i64 = 3_653;
 crate::refusals! {
     /// More credits have lapsed at once than one request can account for.
     SETTLEMENT_PENDING = 503 "settlement_pending", "Credits that have lapsed are still being posted",
-        "so many credits lapsed at once that the figures are not complete. Each request posts some of them.";
+        "so many credits lapsed at once that the figures are not complete. The platform's upkeep posts them.";
 }
 
 /// [`SETTLEMENT_PENDING`].
@@ -18,7 +18,7 @@ pub fn settlement_pending() -> Problem {
     Problem {
         retry_after_secs: Some(1),
         ..SETTLEMENT_PENDING.because(
-            "So many credits lapsed at once that the figures are not complete. Each request posts some of them; send it again.",
+            "So many credits lapsed at once that the figures are not complete. The platform's upkeep posts them; try again once it has.",
         )
     }
 }

@@ -1,27 +1,28 @@
-//! Who owns the credits of an account: a user, or an organization with its pool.
+//! Who owns the credits of an account: a person in an organization, or the organization
+//! itself, whose pool it is.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{OrganizationId, UserId};
 use crate::store::cache_key::Scope;
 
-/// The owner of an account. Exactly one of the two fields is set.
+/// The owner of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditOwner {
-    /// The user whose credits they are.
+    /// The person whose credits they are; none for a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
-    /// The organization whose pool it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub organization_id: Option<OrganizationId>,
+    /// The organization that the credits belong to.
+    pub organization_id: OrganizationId,
 }
 
 impl CreditOwner {
-    /// The scopes that a change of the account makes stale.
-    pub fn scopes(&self) -> Vec<Scope> {
-        let of_user = self.user_id.map(Scope::Credits);
-        let of_pool = self.organization_id.map(Scope::Pool);
-        of_user.into_iter().chain(of_pool).collect()
+    /// The scope that a change of the account makes stale.
+    pub fn scope(&self) -> Scope {
+        match self.user_id {
+            Some(user) => Scope::Credits(user),
+            None => Scope::Pool(self.organization_id),
+        }
     }
 }
 
@@ -31,32 +32,26 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_owner_is_shown_as_the_one_that_there_is() {
+    fn a_pool_has_no_person() {
         let user = UserId::new(1, &[1; 10]);
         let organization = OrganizationId::new(1, &[2; 10]);
         let table = [
             (
-                json!({"user_id": user, "organization_id": null}),
-                json!({"user_id": user}),
-                vec![Scope::Credits(user)],
+                json!({"user_id": user, "organization_id": organization}),
+                json!({"user_id": user, "organization_id": organization}),
+                Scope::Credits(user),
             ),
             (
                 json!({"user_id": null, "organization_id": organization}),
                 json!({"organization_id": organization}),
-                vec![Scope::Pool(organization)],
-            ),
-            // An answer that was stored before there were pools.
-            (
-                json!({"user_id": user}),
-                json!({"user_id": user}),
-                vec![Scope::Credits(user)],
+                Scope::Pool(organization),
             ),
         ];
-        for (answered, shown, scopes) in table {
+        for (answered, shown, scope) in table {
             let owner: CreditOwner =
                 serde_json::from_value(answered.clone()).expect("the database answers so");
             assert_eq!(serde_json::to_value(owner).ok(), Some(shown), "{answered}");
-            assert_eq!(owner.scopes(), scopes, "{answered}");
+            assert_eq!(owner.scope(), scope, "{answered}");
         }
     }
 }

@@ -153,15 +153,25 @@ pub(super) async fn prepare(
             let id = invite(host, organization, &email, &guest, &token).await;
             within(path).replace(":invitation_id", &id)
         }
-        Named::Grant => path.replace(":id", &give(host, of).await),
+        Named::Grant => path.replace(":id", &give(host, of, organization).await),
         Named::Hold => {
-            give(host, of).await;
-            let token = host.issue_token(of).await;
-            let holder = User {
-                token,
-                ..of.clone()
-            };
-            path.replace(":id", &host.hold(&holder, "0.01", 900).await)
+            give(host, of, organization).await;
+            let token = host.token_in(of, organization).await;
+            let call = host.hold_call(
+                &User {
+                    token,
+                    ..of.clone()
+                },
+                "0.01",
+                900,
+                &fresh_key(),
+            );
+            let held = call.settle().await;
+            // Whoever may hold nothing may see nothing, whatever its id.
+            match held.status {
+                403 => path.replace(":id", "hld_0193e7a1b2c37d4e8f90a1b2c3d4e5f6"),
+                _ => path.replace(":id", &held.expect(201).text_at("/hold/id")),
+            }
         }
         Named::User => path.replace(":id", &host.new_user("user").await.id.to_string()),
         Named::Session => path.replace(":id", &host.issue_session(of).await.id.to_string()),
@@ -223,7 +233,8 @@ async fn payload(
         Body::Money => json!({"amount": "0.01", "currency": "USD"}),
         Body::Grant => json!({"user_id": of.id, "amount": "0.01", "currency": "USD"}),
         Body::Refund => {
-            give(host, of).await;
+            // In the organization in which they may spend.
+            give(host, of, host.organization_of(of).await).await;
             let token = host.issue_token(of).await;
             let spender = User {
                 token,
@@ -367,10 +378,11 @@ async fn give_pool(host: &TestHost, organization: OrganizationId) {
         .await;
 }
 
-/// Gives somebody credits; returns the grant's id.
-async fn give(host: &TestHost, to: &User) -> String {
+/// Gives somebody credits in an organization; returns the grant's id.
+async fn give(host: &TestHost, to: &User, organization: OrganizationId) -> String {
     let admin = newest_admin(host).await;
-    host.grant_with(&admin, to, "1.00", json!({})).await
+    let terms = json!({"organization_id": organization});
+    host.grant_with(&admin, to, "1.00", terms).await
 }
 
 /// The admin of the platform who signed up last.

@@ -98,21 +98,21 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), n, now() + n * interval '1 second', 'type-' || n % 7, '', '{}', '', ''",
         ),
         (
-            "credit_accounts (id, user_id, currency, issued, available, sequence)",
-            "explain_id(n), explain_id(n), 'USD', -100, 100, {own}",
+            "credit_accounts (organization_id, id, user_id, currency, issued, available, sequence, last_occurred_at)",
+            "explain_id(n), explain_id(n), explain_id(n), 'USD', -100, 100, {own}, now()",
         ),
         (
-            "credit_grants (id, account_id, sequence, kind, priority, amount, remaining, effective_at, expires_at, state, description)",
-            "explain_id(n), explain_owner(n), n, 'paid', n % 100, 1, 1, now(), now() + n * interval '1 day', 'open', ''",
+            "credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining, effective_at, expires_at, state, description)",
+            "explain_owner(n), explain_id(n), explain_owner(n), n, 'paid', n % 100, 1, 1, now(), now() + n * interval '1 day', 'open', ''",
         ),
         (
-            "ledger_transfers (id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id)",
-            "explain_id(n), explain_owner(n), n, (ARRAY['grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold'])[1 + n % 7],
+            "ledger_transfers (organization_id, id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id)",
+            "explain_owner(n), explain_id(n), explain_owner(n), n, (ARRAY['grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold'])[1 + n % 7],
              'issued', 'available', 1, 1, '', explain_id(1)",
         ),
         (
-            "credit_usage_daily (account_id, day, service, model, spent, spends)",
-            "explain_owner(n), DATE '2026-01-01' + (n % 100)::integer, 'service-' || n % 7, 'model-' || n, 1, 1",
+            "credit_usage_daily (organization_id, account_id, day, service, model, spent, spends)",
+            "explain_owner(n), explain_owner(n), DATE '2026-01-01' + (n % 100)::integer, 'service-' || n % 7, 'model-' || n, 1, 1",
         ),
         (
             "credit_totals_daily (currency, day, shard, consumed)",
@@ -166,8 +166,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(1), n, explain_id(n), '{\"charges\":[]}', now(), explain_id(1)",
         ),
         (
-            "idempotency_keys (actor_id, key, request_digest, answer)",
-            "explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
+            "idempotency_keys (organization_id, actor_id, key, request_digest, answer)",
+            "explain_owner(n), explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
         ),
     ],
 ];

@@ -57,6 +57,7 @@ CREATE FUNCTION pg_temp.give_history(p_user_id uuid, p_from integer, p_to intege
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_began_at timestamptz := clock_timestamp() - make_interval(days => p_days);
+    v_organization_id uuid := user_home_organization(p_user_id);
     v_account credit_accounts;
     v_grant_id uuid;
     v_spent_id uuid;
@@ -65,36 +66,40 @@ DECLARE
     v_amount numeric;
     v_post record;
 BEGIN
-    INSERT INTO credit_accounts (id, user_id, currency) VALUES (gen_random_uuid(), p_user_id, 'USD')
+    INSERT INTO credit_accounts (organization_id, id, user_id, currency)
+    VALUES (v_organization_id, owned_id(v_organization_id, gen_random_uuid()), p_user_id, 'USD')
     ON CONFLICT DO NOTHING;
-    SELECT * INTO v_account FROM credit_accounts WHERE user_id = p_user_id AND currency = 'USD' FOR NO KEY UPDATE;
-    SELECT id INTO v_grant_id FROM credit_grants WHERE account_id = v_account.id;
+    SELECT * INTO v_account FROM credit_accounts
+     WHERE organization_id = v_organization_id AND user_id = p_user_id AND currency = 'USD' FOR NO KEY UPDATE;
+    SELECT id INTO v_grant_id FROM credit_grants
+     WHERE organization_id = v_organization_id AND account_id = v_account.id;
     FOR n IN p_from..p_to LOOP
-        v_id := gen_random_uuid();
+        v_id := owned_id(v_organization_id, gen_random_uuid());
         v_at := v_began_at + make_interval(days => p_days) * ((n - 1)::double precision / p_count);
         v_amount := 0.01 + n % 250 * 0.01;
         IF n = 1 THEN
             v_post := ledger_post(v_account, v_id, 'grant', 'issued', 'available', 1000000, 'Benchmark', p_user_id, v_at);
-            v_grant_id := gen_random_uuid();
+            v_grant_id := owned_id(v_organization_id, gen_random_uuid());
             v_amount := 1000000;
-            INSERT INTO credit_grants (id, account_id, sequence, kind, priority, amount, remaining, effective_at, state,
-                                       description)
-            VALUES (v_grant_id, v_account.id, (v_post.account).sequence, 'paid', 50, v_amount, v_amount, v_at, 'open',
+            INSERT INTO credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining,
+                                       effective_at, state, description)
+            VALUES (v_organization_id, v_grant_id, v_account.id, (v_post.account).sequence, 'paid', 50, v_amount, v_amount, v_at, 'open',
                     'Benchmark');
         ELSIF n % 100 = 0 THEN
             v_amount := 0.01;
             v_post := ledger_post(v_account, v_id, 'refund', 'consumed', 'available', v_amount, 'too slow', p_user_id,
                                   v_at, v_spent_id);
-            PERFORM grant_return(v_grant_id, v_amount, false);
+            PERFORM grant_return(v_organization_id, v_grant_id, v_amount, false);
         ELSE
             v_post := ledger_post(v_account, v_id, 'consume', 'available', 'consumed', v_amount,
                                   'one call of the model', p_user_id, v_at,
                                   p_service => 'service-' || n % 4, p_model => 'model-' || n / 7 % 6);
-            PERFORM grants_take(v_account.id, v_amount, false);
+            PERFORM grants_take(v_organization_id, v_account.id, v_amount, false);
             v_spent_id := v_id;
         END IF;
         v_account := v_post.account;
-        INSERT INTO credit_movements (transfer_id, grant_id, amount, position) VALUES (v_id, v_grant_id, v_amount, 1);
+        INSERT INTO credit_movements (organization_id, transfer_id, grant_id, amount, position)
+        VALUES (v_organization_id, v_id, v_grant_id, v_amount, 1);
     END LOOP;
 END
 $$";
