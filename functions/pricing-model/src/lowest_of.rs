@@ -100,7 +100,7 @@ fn line(name: &str, model: Model, currency: Currency, usage: &Usage) -> Result<L
         minimum: None,
         maximum: None,
     };
-    if let Some(violation) = charge.check().first() {
+    if let Some(violation) = charge.check(currency).first() {
         return Err(format!("{} {}.", violation.field, violation.message));
     }
     // A flat price is the same whatever was used.

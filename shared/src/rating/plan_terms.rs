@@ -401,7 +401,18 @@ mod tests {
             (
                 "/charges/1/model/tiers/0/up_to",
                 json!("1e3"),
-                vec![("charges[1].model.tiers[0].up_to", "invalid")],
+                vec![(
+                    "charges[1].model.tiers[0].up_to",
+                    "amount_not_plain_decimal",
+                )],
+            ),
+            (
+                "/charges/1/model/tiers/0/unit_price",
+                json!("-0"),
+                vec![(
+                    "charges[1].model.tiers[0].unit_price",
+                    "amount_not_plain_decimal",
+                )],
             ),
             (
                 "/charges/1/model/tiers/0/up_to",
@@ -442,7 +453,22 @@ mod tests {
             (
                 "/maximum_spend",
                 json!("-1"),
-                vec![("maximum_spend", "invalid")],
+                vec![("maximum_spend", "negative")],
+            ),
+            (
+                "/maximum_spend",
+                json!("-0.0"),
+                vec![("maximum_spend", "amount_not_plain_decimal")],
+            ),
+            (
+                "/charges/1/maximum",
+                json!("99.995"),
+                vec![("charges[1].maximum", "too_fine")],
+            ),
+            (
+                "/charges/0/model/amount",
+                json!("9.995"),
+                vec![("charges[0].model.amount", "too_fine")],
             ),
             (
                 "/included_units",

@@ -481,7 +481,7 @@ fn unchecked_charges_are_refused() {
         ),
     ] {
         let charge = read_charge(&charge_json(&model));
-        assert_ne!(charge.check(), [], "{model}");
+        assert_ne!(charge.check(Currency::USD), [], "{model}");
         assert_eq!(
             exact(&charge, &Usage::Quantity(number(units))),
             Err("unchecked_charge"),
