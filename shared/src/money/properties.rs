@@ -275,13 +275,13 @@ proptest! {
             let amount = due(part.clone())?;
             prop_assert_eq!(share.of(price, rounding), Ok(amount));
             prop_assert!(amount.is_zero() || amount.is_negative() == price.is_negative(), "{amount} of {price}");
-            // |part - price * days / whole| < 1 minor unit, without dividing.
+            // |part - price * days / whole| <= 1 minor unit, without dividing.
             let difference = amount.amount() * Decimal::from(share.period_days())
                 - price.amount() * Decimal::from(share.days());
             let minor_unit = Decimal::new(1, price.currency().exponent());
             prop_assert!(
-                difference.abs() < minor_unit * Decimal::from(share.period_days()),
-                "{amount} is a unit or more off its share of {price}: {part:?} of {period:?}"
+                difference.abs() <= minor_unit * Decimal::from(share.period_days()),
+                "{amount} is more than a unit off its share of {price}: {part:?} of {period:?}"
             );
             days += share.days();
             prop_assert_eq!(share.period_days(), policy.share(&period, &period).map_or(0, PeriodShare::days));

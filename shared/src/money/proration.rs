@@ -73,9 +73,9 @@ pub struct PeriodShare {
 /// gives. The day of a change belongs to the part that begins with it.
 ///
 /// Adjacent parts from the start of the period to its end sum exactly to the amount as
-/// `rounding` rounds it to the currency's exponent. Each is less than one minor unit off
-/// its exact share, so that two parts of equal length can differ by one. A negative
-/// amount, such as a credit, gives negative parts.
+/// `rounding` rounds it to the currency's exponent. Each is at most one minor unit off
+/// its exact share, so that two parts of equal length can differ. A negative amount, such
+/// as a credit, gives negative parts.
 ///
 /// # Errors
 ///
