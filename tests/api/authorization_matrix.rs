@@ -4,6 +4,7 @@
 mod refusals;
 mod requests;
 mod rows;
+mod twice;
 
 use std::collections::BTreeSet;
 
@@ -203,6 +204,7 @@ async fn declared(host: &TestHost) {
 }
 
 async fn check_all(host: &TestHost, rows: Vec<Row>) {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
     let mut routes = BTreeSet::new();
     for row in rows {
         // Some rows end every session of their callers, so each has callers of its own.
@@ -222,6 +224,7 @@ async fn check_all(host: &TestHost, rows: Vec<Row>) {
             refusals::credentials(host, &row, holder).await;
         }
         refusals::json_bodies(host, &row, holder).await;
+        refusals::repeated_members(host, &row, &description, holder).await;
         check(host, &cast, &row).await;
     }
 }

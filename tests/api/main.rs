@@ -60,6 +60,7 @@ mod pricing_custom;
 mod pricing_estimate;
 mod pricing_model;
 mod usage_alerts;
+mod usage_averages;
 mod usage_closed_periods;
 mod usage_events;
 mod usage_summary;
