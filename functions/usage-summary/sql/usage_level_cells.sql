@@ -4,7 +4,7 @@
 -- old it is.
 --
 -- Of each series it reads that one and what is in the range, and no more than p_max of
--- all. A level is not counted in each bucket that it lasts for, which may be 800 for
+-- all, of half as many series. A level is not counted in each bucket that it lasts for, which may be 800 for
 -- each of 100,000: what counts is by how much it changes the sum of the levels, and the
 -- sums from bucket to bucket are made once for each group.
 CREATE OR REPLACE FUNCTION usage_level_cells(
@@ -28,7 +28,7 @@ BEGIN
         UNION ALL
         SELECT s.subject, s.group_key FROM usage_level_series s
          WHERE s.organization_id = p_meter.organization_id AND s.meter_id = p_meter.id AND s.subject = p_subject
-         LIMIT p_max + 1
+         LIMIT p_max / 2 + 1
     ), told AS MATERIALIZED (
         SELECT s.subject, s.group_key, l.time, l.level, l.events
           FROM series s
@@ -46,7 +46,7 @@ BEGIN
                 WHERE l.organization_id = p_meter.organization_id AND l.meter_id = p_meter.id
                   AND l.subject = s.subject AND l.group_key = s.group_key AND l.time >= v_since AND l.time < p_until
                ) l
-         WHERE (SELECT count(*) FROM series) <= p_max
+         WHERE (SELECT count(*) FROM series) <= p_max / 2
          LIMIT p_max + 1
     ), changes AS (
         SELECT t.group_key, t.time, t.events, width_bucket(t.time, p_starts) AS bucket,
@@ -90,7 +90,7 @@ BEGIN
          GROUP BY w.part
     )
     SELECT (SELECT json_agg(p.found) FROM by_part p), (SELECT count(*) FROM groups), (SELECT sum(t.events) FROM told t),
-           (SELECT count(*) FROM series) <= p_max AND (SELECT count(*) FROM told) <= p_max
+           (SELECT count(*) FROM series) <= p_max / 2 AND (SELECT count(*) FROM told) <= p_max
       INTO o_groups, o_number_of_groups, o_events, o_is_complete;
 END;
 $$;
