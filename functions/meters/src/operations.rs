@@ -244,7 +244,7 @@ impl NewMeter {
         match (is_count, &self.value_property) {
             (true, Some(_)) => reader.refuse_member(
                 "value_property",
-                Invalid::new("unknown", "a count has no value_property"),
+                Invalid::new("not_allowed", "a count has no value_property"),
             ),
             (false, None) => {
                 reader.refuse_member("value_property", Invalid::new("required", "is required"));

@@ -35,7 +35,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 fn other_currency(currency: Currency) -> Problem {
     Problem::invalid_field(
         "currency",
-        "other_currency",
+        "mismatch",
         format!("must be {currency}, the currency of the plan"),
     )
 }

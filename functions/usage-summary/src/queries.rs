@@ -68,7 +68,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
         "range_empty" => invalid("until", "too_early", "must be later than since"),
         "range_too_long" => Problem::invalid_parameter(
             "until",
-            "range_too_long",
+            "too_many_intervals",
             format!("must be less than {MAX_BUCKETS} intervals after since"),
         ),
         "group_unknown" => invalid(

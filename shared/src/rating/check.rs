@@ -128,10 +128,12 @@ impl Violations {
 
     /// Whether a list may be examined. A list that is too long is not.
     fn check_len(&mut self, path: Path<'_>, len: usize, least: usize, most: usize) -> bool {
-        if len < least {
-            self.add(path, "too_few", format!("must have at least {least}"));
-        } else if len > most {
-            self.add(path, "too_many", format!("must have at most {most}"));
+        if !(least..=most).contains(&len) {
+            let message = match least {
+                0 => format!("must have at most {most} items"),
+                _ => format!("must have {least} to {most} items"),
+            };
+            self.add(path, "wrong_length", message);
         }
         len <= most
     }
@@ -140,22 +142,24 @@ impl Violations {
         let allowed = |byte: u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
         };
-        if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(allowed) {
-            self.add(
-                path,
-                "invalid_code",
-                format!("must be 1 to {MAX_CODE_BYTES} of a-z, 0-9, _ and -"),
-            );
+        let message = format!("must be 1 to {MAX_CODE_BYTES} of a-z, 0-9, _ and -");
+        if code.is_empty() || code.len() > MAX_CODE_BYTES {
+            self.add(path, "wrong_length", message);
+        } else if !code.bytes().all(allowed) {
+            self.add(path, "invalid", message);
         }
     }
 
     fn check_text(&mut self, path: Path<'_>, text: &str, most: usize) {
         let count = text.chars().take(most + 1).count();
-        if count == 0 || count > most || text.chars().any(char::is_control) {
+        if count == 0 || count > most {
+            let message = format!("must have 1 to {most} characters");
+            self.add(path, "wrong_length", message);
+        } else if text.chars().any(char::is_control) {
             self.add(
                 path,
-                "invalid_text",
-                format!("must be 1 to {most} characters, none of them a control character"),
+                "invalid_character",
+                "must not contain control characters",
             );
         }
     }
@@ -257,7 +261,7 @@ fn check_included(plan: &Plan, violations: &mut Violations) {
             .filter(|charge| charge.metric.as_ref() == Some(&included.metric))
             .peekable();
         if pricing.peek().is_none() {
-            violations.add(path, "unknown_metric", "must be the metric of a charge");
+            violations.add(path, "unknown", "must be the metric of a charge");
         }
         if pricing.any(|charge| !charge.model.has_one_quantity()) {
             violations.add(
@@ -334,7 +338,11 @@ fn check_model(model: &Model, path: &Path<'_>, violations: &mut Violations) {
         }
         Model::Package { package_size, .. } => {
             if package_size.is_zero() {
-                violations.add(path.field("package_size"), "zero", "must be above zero");
+                violations.add(
+                    path.field("package_size"),
+                    "not_positive",
+                    "must be greater than zero",
+                );
             }
         }
         Model::Percentage(Percentage {
@@ -421,7 +429,7 @@ fn check_matrix(matrix: &Matrix, path: &Path<'_>, violations: &mut Violations) {
         if cell.values.len() != matrix.dimensions.len() {
             violations.add(
                 values,
-                "wrong_number",
+                "wrong_length",
                 "must have one value for each dimension",
             );
             continue;

@@ -24,21 +24,26 @@ fn fields_of_a_charge() {
             &per_unit,
             "code",
             json!(format!("{long}a")),
-            &["code invalid_code"],
+            &["code wrong_length"],
         ),
-        (&per_unit, "code", json!(""), &["code invalid_code"]),
-        (&per_unit, "code", json!("Tokens"), &["code invalid_code"]),
-        (&per_unit, "name", json!(""), &["name invalid_text"]),
+        (&per_unit, "code", json!(""), &["code wrong_length"]),
+        (&per_unit, "code", json!("Tokens"), &["code invalid"]),
+        (&per_unit, "name", json!(""), &["name wrong_length"]),
         (&per_unit, "name", json!("ü".repeat(MAX_NAME_CHARS)), &[]),
         (
             &per_unit,
             "name",
             json!("ü".repeat(MAX_NAME_CHARS + 1)),
-            &["name invalid_text"],
+            &["name wrong_length"],
         ),
-        (&per_unit, "name", json!("a\nb"), &["name invalid_text"]),
+        (
+            &per_unit,
+            "name",
+            json!("a\nb"),
+            &["name invalid_character"],
+        ),
         (&per_unit, "metric", json!(null), &["metric required"]),
-        (&per_unit, "metric", json!("a b"), &["metric invalid_code"]),
+        (&per_unit, "metric", json!("a b"), &["metric invalid"]),
         (&flat, "metric", json!("units"), &["metric not_allowed"]),
         (&flat, "billing", json!("advance"), &[]),
         (&per_unit, "billing", json!("advance"), &[]),
@@ -148,9 +153,9 @@ fn tiers() {
         tiers
     };
     for (tiers, expected) in [
-        (vec![], &["model.tiers too_few"][..]),
+        (vec![], &["model.tiers wrong_length"][..]),
         (closed(MAX_TIERS), &[]),
-        (closed(MAX_TIERS + 1), &["model.tiers too_many"]),
+        (closed(MAX_TIERS + 1), &["model.tiers wrong_length"]),
         (vec![tier(Some("1"))], &["model.tiers[0].up_to not_open"]),
         (
             vec![tier(None), tier(Some("1")), tier(None)],
@@ -202,7 +207,7 @@ fn parameters_of_models() {
     for (model, expected) in [
         (
             json!({"type": "package", "package_size": "0", "package_price": "1"}),
-            &["model.package_size zero"][..],
+            &["model.package_size not_positive"][..],
         ),
         (
             json!({
@@ -212,21 +217,21 @@ fn parameters_of_models() {
         ),
         (
             matrix(&[], &[]),
-            &["model.dimensions too_few", "model.cells too_few"],
+            &["model.dimensions wrong_length", "model.cells wrong_length"],
         ),
         (
             matrix(
                 &["a", "b", "c", "d", "e"],
                 &[cell(&["1", "2", "3", "4", "5"])],
             ),
-            &["model.dimensions too_many"],
+            &["model.dimensions wrong_length"],
         ),
         (
             matrix(&["a", "a"], &[cell(&["1", "2"])]),
             &["model.dimensions[1] repeated"],
         ),
         (matrix(&["a"], &many[..MAX_CELLS]), &[]),
-        (matrix(&["a"], &many), &["model.cells too_many"]),
+        (matrix(&["a"], &many), &["model.cells wrong_length"]),
         (
             matrix(
                 &["a"],
@@ -234,8 +239,8 @@ fn parameters_of_models() {
             ),
             &[
                 "model.cells[1].values repeated",
-                "model.cells[2].values wrong_number",
-                "model.cells[3].values[0] invalid_text",
+                "model.cells[2].values wrong_length",
+                "model.cells[3].values[0] wrong_length",
             ],
         ),
     ] {
@@ -263,9 +268,9 @@ fn windows_of_time() {
     };
     let out_of_range = &["model.windows[0].hours out_of_range"][..];
     for (windows, fallback, expected) in [
-        (vec![], true, &["model.windows too_few"][..]),
+        (vec![], true, &["model.windows wrong_length"][..]),
         (many(100), true, &[]),
-        (many(101), true, &["model.windows too_many"]),
+        (many(101), true, &["model.windows wrong_length"]),
         (vec![hours(0, 24)], false, &[]),
         (vec![hours(23, 1)], true, &[]),
         (vec![hours(24, 1)], true, out_of_range),
@@ -308,7 +313,7 @@ fn windows_of_time() {
         (
             vec![window(json!({"name": ""}))],
             true,
-            &["model.windows[0].name invalid_text"],
+            &["model.windows[0].name wrong_length"],
         ),
     ] {
         let mut model = json!({"type": "time_of_use", "windows": windows});
@@ -412,25 +417,25 @@ fn fields_of_a_plan() {
     };
     for (change, expected) in [
         (json!({}), &[][..]),
-        (json!({"code": "Pro"}), &["code invalid_code"]),
-        (json!({"name": ""}), &["name invalid_text"]),
-        (json!({"charges": []}), &["charges too_few"]),
+        (json!({"code": "Pro"}), &["code invalid"]),
+        (json!({"name": ""}), &["name wrong_length"]),
+        (json!({"charges": []}), &["charges wrong_length"]),
         (json!({"charges": charges[..MAX_CHARGES]}), &[]),
-        (json!({"charges": charges}), &["charges too_many"]),
+        (json!({"charges": charges}), &["charges wrong_length"]),
         (
             json!({"charges": [per_unit, per_unit]}),
             &["charges[1].code repeated"],
         ),
         (
             json!({"charges": [charge_json(&json!({"type": "graduated", "tiers": []}))]}),
-            &["charges[0].model.tiers too_few"],
+            &["charges[0].model.tiers wrong_length"],
         ),
         (json!({"included_units": included(&["units"])}), &[]),
         (
             json!({"included_units": included(&["units", "units", "bytes"])}),
             &[
                 "included_units[1].metric repeated",
-                "included_units[2].metric unknown_metric",
+                "included_units[2].metric unknown",
             ],
         ),
         (
