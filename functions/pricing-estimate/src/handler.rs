@@ -190,11 +190,15 @@ mod tests {
             ),
             (
                 usage("tokens", json!({"quantity": "-1"})),
-                &[("usage.tokens.quantity", "invalid")],
+                &[("usage.tokens.quantity", "negative")],
+            ),
+            (
+                usage("tokens", json!({"quantity": "-0"})),
+                &[("usage.tokens.quantity", "amount_not_plain_decimal")],
             ),
             (
                 usage("payments", json!({"events": ["1", "x"]})),
-                &[("usage.payments.events[1]", "invalid")],
+                &[("usage.payments.events[1]", "amount_not_plain_decimal")],
             ),
             (
                 usage("payments", json!({"events": ["1"], "quantity": "1"})),

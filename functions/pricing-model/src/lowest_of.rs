@@ -282,7 +282,11 @@ mod tests {
             ),
             (
                 json!([{"type": "package", "package_size": "0", "package_price": "1"}]),
-                "models[0], package: model.package_size must be above zero.",
+                "models[0], package: model.package_size must be greater than zero.",
+            ),
+            (
+                json!([{"type": "flat", "amount": "9.995"}]),
+                "models[0], flat: model.amount must have at most 2 digits after the point.",
             ),
             (
                 json!([{"type": "dynamic"}]),
