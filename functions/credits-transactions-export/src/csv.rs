@@ -82,7 +82,7 @@ fn needs_guard(text: &str) -> bool {
 
 /// Whether a character has no width: a control character, a mark of direction, a joiner, or
 /// the mark of byte order.
-const fn is_invisible(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
