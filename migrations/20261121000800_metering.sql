@@ -3,20 +3,6 @@
 --
 -- Every key begins with the organization, by which the tables can be distributed.
 
--- The zones that there are. Asking pg_timezone_names reads every file of them, which takes
--- 250 ms, and AT TIME ZONE alone takes "Nowhere5" for a zone. Upkeep adds the zones that an
--- upgrade brings.
-CREATE TABLE time_zones (name text PRIMARY KEY);
-
--- Adds the zones that the server knows and the table lacks.
-CREATE FUNCTION time_zones_add() RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO time_zones SELECT name FROM pg_timezone_names WHERE name !~ '^(posix|right)/'
-    ON CONFLICT DO NOTHING
-$$;
-
-SELECT time_zones_add();
-
 CREATE TABLE meters (
     organization_id uuid NOT NULL REFERENCES organizations (id),
     id              uuid NOT NULL,

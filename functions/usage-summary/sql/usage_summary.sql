@@ -15,7 +15,7 @@ DECLARE
     v_organization_id uuid := v_principal.organization_id;
     v_refusal json := refusal(v_principal, 'usage:read');
     v_meter meters;
-    v_time_zone text := p_time_zone;
+    v_time_zone text := time_zone_read(p_time_zone);
     v_since timestamptz;
     v_until timestamptz;
     v_starts timestamptz[];
@@ -29,9 +29,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
-    IF v_time_zone IS NULL THEN
+    IF p_time_zone IS NULL THEN
         SELECT time_zone INTO v_time_zone FROM organizations WHERE id = v_organization_id;
-    ELSIF NOT EXISTS (SELECT 1 FROM time_zones WHERE name = v_time_zone) THEN
+    ELSIF v_time_zone IS NULL THEN
         RETURN json_build_object('refusal', 'time_zone_unknown');
     END IF;
     -- Without a range, the month to the end of its day.

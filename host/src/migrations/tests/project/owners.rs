@@ -19,7 +19,7 @@ const EXCEPTIONS: [(&str, &[&str]); 10] = [
     ),
     (
         "The catalog, which is the same for everybody",
-        &["permissions", "plan_versions", "plans", "time_zones"],
+        &["permissions", "plan_versions", "plans"],
     ),
     (
         "The platform's own",
