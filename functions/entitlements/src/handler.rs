@@ -191,7 +191,7 @@ mod tests {
                 boolean("organization_id", json!("acme")),
                 &[("organization_id", "invalid")],
             ),
-            (boolean("limit", json!("5")), &[("limit", "unknown")]),
+            (boolean("limit", json!("5")), &[("limit", "not_allowed")]),
             (boolean("quantity", json!("5")), &[("quantity", "unknown")]),
         ];
         for (body, rows) in table {
@@ -210,7 +210,7 @@ mod tests {
         ] {
             let body = json!({"feature": "sso", "type": "boolean", name: value});
             let got = codes::<NewEntitlement>(&body);
-            assert_eq!(got, expected(&[(name, "unknown")]), "{body}");
+            assert_eq!(got, expected(&[(name, "not_allowed")]), "{body}");
         }
     }
 
