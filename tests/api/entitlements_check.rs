@@ -394,20 +394,48 @@ async fn periods_across_a_change_of_clocks(host: &TestHost) {
             "2026-12-31T18:15",
             "2027-12-31T18:15",
         ),
-        // Clocks are put back to midnight: the day begins the second time.
+        // Clocks are put back to midnight: it is this day already the first time.
         (
             "day",
             "America/Havana",
-            "2026-11-01T04:30Z",
+            "2026-11-01T03:59Z",
             "2026-10-31T04:00",
-            "2026-11-01T05:00",
+            "2026-11-01T04:00",
         ),
         (
             "day",
             "America/Havana",
-            "2026-11-01T05:00Z",
-            "2026-11-01T05:00",
+            "2026-11-01T04:30Z",
+            "2026-11-01T04:00",
             "2026-11-02T05:00",
+        ),
+        (
+            "month",
+            "America/Havana",
+            "2026-11-01T04:30Z",
+            "2026-11-01T04:00",
+            "2026-12-01T05:00",
+        ),
+        (
+            "month",
+            "America/Havana",
+            "2026-11-01T03:59Z",
+            "2026-10-01T04:00",
+            "2026-11-01T04:00",
+        ),
+        (
+            "day",
+            "Atlantic/Azores",
+            "2026-10-25T00:30Z",
+            "2026-10-25T00:00",
+            "2026-10-26T01:00",
+        ),
+        (
+            "day",
+            "Atlantic/Azores",
+            "2026-10-25T01:30Z",
+            "2026-10-25T00:00",
+            "2026-10-26T01:00",
         ),
         // Clocks are put forward at midnight, which there is not.
         (
