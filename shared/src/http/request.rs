@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
+use crate::http::gzip;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
 use crate::http::problem::{self, Problem};
@@ -292,12 +293,35 @@ impl Request {
         self.body_within(MAX_BODY_BYTES).await
     }
 
-    /// The body, up to `max_bytes`, for a route that has a use for larger ones.
+    /// The body, up to `max_bytes`, for a route that has a use for larger ones. The bound
+    /// holds for what is sent and for what it inflates to.
     ///
     /// # Errors
-    /// 413 when it is larger, 408 when it does not arrive in time, 400 when it
-    /// breaks off.
+    /// 415 when it is encoded other than with gzip, 413 when it is larger, 408 when it does
+    /// not arrive in time, 400 when it breaks off or is no gzip.
     pub async fn body_within(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+        let is_gzip = self.is_gzip()?;
+        let body = self.sent_body(max_bytes).await?;
+        if is_gzip {
+            return gzip::inflate(&body, max_bytes);
+        }
+        Ok(body)
+    }
+
+    /// Whether the body is encoded with gzip, by either of its names (RFC 9110, section
+    /// 8.4.1.3).
+    fn is_gzip(&self) -> Result<bool, Problem> {
+        let encoding = self.header("content-encoding")?.unwrap_or_default();
+        let is = |name: &str| encoding.eq_ignore_ascii_case(name);
+        match encoding {
+            _ if is("gzip") || is("x-gzip") => Ok(true),
+            _ if is("") || is("identity") => Ok(false),
+            _ => Err(Problem::unsupported_content_encoding()),
+        }
+    }
+
+    /// The body as it is sent.
+    async fn sent_body(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let Some(wire) = self.body.take() else {
             return Ok(Vec::new());
         };

@@ -3,7 +3,10 @@
 //! row; its own module has what only it refuses.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use turnpike_tests::description::{Description, template};
 use turnpike_tests::personas::{LOGOUT, invented_token, sql_digest, sql_id};
@@ -257,6 +260,76 @@ pub(super) async fn json_bodies(host: &TestHost, row: &Row, holder: &User) {
         )
         .await;
     refused.end().await;
+}
+
+/// Sends an operation that reads a body with encodings that nobody reads, and with gzip that is
+/// none or inflates to too much.
+pub(super) async fn encodings(host: &TestHost, row: &Row, holder: &User) {
+    let organization = host.organization_of(holder).await;
+    let prepared = prepare(host, row, holder, organization).await;
+    let token = host.issue_token(holder).await;
+    let encoded = |encoding: &str, encode: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let call = prepared.encoded(encoding, encode)?;
+        Some(match row.stranger {
+            401 => call.bearer(&token),
+            _ => call,
+        })
+    };
+    let refused = Refused::begin(host, row).await;
+    for encoding in ["br", "deflate", "compress", "gzip, gzip", "gzip,", "utf-8"] {
+        let Some(call) = encoded(encoding, &<[u8]>::to_vec) else {
+            return;
+        };
+        let what = format!("content-encoding: {encoding}");
+        let code = "unsupported_content_encoding";
+        let response = refused.expect(&what, call, 415, code, &[]).await;
+        if response.header("accept-encoding") != Some("gzip, identity") {
+            refused.fail(&response, &what, "Accept-Encoding");
+        }
+    }
+    let padded = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes.resize(row.max_body_bytes + 1, b' ');
+        gzip(&bytes)
+    };
+    let bomb = |_: &[u8]| gzip(&vec![b' '; 16 * 1024 * 1024]);
+    let cut = |bytes: &[u8]| {
+        let mut bytes = gzip(bytes);
+        bytes.pop();
+        bytes
+    };
+    let table: [(&str, &dyn Fn(&[u8]) -> Vec<u8>, u16, &str); 5] = [
+        ("what is no gzip", &<[u8]>::to_vec, 400, "malformed_body"),
+        ("nothing", &|_| Vec::new(), 400, "malformed_body"),
+        ("half of a gzip", &cut, 400, "malformed_body"),
+        ("too much", &padded, 413, "body_too_large"),
+        ("a bomb", &bomb, 413, "body_too_large"),
+    ];
+    for (what, encode, status, code) in table {
+        for encoding in ["gzip", "X-GZip"] {
+            let Some(call) = encoded(encoding, encode) else {
+                return;
+            };
+            refused.expect(what, call, status, code, &[]).await;
+        }
+    }
+    let Some(twice) = encoded("gzip", &gzip) else {
+        return;
+    };
+    let twice = twice.header("content-encoding", "gzip");
+    let fields = ["content-encoding"];
+    let code = "invalid_parameter";
+    refused
+        .expect("two encodings", twice, 400, code, &fields)
+        .await;
+    refused.end().await;
+}
+
+/// The gzip of these bytes.
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("a Vec takes everything");
+    encoder.finish().expect("a Vec takes everything")
 }
 
 /// Sends an operation that reads JSON with bodies in which a member is given twice: its own, the
