@@ -29,7 +29,7 @@ api_tests![
 type Day = [i64; 4];
 
 fn day_of(zone: &TimeZone, date: Date) -> Option<Day> {
-    let noon = |date: Date| date.at(12, 0, 0, 0).to_zoned(zone.clone()).ok();
+    let noon = |date: Date| date.at(12, 0, 0, 0).to_zoned_datetime(zone.clone()).ok();
     let begins = |date: Date| Some(noon(date)?.start_of_day().ok()?.timestamp().as_second());
     let before = noon(date.yesterday().ok()?)?;
     Some([

@@ -81,7 +81,7 @@ async fn check_range(
     let model_of = |group: &Value| group["group"]["model"].as_u64();
     for subject in [None, Some(random.below(3))] {
         let of = subject.map_or(String::new(), |s| format!("&subject=cus_{s}"));
-        let whole = query(since, until) + &of;
+        let whole = format!("{}{of}", query(since, until));
         let expected = levels.sum(subject, None, since, until);
         let (value, _) = total(host, &user.token, &whole).await;
         assert_eq!(value.as_deref().map(decimal), Some(expected), "{whole}");
@@ -107,7 +107,7 @@ async fn check_range(
         cuts.dedup();
         let mut parts = Decimal::ZERO;
         for part in cuts.windows(2) {
-            let (value, _) = total(host, &user.token, &(query(part[0], part[1]) + &of)).await;
+            let (value, _) = total(host, &user.token, &format!("{}{of}", query(part[0], part[1]))).await;
             parts += decimal(&value.unwrap_or_default());
         }
         assert_eq!(parts, expected, "{whole} in parts {cuts:?}");
@@ -142,7 +142,7 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     }
     // One that is sent again changes nothing.
     assert_eq!(send(host, &admin.token, &json!(events[..50])).await, [0, 50, 0]);
-    let mut range = |random: &mut Random, days: i64| {
+    let range = |random: &mut Random, days: i64| {
         let quarters = u64::try_from(days * 96).unwrap_or(1);
         let at = |random: &mut Random| i64::try_from(random.below(quarters)).unwrap_or(0);
         let (one, other) = (at(random), at(random));
@@ -273,7 +273,7 @@ async fn parallel_senders_set_each_level_once(host: &TestHost) {
     let until = since + 2 * DAY_MICROS;
     for subject in [None, Some(0), Some(1), Some(2)] {
         let of = subject.map_or(String::new(), |s| format!("&subject=cus_{s}"));
-        let (value, events) = total(host, &user.token, &(query(since, until) + &of)).await;
+        let (value, events) = total(host, &user.token, &format!("{}{of}", query(since, until))).await;
         let expected = levels.sum(subject, None, since, until);
         assert_eq!(value.as_deref().map(decimal), Some(expected), "{subject:?}");
         assert_eq!(events, if subject.is_some() { 160 } else { 480 });
