@@ -72,7 +72,8 @@ const NO_ZONE: &str = "Factory";
 
 /// The names of the database that comes with the other reader.
 fn names() -> BTreeSet<String> {
-    let names = TimeZoneDatabase::bundled().available();
+    let database = TimeZoneDatabase::bundled();
+    let names = database.available();
     let names: BTreeSet<String> = names.map(|name| name.as_str().to_owned()).collect();
     assert!(names.len() > 500, "the other reader has {names:?}");
     names.into_iter().filter(|name| name != NO_ZONE).collect()

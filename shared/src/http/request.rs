@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::http::gzip;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
+use crate::http::pagination::{Cursor, ListScope, Page, PageLimit};
 use crate::http::problem::{self, Problem};
 use crate::http::wire::{Method, WireRequest, method_name, read_body};
 use crate::token::{self, PresentedToken, TokenKind};
@@ -127,6 +128,41 @@ impl Request {
     pub fn query<T: Input>(&self) -> Result<T, Problem> {
         let query = self.query.as_deref().unwrap_or_default();
         input::query(form_urlencoded::parse(query.as_bytes()))
+    }
+
+    /// What the cursors of this list belong to: the path, the token's owner, and the
+    /// parameters that `T` has, apart from `limit` and `cursor`.
+    pub fn list_scope<T: Input>(&self, token: &PresentedToken) -> ListScope {
+        let query = self.query.as_deref().unwrap_or_default();
+        let given: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let filter = given.iter().filter(|(name, _)| {
+            T::PARAMETERS.contains(&&**name) && !matches!(&**name, "limit" | "cursor")
+        });
+        let filter = filter.map(|(name, value)| (&**name, &**value));
+        self.list_scope_by(token, filter)
+    }
+
+    /// As [`Request::list_scope`], for a list that says itself what its filter is.
+    pub fn list_scope_by<'a>(
+        &self,
+        token: &PresentedToken,
+        filter: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> ListScope {
+        ListScope::new(&self.path, token.owner.as_uuid().as_bytes(), filter)
+    }
+
+    /// The page of this list that the parameters of `T` ask for, of which `limit` and
+    /// `cursor` are two.
+    ///
+    /// # Errors
+    /// 400 when the cursor names no place of this list.
+    pub fn page<T: Input>(
+        &self,
+        token: &PresentedToken,
+        limit: Option<PageLimit>,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, Problem> {
+        Page::new(self.list_scope::<T>(token), limit, cursor)
     }
 
     /// The method.

@@ -19,6 +19,7 @@ use spin_sdk::pg::{Connection, DbValue, Error as SdkError, ParameterValue, PgErr
 use spin_sdk::{time, variables};
 
 use crate::http::context::Context;
+use crate::http::pagination::{CursorKey, Listed};
 use crate::http::problem::Problem;
 use crate::store::timeouts::STATEMENT_TIMEOUT_MILLIS;
 
@@ -126,8 +127,18 @@ pub async fn call<A: DeserializeOwned>(
     refuse: impl FnOnce(&Refused) -> Option<Problem>,
 ) -> Result<A, Problem> {
     let answer = call_text(context, sql, parameters).await?;
-    if is_refusal(&answer) {
-        let refused: Refused = decode(context, sql, &answer)?;
+    understand(context, sql, &answer, refuse)
+}
+
+/// What a document says: what was asked for, or a refusal.
+fn understand<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    answer: &str,
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
+) -> Result<A, Problem> {
+    if is_refusal(answer) {
+        let refused: Refused = decode(context, sql, answer)?;
         let problem = refuse(&refused).or_else(|| refused.common_problem());
         return Err(problem.unwrap_or_else(|| {
             let code = &refused.code;
@@ -138,7 +149,34 @@ pub async fn call<A: DeserializeOwned>(
             Problem::internal()
         }));
     }
-    decode(context, sql, &answer)
+    decode(context, sql, answer)
+}
+
+/// Calls an SQL function that answers with a page of a list, as [`call`], and the function
+/// `cursor_key` beside it: `SELECT plans_list($1, $2, $3)::text, cursor_key()`.
+///
+/// # Errors
+/// As [`call`].
+pub async fn list<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
+) -> Result<Listed<A>, Problem> {
+    let mut row = call_row(context, sql, parameters).await?;
+    let key = match row.pop() {
+        Some(DbValue::Binary(key)) => <[u8; 32]>::try_from(key).ok().map(CursorKey::new),
+        _ => None,
+    };
+    let (Some(DbValue::Str(answer)), Some(key), true) = (row.pop(), key, row.is_empty()) else {
+        context.log(
+            "error",
+            &format!("{sql} returned something else than one JSON text and a key"),
+        );
+        return Err(Problem::internal());
+    };
+    let answer = understand(context, sql, &answer, refuse)?;
+    Ok(Listed::new(answer, key))
 }
 
 /// Whether a document begins as a refusal does, however its tokens are spaced.

@@ -24,6 +24,7 @@ const EXCEPTIONS: [(&str, &[&str]); 10] = [
     (
         "The platform's own",
         &[
+            "cursor_secrets",
             "deployment_secrets",
             "function_sets",
             "hash_leases",
