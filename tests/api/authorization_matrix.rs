@@ -2,6 +2,7 @@
 //! Beside that, each operation is tried with everything that every operation refuses.
 
 mod refusals;
+mod replays;
 mod requests;
 mod rows;
 mod twice;
@@ -231,6 +232,7 @@ async fn check_all(host: &TestHost, rows: Vec<Row>) {
         refusals::json_bodies(host, &row, holder).await;
         refusals::repeated_members(host, &row, &description, holder).await;
         refusals::encodings(host, &row, holder).await;
+        replays::replays(host, &row, &description, holder).await;
         check(host, &cast, &row).await;
     }
 }

@@ -79,6 +79,7 @@ mod cache_faults;
 mod chaining;
 mod coverage;
 mod crash;
+mod cursors;
 mod demo;
 mod expiry;
 mod explain;

@@ -46,9 +46,8 @@ impl Place for Position {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (day, service, model): (_, Option<String>, Option<String>) =
             serde_json::from_slice(bytes).ok()?;
-        let is_name = |name: &String| {
-            name.chars().count() <= MAX_USAGE_NAME_CHARS && !name.contains('\0')
-        };
+        let is_name =
+            |name: &String| name.chars().count() <= MAX_USAGE_NAME_CHARS && !name.contains('\0');
         let has_names = [&service, &model].into_iter().flatten().all(is_name);
         has_names.then_some(Self {
             day,
@@ -99,7 +98,13 @@ mod tests {
         let day = Day::from_text("2026-11-21").ok();
         let none = Position::default();
         let table = [
-            ("day", Position { day, ..none.clone() }),
+            (
+                "day",
+                Position {
+                    day,
+                    ..none.clone()
+                },
+            ),
             (
                 "service,model",
                 Position {
@@ -121,8 +126,18 @@ mod tests {
             let bytes = position.to_bytes();
             assert!(bytes.len() <= 800, "a cursor has room for {names}");
             assert_eq!(Position::from_bytes(&bytes), Some(position.clone()));
-            for other in ["day", "service", "day,model", "service,model", "day,service,model"] {
-                assert_eq!(grouping(other).has(&position), other == names, "{names} {other}");
+            for other in [
+                "day",
+                "service",
+                "day,model",
+                "service,model",
+                "day,service,model",
+            ] {
+                assert_eq!(
+                    grouping(other).has(&position),
+                    other == names,
+                    "{names} {other}"
+                );
             }
         }
         let long = format!(r#"[null,"{}",null]"#, "a".repeat(65));

@@ -59,7 +59,11 @@ fn read(
     let currency = asked.currency.unwrap_or_default();
     let filter = filter(currency, period, grouping);
     let page = Page::new(scope(&filter), asked.limit, asked.cursor.as_ref())?;
-    if page.after.as_ref().is_some_and(|place| !grouping.has(place)) {
+    if page
+        .after
+        .as_ref()
+        .is_some_and(|place| !grouping.has(place))
+    {
         return Err(pagination::invalid_cursor());
     }
     Ok(Query {

@@ -95,6 +95,9 @@ pub(super) fn encode(context: Context, reply: Reply, problem: Option<&Problem>) 
     for (name, value) in &reply.headers {
         headers.push(header(name, value));
     }
+    if context.is_replayed() {
+        headers.push(header("idempotent-replayed", "true"));
+    }
     if reply.status == 401 {
         headers.push(header("www-authenticate", "Bearer"));
     }

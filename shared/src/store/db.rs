@@ -137,6 +137,9 @@ fn understand<A: DeserializeOwned>(
     answer: &str,
     refuse: impl FnOnce(&Refused) -> Option<Problem>,
 ) -> Result<A, Problem> {
+    if is_replayed(answer) {
+        context.set_replayed();
+    }
     if is_refusal(answer) {
         let refused: Refused = decode(context, sql, answer)?;
         let problem = refuse(&refused).or_else(|| refused.common_problem());
@@ -184,6 +187,15 @@ fn is_refusal(answer: &str) -> bool {
     let members = answer.trim_start().strip_prefix('{').map(str::trim_start);
     members.is_some_and(|members| members.starts_with("\"refusal\""))
 }
+
+/// Whether a document ends as the SQL function `as_replayed` has it end. No text in it can: its
+/// quotes are escaped.
+fn is_replayed(answer: &str) -> bool {
+    answer.trim_end().ends_with(REPLAYED)
+}
+
+/// The end of an answer that was given before.
+const REPLAYED: &str = r#", "replayed": true}"#;
 
 fn decode<A: DeserializeOwned>(
     context: &Context,
@@ -482,6 +494,28 @@ mod tests {
             let status = refused.common_problem().map(|problem| problem.status);
             assert_eq!(status, expected, "{answer}");
         }
+    }
+
+    #[test]
+    fn answers_that_were_given_before_are_told_from_new_ones() {
+        let table = [
+            (r#"{"transaction": {}, "replayed": true}"#, true),
+            (
+                r#"{"refusal": "insufficient_credits", "replayed": true}"#,
+                true,
+            ),
+            (r#"{"transaction": {}}"#, false),
+            (r#"{"description": "\", \"replayed\": true}"}"#, false),
+            (
+                r#"{"transaction": {"description": "a", "replayed": true}}"#,
+                false,
+            ),
+        ];
+        for (answer, expected) in table {
+            assert_eq!(is_replayed(answer), expected, "{answer}");
+        }
+        let replayed = r#"{"refusal":"forbidden","permission":"a:b", "replayed": true}"#;
+        assert!(is_refusal(replayed), "a refusal can be given again too");
     }
 
     #[test]

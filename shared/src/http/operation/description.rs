@@ -313,6 +313,10 @@ impl Description {
         let mut responses = BTreeMap::new();
         for Answer { docs: answer } in docs.answers {
             let mut headers = headers();
+            if docs.is_idempotent {
+                let name = "Idempotent-Replayed";
+                headers.insert(name.into(), header(name));
+            }
             if answer.sets_cookies {
                 headers.insert("Set-Cookie".into(), header("Set-Cookie"));
             }
@@ -473,6 +477,11 @@ fn refused(status: u16, refusals: &[Refusal]) -> (String, Value) {
     }
     if status == 405 {
         headers.insert("Allow".into(), header("Allow"));
+    }
+    // The one refusal that is kept with its key.
+    if status == 402 {
+        let name = "Idempotent-Replayed";
+        headers.insert(name.into(), header(name));
     }
     if status == 415 {
         headers.insert("Accept-Encoding".into(), header("Accept-Encoding"));
