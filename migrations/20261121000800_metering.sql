@@ -3,20 +3,6 @@
 --
 -- Every key begins with the organization, by which the tables can be distributed.
 
--- The zones that there are. Asking pg_timezone_names reads every file of them, which takes
--- 250 ms, and AT TIME ZONE alone takes "Nowhere5" for a zone. Upkeep adds the zones that an
--- upgrade brings.
-CREATE TABLE time_zones (name text PRIMARY KEY);
-
--- Adds the zones that the server knows and the table lacks.
-CREATE FUNCTION time_zones_add() RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO time_zones SELECT name FROM pg_timezone_names WHERE name !~ '^(posix|right)/'
-    ON CONFLICT DO NOTHING
-$$;
-
-SELECT time_zones_add();
-
 CREATE TABLE meters (
     organization_id uuid NOT NULL REFERENCES organizations (id),
     id              uuid NOT NULL,
@@ -82,9 +68,6 @@ CREATE TABLE usage_events (
     subject         text COLLATE "C" NOT NULL,
     properties      jsonb NOT NULL
 ) PARTITION BY RANGE (time);
-
--- Serves the meters that are computed from the events themselves.
-CREATE INDEX usage_events_by_type ON usage_events (organization_id, type, time);
 
 -- Takes what has no partition yet, so that late upkeep refuses nobody.
 CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
@@ -190,4 +173,31 @@ CREATE TABLE usage_unique_values (
     subject         text COLLATE "C" NOT NULL,
     value           bytea NOT NULL,
     PRIMARY KEY (organization_id, meter_id, slot_at, group_key, subject, value)
+);
+
+-- What a meter of time was told: each level lasts until the next one of its series, which is
+-- a subject in a group, and the last one until now. They outlive the events, as sums do, so
+-- that a level that was set once is there in every range after it.
+CREATE TABLE usage_levels (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
+    time            timestamptz NOT NULL,
+    -- Of several at one moment the largest, so that no order of arrival matters.
+    level           numeric NOT NULL,
+    events          bigint NOT NULL,
+    -- Serves a batch by all of it, and a summary by a series: what it has in the range, and
+    -- the last one before.
+    PRIMARY KEY (organization_id, meter_id, subject, group_key, time)
+);
+
+-- The series of a meter of time, so that a summary finds the last level of each without
+-- reading those before it.
+CREATE TABLE usage_level_series (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, meter_id, subject, group_key)
 );

@@ -1,4 +1,7 @@
-//! What the functions for usage share: how meters are named, and what they give.
+//! What the functions for usage share: how meters are named, what they give, and in which
+//! numbers events and filters are written.
+
+use std::borrow::Cow;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 
@@ -7,6 +10,14 @@ use crate::http::time::Moment;
 
 /// Minutes of the shortest time that sums are kept for: a bound within would cut one.
 const SLOT_MINUTES: u32 = 15;
+
+/// Longest number of an event or a filter as it is written, in bytes: a Decimal has 29
+/// digits, a sign and a point.
+pub const MAX_NUMBER_BYTES: usize = 32;
+
+/// Largest exponent of a number, either way. Twenty million of the largest, 32
+/// digits and 20 more, have 60; a NUMERIC has room for 131,072.
+pub const MAX_NUMBER_EXPONENT: u32 = 20;
 
 /// Longest name of a meter, in characters.
 pub const MAX_METER_NAME_CHARS: usize = 64;
@@ -126,6 +137,68 @@ pub fn read_name(text: &str) -> Result<String, Invalid> {
     ))
 }
 
+/// A number of an event or a filter, which is valid JSON, as it is kept: every number in
+/// one way, with all its digits, so that what is equal is written alike. `1.0`, `10e-1` and
+/// `1` are `1`; `-0` is `0`.
+///
+/// Nothing here becomes a float, of which 2^64 + 1 and 2^64 + 2 are the same.
+///
+/// # Errors
+/// `out_of_range` for more than [`MAX_NUMBER_BYTES`] or an exponent beyond
+/// [`MAX_NUMBER_EXPONENT`].
+pub fn exact_number(text: &str) -> Result<Cow<'_, str>, Invalid> {
+    let out_of_range = || {
+        Invalid::new(
+            "out_of_range",
+            format!(
+                "a number must have at most {MAX_NUMBER_BYTES} characters and an exponent of at most {MAX_NUMBER_EXPONENT}"
+            ),
+        )
+    };
+    if text.len() > MAX_NUMBER_BYTES {
+        return Err(out_of_range());
+    }
+    let mantissa_bytes = text.find(['e', 'E']).unwrap_or(text.len());
+    let (mantissa, exponent) = text.split_at(mantissa_bytes);
+    let exponent: i32 = match exponent.get(1..) {
+        None => 0,
+        Some(digits) => digits
+            .parse()
+            .ok()
+            .filter(|exponent: &i32| exponent.unsigned_abs() <= MAX_NUMBER_EXPONENT)
+            .ok_or_else(out_of_range)?,
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let has_exponent = mantissa.len() < text.len();
+    if whole != "-0" && !has_exponent && !fraction.ends_with('0') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let (sign, whole) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |whole| ("-", whole));
+    if !has_exponent {
+        let fraction = fraction.trim_end_matches('0');
+        return Ok(Cow::Owned(match (whole, fraction) {
+            ("0", "") => "0".to_owned(),
+            (whole, "") => format!("{sign}{whole}"),
+            (whole, fraction) => format!("{sign}{whole}.{fraction}"),
+        }));
+    }
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    let exponent = exponent - length(fraction) + length(&digits[significant.len()..]);
+    Ok(Cow::Owned(match significant.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        significant if exponent == 0 => format!("{sign}{significant}"),
+        significant => format!("{sign}{significant}e{exponent}"),
+    }))
+}
+
+/// Of a part of a number, which is short.
+fn length(digits: &str) -> i32 {
+    i32::try_from(digits.len()).unwrap_or(i32::MAX)
+}
+
 /// Checks a bound of sums: it lies between two of the times that sums are kept for.
 ///
 /// # Errors
@@ -166,6 +239,55 @@ mod tests {
         for (text, expected) in table {
             let refused = read_name(text).err().map(|invalid| invalid.code);
             assert_eq!(refused, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_kept_in_one_way() {
+        let table = [
+            ("0", Ok("0")),
+            ("-0", Ok("0")),
+            ("-0.0", Ok("0")),
+            ("0e5", Ok("0")),
+            ("-0.00E-7", Ok("0")),
+            ("1", Ok("1")),
+            ("1.0", Ok("1")),
+            ("1.50", Ok("1.5")),
+            ("-0.50", Ok("-0.5")),
+            ("0.05", Ok("0.05")),
+            ("100", Ok("100")),
+            ("100.00", Ok("100")),
+            ("10e-1", Ok("1")),
+            ("1E0", Ok("1")),
+            ("1e2", Ok("1e2")),
+            ("1E+02", Ok("1e2")),
+            ("100e0", Ok("1e2")),
+            ("-1.50e1", Ok("-15")),
+            ("0.0125e-3", Ok("125e-7")),
+            ("18446744073709551617", Ok("18446744073709551617")),
+            ("0.12345678901234567891", Ok("0.12345678901234567891")),
+            (
+                "12345678901234567890123456789012",
+                Ok("12345678901234567890123456789012"),
+            ),
+            ("123456789012345678901234567890123", Err("out_of_range")),
+            ("1e20", Ok("1e20")),
+            ("1e-20", Ok("1e-20")),
+            ("1e21", Err("out_of_range")),
+            ("1e-21", Err("out_of_range")),
+            ("1e99999999999999999999", Err("out_of_range")),
+        ];
+        for (text, expected) in table {
+            let got = exact_number(text).map_err(|invalid| invalid.code);
+            assert_eq!(got, expected.map(Cow::Borrowed), "{text}");
+            // What is kept is kept as it is.
+            if let Ok(kept) = got {
+                assert_eq!(
+                    exact_number(&kept),
+                    Ok(Cow::Borrowed(&*kept)),
+                    "{text} again"
+                );
+            }
         }
     }
 

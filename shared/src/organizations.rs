@@ -33,7 +33,7 @@ crate::text_type! {
     /// The name of a time zone. The database knows whether it exists.
     TimeZone, |text| input::length(text, 1..=MAX_TIME_ZONE_CHARS).map(str::to_owned), {
         "type": "string", "minLength": 1, "maxLength": 64,
-        "description": "The name of a zone of the IANA database: the days and months of the organization's usage are those of this zone. UTC at first.",
+        "description": "The name of a zone of the IANA time zone database: the days and months of the organization's usage are those of this zone. UTC at first. CET, EET, EST, HST, MET, MST and WET are shown as the zones that they are links to.",
         "examples": ["Europe/Berlin"],
     }
 }

@@ -2,8 +2,10 @@
 //! Beside that, each operation is tried with everything that every operation refuses.
 
 mod refusals;
+mod replays;
 mod requests;
 mod rows;
+mod twice;
 
 use std::collections::BTreeSet;
 
@@ -14,7 +16,7 @@ use turnpike_tests::environment::project_root;
 use turnpike_tests::personas::{sql_digest, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
-use requests::{build, build_in};
+use requests::{build, build_in, prepare};
 use rows::{Body, JsonCheck, Named, Row};
 
 /// The permissions of the built-in roles: an admin lacks only one of an owner's.
@@ -115,8 +117,13 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     let session = host.issue_token(owner).await;
     let call = build(host, row, owner).await.bearer(&session);
     expect(row, "the owner", call, row.owner).await;
-
     let organization = host.organization_of(owner).await;
+    let prepared = prepare(host, row, owner, organization).await;
+    if let Some(call) = prepared.encoded("gzip", refusals::gzip) {
+        let session = host.issue_token(owner).await;
+        let call = call.bearer(&session);
+        expect(row, "the owner with gzip", call, row.owner).await;
+    }
     // Whoever has a role that holds nothing was a member with more until then, or never was.
     let nothing = format!("nothing_{}", unique());
     host.own_role(organization, &nothing, &[]).await;
@@ -228,6 +235,7 @@ async fn declared(host: &TestHost) {
 }
 
 async fn check_all(host: &TestHost, rows: Vec<Row>) {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
     let mut routes = BTreeSet::new();
     for row in rows {
         // Some rows end every session of their callers, so each has callers of its own.
@@ -247,6 +255,9 @@ async fn check_all(host: &TestHost, rows: Vec<Row>) {
             refusals::credentials(host, &row, holder).await;
         }
         refusals::json_bodies(host, &row, holder).await;
+        refusals::repeated_members(host, &row, &description, holder).await;
+        refusals::encodings(host, &row, holder).await;
+        replays::replays(host, &row, &description, holder).await;
         check(host, &cast, &row).await;
     }
 }

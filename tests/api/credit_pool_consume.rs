@@ -259,7 +259,7 @@ async fn spend_across_the_end(host: &TestHost, lead: &str) -> bool {
             let call = host.pool_spend_call(&member, organization, "1", &fresh_key());
             let response = call.settle().await;
             if response.status != 201 {
-                response.expect_problem(402, "allocation_exceeded");
+                response.expect_problem(402, "allocation_used_up");
                 if begins > boundary {
                     break;
                 }
@@ -379,7 +379,7 @@ async fn a_lowered_limit_holds_at_once(host: &TestHost) {
         "{used} was used of 10, of which {used_then} were before"
     );
     for response in responses.into_iter().filter(|r| r.status != 201) {
-        response.expect_problem(402, "allocation_exceeded");
+        response.expect_problem(402, "allocation_used_up");
     }
 }
 

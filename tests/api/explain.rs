@@ -17,7 +17,7 @@ const BY_ACCESS_TOKEN: [&str; 3] = ["access_tokens_pkey", "sessions_pkey", "user
 
 /// How many rows some statements may read by an index: those of the range that they ask for, of
 /// the many that the organization has.
-const ROWS_READ: [(&str, &str, u64); 5] = [
+const ROWS_READ: [(&str, &str, u64); 9] = [
     // From the fifth of January on, of every fourth quarter of an hour, and of each.
     (
         "entitlement_check",
@@ -36,6 +36,23 @@ const ROWS_READ: [(&str, &str, u64); 5] = [
         "usage_subject_rollups_pkey",
         7 * 96 / 4,
     ),
+    // Of three series that have levels those of the range, and for each the last one before.
+    (
+        "usage_summary of time",
+        "usage_levels_pkey",
+        (7 * 96 / 4 + 1) * 3,
+    ),
+    ("usage_summary of time", "usage_level_series_pkey", 2_000),
+    (
+        "usage_summary of a subject's time",
+        "usage_levels_pkey",
+        7 * 96 / 4 + 1,
+    ),
+    (
+        "usage_summary of a subject's time",
+        "usage_level_series_pkey",
+        1,
+    ),
 ];
 
 /// A statement, what its answer must contain so that it did what its name says, and the indexes
@@ -48,7 +65,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 73] = [
+const STATEMENTS: [Row; 74] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -262,6 +279,31 @@ const STATEMENTS: [Row; 73] = [
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000)",
         answer: "168",
         indexes: &["usage_subject_rollups_pkey"],
+    },
+    Row {
+        name: "usage_summary of time",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
+              VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
+              SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000)",
+        // Three levels of 1 for seven days.
+        answer: "1814400",
+        indexes: &["usage_levels_pkey", "usage_level_series_pkey"],
+    },
+    Row {
+        name: "usage_summary of a subject's time",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
+              VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
+              SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000)",
+        answer: "604800",
+        indexes: &["usage_levels_pkey", "usage_level_series_pkey"],
+    },
+    Row {
+        name: "usage_ingest of levels",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
+              VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
+              SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{\\\"n\\\":1}\"}', false)",
+        answer: "\"accepted\" : [1]",
+        indexes: &[],
     },
     Row {
         name: "usage_ingest",

@@ -365,7 +365,20 @@ async fn refuses(host: &TestHost) {
         .expect(201);
     conflict(json!({"version": 0}), "version_conflict").await;
     conflict(json!({"version": 2}), "version_conflict").await;
-    conflict(price(json!("12.50"), "EUR"), "currency_fixed").await;
+    let in_euros = put(
+        host,
+        &admin,
+        organization,
+        &with(price(json!("12.50"), "EUR")),
+    );
+    refuse(
+        host,
+        in_euros,
+        422,
+        "invalid_fields",
+        &["seat_price.currency"],
+    )
+    .await;
     put(
         host,
         &admin,

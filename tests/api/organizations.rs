@@ -165,6 +165,7 @@ async fn has_a_time_zone(host: &TestHost) {
         json!("Nowhere5"),
         json!("europe/berlin"),
         json!("posix/Europe/Berlin"),
+        json!("localtime"),
         json!("+01:00"),
         json!(""),
         json!("x".repeat(65)),

@@ -367,12 +367,36 @@ async fn names_what_is_wrong_by_its_place(host: &TestHost) {
             json!("1e3"),
             vec!["charges[1].model.tiers[1].unit_price"],
         ),
+        (
+            "/charges/1/model/tiers/1/unit_price",
+            json!("-0"),
+            vec!["charges[1].model.tiers[1].unit_price"],
+        ),
+        (
+            "/charges/1/model/tiers/1/flat_fee",
+            json!("0.005"),
+            vec!["charges[1].model.tiers[1].flat_fee"],
+        ),
+        (
+            "/charges/1/maximum",
+            json!("99.995"),
+            vec!["charges[1].maximum"],
+        ),
+        (
+            "/charges/1/minimum",
+            json!("99.995"),
+            vec!["charges[1].minimum"],
+        ),
     ];
     for (pointer, value, expected) in table {
         let mut body = terms.clone();
         match body.pointer_mut(pointer) {
             Some(place) => *place = value,
-            None => body["charges"][1]["metric"] = value,
+            None => {
+                let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+                let parent = body.pointer_mut(parent);
+                parent.expect("the table names members of what is there")[name] = value;
+            }
         }
         let call = post(host, &admin, "team", &body);
         refuse(host, call, 422, "invalid_fields", &expected).await;
@@ -392,6 +416,30 @@ async fn names_what_is_wrong_by_its_place(host: &TestHost) {
         body[name] = value;
         let call = post(host, &admin, "team", &body);
         refuse(host, call, 422, "invalid_fields", &[expected]).await;
+    }
+    // Which of the two prices would count, nobody could say.
+    let custom =
+        json!({"type": "custom", "parameters": {"models": [{"type": "flat", "amount": "7"}]}});
+    let mut with_custom = terms.clone();
+    with_custom["charges"][1]["model"] = custom;
+    for (body, once, place) in [
+        (&terms, r#""amount":"1""#, "charges[0].model.amount"),
+        (
+            &with_custom,
+            r#""amount":"7""#,
+            "charges[1].model.parameters.models[0].amount",
+        ),
+    ] {
+        let text = body.to_string();
+        let twice = text.replacen(once, &format!(r#"{once},"amount":"100""#), 1);
+        assert_ne!(text, twice, "{once} is in the terms");
+        let call = host
+            .post(path("team"))
+            .bearer(&admin.token)
+            .json_text(twice);
+        let refused = call.send().await;
+        let refused = refused.expect_fields(422, "invalid_fields", &[place]);
+        assert_eq!(refused.json()["errors"][0]["code"], "repeated");
     }
     let rows = host.query("SELECT count(*) FROM plan_versions").await;
     assert_eq!(rows[0].get::<_, i64>(0), 0);

@@ -13,6 +13,7 @@ api_tests![
     explains_each_line,
     knows_commitments_limits_and_trials,
     refuses_what_cannot_be_rated,
+    a_trial_must_be_the_plans,
     refuses,
 ];
 
@@ -363,13 +364,25 @@ async fn refuses_what_cannot_be_rated(host: &TestHost) {
             "calls",
             json!({"quantity": "-1"}),
             "usage.calls.quantity",
-            "invalid",
+            "negative",
+        ),
+        (
+            "calls",
+            json!({"quantity": "-0"}),
+            "usage.calls.quantity",
+            "amount_not_plain_decimal",
+        ),
+        (
+            "fees",
+            json!({"events": ["1", "-0.00"]}),
+            "usage.fees.events[1]",
+            "amount_not_plain_decimal",
         ),
         (
             "calls",
             json!({"quantity": "1000000000000"}),
             "usage.calls.quantity",
-            "invalid",
+            "amount_too_many_integer_digits",
         ),
         (
             "calls",
@@ -401,6 +414,25 @@ async fn refuses_what_cannot_be_rated(host: &TestHost) {
             assert_eq!(refused.json()["errors"][0]["code"], code, "{body}");
         }
     }
+}
+
+/// A plan without a trial is not estimated as if its commitment were dropped.
+async fn a_trial_must_be_the_plans(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let mut terms = flat("1");
+    terms["minimum_commitment"] = json!("20");
+    plan(host, &admin, "team").await;
+    version(host, &admin, "team", &terms).await;
+    terms["phase"] = json!("trial");
+    let named = json!({"plan": {"code": "team"}, "phase": "trial"});
+    for body in [&terms, &named] {
+        let refused = call(host, &admin, body).send().await;
+        let refused = refused.expect_fields(422, "invalid_fields", &["phase"]);
+        assert_eq!(refused.json()["errors"][0]["code"], "no_trial", "{body}");
+    }
+    terms["trial"] = json!({"days": 14});
+    let got = estimate(host, &admin, &terms).await;
+    assert_eq!(got["total"]["amount"], "0.00", "{got}");
 }
 
 async fn refuses(host: &TestHost) {

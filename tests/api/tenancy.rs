@@ -57,7 +57,7 @@ async fn nobody_sees_what_belongs_to_another(host: &TestHost) {
             assert_eq!(me.text_at("/email"), user.email, "{me}");
         }
     }
-    // A cursor of another's list is a position, not a way in.
+    // A cursor of another's list is none.
     let first = host
         .get(format!("{TRANSACTIONS}?limit=1"))
         .bearer(&ada.token)
@@ -65,24 +65,11 @@ async fn nobody_sees_what_belongs_to_another(host: &TestHost) {
         .await
         .expect(200);
     let cursor = first.text_at("/next_cursor");
-    let list = host
-        .get(format!("{TRANSACTIONS}?cursor={cursor}"))
+    host.get(format!("{TRANSACTIONS}?limit=1&cursor={cursor}"))
         .bearer(&eve.token)
         .send()
         .await
-        .expect(200);
-    let ada_ids = host
-        .get(TRANSACTIONS)
-        .bearer(&ada.token)
-        .send()
-        .await
-        .json();
-    for transaction in list.json()["transactions"].as_array().into_iter().flatten() {
-        let is_adas = ada_ids["transactions"]
-            .as_array()
-            .is_some_and(|all| all.iter().any(|t| t["id"] == transaction["id"]));
-        assert!(!is_adas, "eve was shown a transaction of ada's\n{list}");
-    }
+        .expect_fields(400, "invalid_parameter", &["cursor"]);
     // A token that names ada and was never given out opens nothing of hers.
     let invented = personas::invented_token(ada.id);
     host.get(BALANCE)

@@ -277,6 +277,8 @@ async fn days_are_those_of_the_zone(host: &TestHost) {
         ("Europe/Berlin", [96, 100, 96]),
         ("Asia/Kathmandu", [96, 96, 96]),
         ("Australia/Lord_Howe", [96, 96, 96]),
+        // Its midnight comes twice, at 00:00 and at 01:00 in UTC: the day has 25 hours.
+        ("Atlantic/Azores", [96, 100, 96]),
     ];
     for (zone, expected) in days {
         let query = format!("meter=calls&since=2026-10-24&until=2026-10-27&timezone={zone}");
@@ -295,6 +297,22 @@ async fn days_are_those_of_the_zone(host: &TestHost) {
     assert_eq!(
         rows[0]["buckets"][0]["starts_at"],
         "2026-10-23T18:15:00.000000Z"
+    );
+    let rows = groups(
+        host,
+        &user.token,
+        "meter=calls&since=2026-10-25&until=2026-10-26&timezone=Atlantic/Azores",
+    )
+    .await;
+    assert_eq!(
+        (
+            &rows[0]["buckets"][0]["starts_at"],
+            &rows[0]["buckets"][0]["ends_at"]
+        ),
+        (
+            &json!("2026-10-25T00:00:00.000000Z"),
+            &json!("2026-10-26T01:00:00.000000Z")
+        )
     );
     // The hour that is there twice is two hours, and those of Nepal begin at a quarter past in UTC.
     for (zone, hours) in [("Europe/Berlin", 25), ("Asia/Kathmandu", 24)] {

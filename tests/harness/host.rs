@@ -415,6 +415,22 @@ impl TestHost {
         );
     }
 
+    /// Fails with everything in which what meters counted contradicts itself.
+    pub async fn assert_usage_is_sound(&self) {
+        let rows = self
+            .query("SELECT organization_id::text, violation FROM usage_violations()")
+            .await;
+        let violations: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
+            .collect();
+        assert!(
+            violations.is_empty(),
+            "what meters counted is not sound:\n{}",
+            violations.join("\n")
+        );
+    }
+
     /// Fails with the first broken link of each organization's audit log.
     pub async fn assert_audit_log_is_sound(&self) {
         let violations = self.audit_violations().await;

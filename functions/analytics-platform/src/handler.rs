@@ -1,7 +1,7 @@
 use shared::billing::analytics::MAX_PERIOD_DAYS;
-use shared::billing::revenue_cursor::RevenueCursor;
+use shared::billing::revenue_place::RevenuePlace;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::period::Period;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
@@ -28,29 +28,31 @@ pub async fn organizations(context: &Context, request: &Request) -> Result<Reply
     let token = request.access_token()?;
     let query: OrganizationFiguresQuery = request.query()?;
     let currency = query.currency.unwrap_or_default();
-    let Page { limit, .. } = Page::new(query.limit, None);
-    let rows = queries::organizations(context, token.digest, currency, limit, query.cursor).await?;
-    Reply::json(200, &page(limit, rows))
+    let scope = request.list_scope::<OrganizationFiguresQuery>(&token);
+    let page = Page::new(scope, query.limit, query.cursor.as_ref())?;
+    let rows = queries::organizations(context, token.digest, currency, &page).await?;
+    Reply::json(200, &shown(&page, rows)?)
 }
 
-/// The page, from rows of which there is one more than asked for when more follow.
-fn page(limit: u32, mut rows: Vec<OrganizationFigures>) -> OrganizationFiguresPage {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().map(|row| RevenueCursor {
+fn shown(
+    page: &Page<RevenuePlace>,
+    rows: Listed<Vec<OrganizationFigures>>,
+) -> Result<OrganizationFiguresPage, Problem> {
+    let (organizations, next_cursor) = page.cut(rows, |row| RevenuePlace {
         mrr: row.mrr.amount(),
         organization_id: row.organization_id,
-    });
-    OrganizationFiguresPage {
-        organizations: rows,
-        next_cursor: last.filter(|_| has_more),
-    }
+    })?;
+    Ok(OrganizationFiguresPage {
+        organizations,
+        next_cursor,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::http::input::Whole;
+    use shared::http::pagination::{Cursor, CursorKey, ListScope};
 
     use super::*;
     use crate::operations::PlatformFigures;
@@ -72,24 +74,23 @@ mod tests {
             (vec![3, 2], 2, None),
             (vec![3, 2, 1], 2, Some(2)),
         ];
-        for (numbers, shown, next) in table {
+        for (numbers, count, next) in table {
             let rows = numbers.iter().copied().map(row).collect();
-            let got = page(2, rows);
-            assert_eq!(got.organizations.len(), shown, "{numbers:?}");
+            let page = Page::new(ListScope::default(), Some(Whole(2)), None).expect("no cursor");
+            let rows = Listed::new(rows, CursorKey::new([0; 32]));
+            let got = shown(&page, rows).expect("there is no cursor to refuse");
+            assert_eq!(got.organizations.len(), count, "{numbers:?}");
+            let place = got.next_cursor.as_ref().and_then(Cursor::place);
             let next = next.map(|number| {
                 let last = row(number);
-                RevenueCursor {
+                RevenuePlace {
                     mrr: last.mrr.amount(),
                     organization_id: last.organization_id,
                 }
             });
-            assert_eq!(got.next_cursor, next, "{numbers:?}");
-            if let Some(cursor) = got.next_cursor {
-                assert_eq!(
-                    cursor.mrr.to_string(),
-                    "30.000000000",
-                    "every digit is kept"
-                );
+            assert_eq!(place, next, "{numbers:?}");
+            if let Some(place) = place {
+                assert_eq!(place.mrr.to_string(), "30.000000000", "every digit is kept");
             }
         }
     }

@@ -1,8 +1,7 @@
 use shared::billing::analytics::{CreditTotals, SETTLEMENT_PENDING, SubscriptionTotals};
-use shared::billing::revenue_cursor::RevenueCursor;
 use shared::billing::subscription::SubscriptionStatus;
 use shared::http::operation::{Access, Answer, Operation, Verb};
-use shared::http::pagination::PageLimit;
+use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::period::Day;
 use shared::http::time::Time;
 use shared::ids::OrganizationId;
@@ -65,7 +64,7 @@ pub struct OrganizationFiguresQuery {
     /// Items in a page.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
     pub limit: Option<PageLimit>,
-    pub cursor: Option<RevenueCursor>,
+    pub cursor: Option<Cursor>,
 }
 
 #[shared::answer]
@@ -73,7 +72,7 @@ pub struct OrganizationFiguresPage {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 100)))]
     pub organizations: Vec<OrganizationFigures>,
     /// The cursor of the next page; null on the last one.
-    pub next_cursor: Option<RevenueCursor>,
+    pub next_cursor: Option<Cursor>,
 }
 
 /// An organization, its subscription and its credit pool.

@@ -1,6 +1,7 @@
 use shared::billing::analytics;
-use shared::billing::revenue_cursor::RevenueCursor;
+use shared::billing::revenue_place::RevenuePlace;
 use shared::http::context::Context;
+use shared::http::pagination::{Listed, Page};
 use shared::http::period::Period;
 use shared::http::problem::Problem;
 use shared::money::Currency;
@@ -40,16 +41,17 @@ pub async fn organizations(
     context: &Context,
     digest: TokenDigest,
     currency: Currency,
-    limit: u32,
-    after: Option<RevenueCursor>,
-) -> Result<Vec<OrganizationFigures>, Problem> {
+    page: &Page<RevenuePlace>,
+) -> Result<Listed<Vec<OrganizationFigures>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         currency.code().to_owned().into(),
-        i32::try_from(limit).unwrap_or(i32::MAX).into(),
-        after.map(|place| place.mrr).into(),
-        after.map(|place| place.organization_id.as_uuid()).into(),
+        i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
+        page.after.map(|place| place.mrr).into(),
+        page.after
+            .map(|place| place.organization_id.as_uuid())
+            .into(),
     ];
-    let sql = "SELECT analytics_organizations($1, $2, $3, $4, $5)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT analytics_organizations($1, $2, $3, $4, $5)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }

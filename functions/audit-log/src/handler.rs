@@ -1,5 +1,4 @@
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
@@ -9,9 +8,9 @@ use crate::queries;
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let query = request.query::<AuditQuery>()?;
-    let page = Page::new(query.limit, query.cursor);
-    let events = queries::list(context, token.digest, query, page).await?;
-    let (events, next_cursor) = page.cut(events, |event| event.sequence);
+    let page = request.page::<AuditQuery>(&token, query.limit, query.cursor.as_ref())?;
+    let events = queries::list(context, token.digest, query, &page).await?;
+    let (events, next_cursor) = page.cut(events, |event| event.sequence)?;
     Reply::json(
         200,
         &AuditPage {

@@ -1,5 +1,5 @@
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::store::db;
 use shared::token::TokenDigest;
@@ -11,17 +11,17 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     query: AuditQuery,
-    page: Page,
-) -> Result<Vec<AuditEvent>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<AuditEvent>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         query.event_type.map(String::from).into(),
         query.since.map(|since| since.0).into(),
         query.until.map(|until| until.0).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
     let sql = "SELECT audit_log($1, $2, $3::timestamp AT TIME ZONE 'UTC',
-                                $4::timestamp AT TIME ZONE 'UTC', $5, $6)::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+                                $4::timestamp AT TIME ZONE 'UTC', $5, $6)::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -2,7 +2,6 @@
 //! reserves nothing: together, limits can exceed the pool.
 
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
@@ -17,10 +16,10 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let token = request.access_token()?;
     let organization_id: OrganizationId = request.named("id", organizations::not_found)?;
     let query: AllocationsQuery = request.query()?;
-    let page = Page::new(query.limit, query.cursor);
+    let page = request.page::<AllocationsQuery>(&token, query.limit, query.cursor.as_ref())?;
     let currency = query.currency.unwrap_or_default();
-    let rows = queries::list(context, token.digest, organization_id, currency, page).await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let rows = queries::list(context, token.digest, organization_id, currency, &page).await?;
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let allocations = rows.into_iter().map(|row| row.allocation).collect();
     Reply::json(
         200,

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use shared::credits::Allocation;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::money::Currency;
@@ -37,17 +37,17 @@ pub async fn list(
     digest: TokenDigest,
     organization_id: OrganizationId,
     currency: Currency,
-    page: Page,
-) -> Result<Vec<Row>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<Row>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT credit_pool_allocations_list($1, $2, $3, $4, $5)::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+    let sql = "SELECT credit_pool_allocations_list($1, $2, $3, $4, $5)::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 pub async fn put(

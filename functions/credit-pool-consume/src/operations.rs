@@ -29,6 +29,8 @@ pub struct PoolConsumed {
 shared::refusals! {
     ALLOCATION_REQUIRED = 403 "allocation_required", "Nothing of the pool is allocated to you",
         "nothing of the pool is allocated to the caller in this currency.";
+    ALLOCATION_USED_UP = 402 "allocation_used_up", "Nothing is left of the allocation",
+        "nothing is left of the caller's allocation in its period. The refusal is kept under the Idempotency-Key.";
     ALLOCATION_EXCEEDED = 402 "allocation_exceeded", "The allocation does not suffice",
         "less of the caller's allocation remains in its period than was to be spent; the detail says how much. The refusal is kept under the Idempotency-Key.";
 }
@@ -51,6 +53,7 @@ pub const CONSUME: Operation = Operation::new(
     r#"{"transaction": {"id": "ctx_0199a2c4e2119e6fb08192a3b4c5d6e7", "kind": "consume", "amount": {"amount": "-1.25", "currency": "USD"}, "available_after": {"amount": "98.75", "currency": "USD"}, "debited": "available", "credited": "consumed", "description": "1,250 tokens", "service": null, "model": null, "occurred_at": "2026-11-21T09:30:00.123456Z", "created_at": "2026-11-21T09:30:00.123456Z"}, "allocation": {"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "limit": {"amount": "50.00", "currency": "USD"}, "used": {"amount": "1.25", "currency": "USD"}, "remaining": {"amount": "48.75", "currency": "USD"}, "reset": "month", "period_started_at": "2026-11-01T00:00:00.000000Z", "period_ends_at": "2026-12-01T00:00:00.000000Z"}}"#,
 )])
 .refuses(&[
+    &ALLOCATION_USED_UP,
     &ALLOCATION_EXCEEDED,
     &INSUFFICIENT_CREDITS,
     &ALLOCATION_REQUIRED,

@@ -7,7 +7,9 @@ use shared::money::Money;
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::operations::{ALLOCATION_EXCEEDED, ALLOCATION_REQUIRED, PoolConsumed, PoolSpend};
+use crate::operations::{
+    ALLOCATION_EXCEEDED, ALLOCATION_REQUIRED, ALLOCATION_USED_UP, PoolConsumed, PoolSpend,
+};
 
 fn refuse(refused: &Refused) -> Option<Problem> {
     match refused.code.as_str() {
@@ -22,6 +24,10 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 }
 
 fn allocation_exceeded(remaining: Money) -> Problem {
+    if remaining.is_zero() {
+        return ALLOCATION_USED_UP
+            .because("Nothing of your allocation remains in this period; nothing was spent.");
+    }
     ALLOCATION_EXCEEDED.because(format!(
         "{} {} of your allocation remains in this period; nothing was spent.",
         remaining.format_amount(),
@@ -63,9 +69,15 @@ mod tests {
     #[test]
     fn an_exceeded_allocation_says_what_remains() {
         let currency = "USD".parse().expect("USD is a currency");
-        let remaining = Money::parse("1.5", currency).expect("an amount");
-        let problem = allocation_exceeded(remaining);
-        assert_eq!(problem.status, 402);
-        assert!(problem.detail.contains("1.50 USD"), "{}", problem.detail);
+        for (remaining, code, detail) in [
+            ("1.5", "allocation_exceeded", "1.50 USD"),
+            ("0.000000001", "allocation_exceeded", "0.000000001 USD"),
+            ("0", "allocation_used_up", "Nothing"),
+        ] {
+            let remaining = Money::parse(remaining, currency).expect("an amount");
+            let problem = allocation_exceeded(remaining);
+            assert_eq!((problem.status, problem.code), (402, code), "{remaining}");
+            assert!(problem.detail.contains(detail), "{}", problem.detail);
+        }
     }
 }

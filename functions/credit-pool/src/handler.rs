@@ -7,7 +7,7 @@ use shared::billing::org_billing::Reader;
 use shared::credits::TransactionsQuery;
 use shared::credits::grant_terms::GrantTerms;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId};
@@ -67,16 +67,16 @@ pub async fn grant(context: &Context, request: &Request) -> Result<Reply, Proble
     Reply::json(201, &granted)
 }
 
-fn shown(page: Page, rows: Vec<Row>) -> PoolTransactionPage {
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+fn shown(page: &Page, rows: Listed<Vec<Row>>) -> Result<PoolTransactionPage, Problem> {
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let transactions = rows.into_iter().map(|row| PoolTransaction {
         transaction: row.transaction,
         actor_id: row.actor_id,
     });
-    PoolTransactionPage {
+    Ok(PoolTransactionPage {
         transactions: transactions.collect(),
         next_cursor,
-    }
+    })
 }
 
 pub async fn transactions(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -84,27 +84,35 @@ pub async fn transactions(context: &Context, request: &Request) -> Result<Reply,
     let organization_id: OrganizationId = request.named("id", organizations::not_found)?;
     let query: TransactionsQuery = request.query()?;
     let filter = query.filter();
-    let page = Page::new(query.limit, query.cursor);
+    let page = request.page::<TransactionsQuery>(&token, query.limit, query.cursor.as_ref())?;
     let rows = queries::list(
         context,
         token.digest,
         organization_id,
         query.currency.unwrap_or_default(),
         &filter,
-        page,
+        &page,
     )
     .await?;
-    Reply::json(200, &shown(page, rows))
+    Reply::json(200, &shown(&page, rows)?)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::http::input;
-    use shared::http::pagination::Cursor;
+    use shared::http::input::{self, Whole};
+    use shared::http::pagination::{Cursor, CursorKey, ListScope};
     use shared::ids::UserId;
 
     use super::*;
+
+    fn first_page(limit: i64) -> Page {
+        Page::new(ListScope::default(), Some(Whole(limit)), None).expect("there is no cursor")
+    }
+
+    fn listed(rows: Vec<Row>) -> Listed<Vec<Row>> {
+        Listed::new(rows, CursorKey::new([0; 32]))
+    }
 
     #[test]
     fn a_grant_names_no_user() {
@@ -139,18 +147,17 @@ mod tests {
                 "created_at": "2026-01-01T00:00:00.000000Z"}});
             serde_json::from_value(json).expect("a row as credit_pool_transactions returns it")
         };
-        let page = Page {
-            limit: 2,
-            after: None,
-        };
+        let page = first_page(2);
         for (sequences, count, next) in [
             (vec![], 0, None),
             (vec![3, 2], 2, None),
             (vec![3, 2, 1], 2, Some(2)),
         ] {
-            let got = shown(page, sequences.iter().copied().map(row).collect());
+            let rows = listed(sequences.iter().copied().map(row).collect());
+            let got = shown(&page, rows).expect("there is no cursor to refuse");
             assert_eq!(got.transactions.len(), count, "{sequences:?}");
-            assert_eq!(got.next_cursor, next.map(Cursor), "{sequences:?}");
+            let place = got.next_cursor.as_ref().map(Cursor::place);
+            assert_eq!(place, next.map(Some), "{sequences:?}");
         }
     }
 
@@ -166,14 +173,11 @@ mod tests {
             "created_at": "2026-01-01T00:00:00.000000Z"});
         let row = json!({"sequence": 1, "actor_id": user, "transaction": transaction});
         let row = serde_json::from_value(row).expect("a row as the database returns it");
-        let page = Page {
-            limit: 1,
-            after: None,
-        };
         let mut expected = transaction;
         expected["actor_id"] = json!(user);
+        let got = shown(&first_page(1), listed(vec![row])).expect("there is no cursor to refuse");
         assert_eq!(
-            serde_json::to_value(shown(page, vec![row])).ok(),
+            serde_json::to_value(got).ok(),
             Some(json!({"transactions": [expected], "next_cursor": null}))
         );
     }

@@ -3,7 +3,7 @@ use shared::credits::grant_terms::GrantTerms;
 use shared::credits::{Transaction, TransactionFilter, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId, OrganizationId, UserId};
 use shared::money::Currency;
@@ -66,22 +66,22 @@ pub async fn list(
     organization_id: OrganizationId,
     currency: Currency,
     filter: &TransactionFilter,
-    page: Page,
-) -> Result<Vec<Row>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<Row>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
         filter.kind_name().into(),
         filter.since_utc().into(),
         filter.until_utc().into(),
     ];
     let sql = "SELECT credit_pool_transactions($1, $2, $3, $4, $5, $6,
                                                $7::timestamp AT TIME ZONE 'UTC',
-                                               $8::timestamp AT TIME ZONE 'UTC')::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+                                               $8::timestamp AT TIME ZONE 'UTC')::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
 pub async fn grant(

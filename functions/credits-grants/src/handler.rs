@@ -8,7 +8,6 @@
 //! owner, so what the first one said still holds.
 
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
@@ -21,10 +20,10 @@ use crate::queries;
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let query: GrantsQuery = request.query()?;
-    let page = Page::new(query.limit, query.cursor);
+    let page = request.page::<GrantsQuery>(&token, query.limit, query.cursor.as_ref())?;
     let currency = query.currency.unwrap_or_default();
-    let rows = queries::list(context, token.digest, currency, page).await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let rows = queries::list(context, token.digest, currency, &page).await?;
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let grants = rows.into_iter().map(|row| row.grant).collect();
     Reply::json(
         200,

@@ -3,7 +3,7 @@ use shared::credits::owner::CreditOwner;
 use shared::credits::{Grant, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
 use shared::money::Currency;
@@ -117,14 +117,14 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     currency: Currency,
-    page: Page,
-) -> Result<Vec<Row>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<Row>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT credits_grants_list($1, $2, $3, $4)::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+    let sql = "SELECT credits_grants_list($1, $2, $3, $4)::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

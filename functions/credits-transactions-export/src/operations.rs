@@ -34,7 +34,7 @@ pub const EXPORT: Operation = Operation::new(
 )
 .tag("credits")
 .summary("Download the caller's transactions as a CSV file")
-.details("RFC 4180 in UTF-8 with a header row, newest first, as of the moment of the request. A text that a spreadsheet would take for a formula, because it begins with =, +, -, @, a tab or a carriage return, has an apostrophe before it. Up to 1,000 rows have a Content-Length; more are sent as they are read, without one. If that fails or takes longer than 60 seconds, the body ends in an error and not with its last chunk: throw away what came, and narrow it with since and until.")
+.details("RFC 4180 in UTF-8 with a header row, newest first, as of the moment of the request. A service, model or description that begins with =, +, - or @ in any width, with white space, with a character that has no width or with an apostrophe has one apostrophe more before it, so that no spreadsheet runs it: take one leading apostrophe off, and each text is as it was. Up to 1,000 rows have a Content-Length; more are sent as they are read, without one. If that fails or takes longer than 60 seconds, the body ends in an error and not with its last chunk: throw away what came, and narrow it with since and until.")
 .query::<TransactionsExportQuery>()
 .answers(&[Answer::of::<String>(
     "text/csv",

@@ -1,34 +1,34 @@
 use shared::credits::TransactionsQuery;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
 use crate::operations::TransactionPage;
 use crate::queries::{self, Row};
 
-fn shown(page: Page, rows: Vec<Row>) -> TransactionPage {
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
-    TransactionPage {
+fn shown(page: &Page, rows: Listed<Vec<Row>>) -> Result<TransactionPage, Problem> {
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
+    Ok(TransactionPage {
         transactions: rows.into_iter().map(|row| row.transaction).collect(),
         next_cursor,
-    }
+    })
 }
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let query: TransactionsQuery = request.query()?;
     let filter = query.filter();
-    let page = Page::new(query.limit, query.cursor);
+    let page = request.page::<TransactionsQuery>(&token, query.limit, query.cursor.as_ref())?;
     let currency = query.currency.unwrap_or_default();
-    let rows = queries::list(context, token.digest, currency, &filter, page).await?;
-    Reply::json(200, &shown(page, rows))
+    let rows = queries::list(context, token.digest, currency, &filter, &page).await?;
+    Reply::json(200, &shown(&page, rows)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use shared::http::input;
-    use shared::http::pagination::Cursor;
+    use shared::http::input::{self, Whole};
+    use shared::http::pagination::{Cursor, CursorKey, ListScope};
 
     use super::*;
 
@@ -73,10 +73,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_given_only_when_more_follow() {
-        let page = Page {
-            limit: 2,
-            after: None,
-        };
+        let page = Page::new(ListScope::default(), Some(Whole(2)), None).expect("no cursor");
         let table = [
             (vec![], 0, None),
             (vec![3], 1, None),
@@ -85,9 +82,11 @@ mod tests {
         ];
         for (sequences, count, next) in table {
             let rows = sequences.iter().copied().map(row).collect();
-            let got = shown(page, rows);
+            let rows = Listed::new(rows, CursorKey::new([0; 32]));
+            let got = shown(&page, rows).expect("there is no cursor to refuse");
             assert_eq!(got.transactions.len(), count, "{sequences:?}");
-            assert_eq!(got.next_cursor, next.map(Cursor), "{sequences:?}");
+            let place = got.next_cursor.as_ref().map(Cursor::place);
+            assert_eq!(place, next.map(Some), "{sequences:?}");
         }
     }
 }

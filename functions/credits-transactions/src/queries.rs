@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use shared::credits::{Transaction, TransactionFilter};
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::money::Currency;
 use shared::store::db;
@@ -20,9 +20,9 @@ pub async fn list(
     digest: TokenDigest,
     currency: Currency,
     filter: &TransactionFilter,
-    page: Page,
-) -> Result<Vec<Row>, Problem> {
-    let before = page.after.map_or(i64::MAX, |cursor| cursor.0);
+    page: &Page,
+) -> Result<Listed<Vec<Row>>, Problem> {
+    let before = page.after.unwrap_or(i64::MAX);
     let parameters = [
         digest.0.to_vec().into(),
         currency.code().to_owned().into(),
@@ -34,6 +34,6 @@ pub async fn list(
     ];
     let sql = "SELECT credits_transactions($1, $2, $3, $4, $5,
                                            $6::timestamp AT TIME ZONE 'UTC',
-                                           $7::timestamp AT TIME ZONE 'UTC')::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+                                           $7::timestamp AT TIME ZONE 'UTC')::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -4,10 +4,11 @@
 use shared::credits::UsageName;
 use shared::http::context::Context;
 use shared::http::input::FromText;
-use shared::http::pagination::{self, Page};
+use shared::http::pagination::{self, CursorKey, ListScope, Page};
 use shared::http::period::{Day, Period};
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
+use shared::money::Currency;
 use shared::store::cache::{self, Lookup};
 use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
@@ -34,15 +35,9 @@ fn group(row: GroupRow) -> Result<CreditUsageGroup, Problem> {
     })
 }
 
-fn shown(query: &Query, found: Found) -> Result<CreditUsageSummary, Problem> {
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let mut rows = found.groups;
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = match rows.last().filter(|_| has_more) {
-        Some(last) => Some(query.grouping.encode(&last.position)?),
-        None => None,
-    };
+fn shown(query: &Query, key: &CursorKey, found: Found) -> Result<CreditUsageSummary, Problem> {
+    let position = |row: &GroupRow| row.position.clone();
+    let (rows, next_cursor) = query.page.cut_opened(key, found.groups, position);
     Ok(CreditUsageSummary {
         currency: query.currency,
         since: Day(query.period.since),
@@ -53,45 +48,54 @@ fn shown(query: &Query, found: Found) -> Result<CreditUsageSummary, Problem> {
     })
 }
 
-fn read(now_millis: u64, asked: &UsageSummaryQuery) -> Result<Query, Problem> {
+/// What is asked for. `scope` gives what the cursors of a filter belong to.
+fn read(
+    now_millis: u64,
+    asked: &UsageSummaryQuery,
+    scope: impl FnOnce(&str) -> ListScope,
+) -> Result<Query, Problem> {
     let period = Period::new(asked.since, asked.until, now_millis, MAX_DAYS)?;
     let grouping: Grouping = asked.group_by.unwrap_or_default();
-    let after = match asked.cursor.as_deref() {
-        None => None,
-        Some(text) => Some(
-            grouping
-                .decode(text)
-                .ok_or_else(pagination::invalid_cursor)?,
-        ),
-    };
+    let currency = asked.currency.unwrap_or_default();
+    let filter = filter(currency, period, grouping);
+    let page = Page::new(scope(&filter), asked.limit, asked.cursor.as_ref())?;
+    if page
+        .after
+        .as_ref()
+        .is_some_and(|place| !grouping.has(place))
+    {
+        return Err(pagination::invalid_cursor());
+    }
     Ok(Query {
-        currency: asked.currency.unwrap_or_default(),
+        currency,
         period,
         grouping,
-        limit: Page::new(asked.limit, None).limit,
-        after,
+        page,
     })
+}
+
+/// What the groups depend on beside their owner, in one form for all ways to ask for it: the
+/// first page is kept, and its cursor is good for whoever asks for the same in another way.
+fn filter(currency: Currency, period: Period, grouping: Grouping) -> String {
+    let Period { since, until } = period;
+    format!("{currency} {since} {until} {}", grouping.names())
 }
 
 /// What the answer depends on beside the token, in one form for each answer.
 fn canonical(query: &Query) -> String {
-    format!(
-        "{} {} {} {} {}",
-        query.currency,
-        query.period.since,
-        query.period.until,
-        query.grouping.names(),
-        query.limit
-    )
+    let filter = filter(query.currency, query.period, query.grouping);
+    format!("{filter} {}", query.page.limit)
 }
 
 pub async fn summary(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let query = read(context.now_millis(), &request.query()?)?;
+    let scope = |filter: &str| request.list_scope_by(&token, [("", filter)]);
+    let query = read(context.now_millis(), &request.query()?, scope)?;
     // Whoever reads on does so once; only first pages are looked at again and again.
-    if query.after.is_some() {
+    if query.page.after.is_some() {
         let found = queries::summary(context, token.digest, &query).await?;
-        return Reply::json(200, &shown(&query, found)?);
+        let (found, key) = query.page.open(found)?;
+        return Reply::json(200, &shown(&query, &key, found)?);
     }
     let key = CacheKey::<CreditUsageSummary>::for_token_and_query(
         Namespace::UsageSummary,
@@ -103,8 +107,9 @@ pub async fn summary(context: &Context, request: &Request) -> Result<Reply, Prob
         Lookup::Miss(fill) => fill,
     };
     let found = queries::summary(context, token.digest, &query).await?;
+    let (found, key) = query.page.open(found)?;
     let token_expires_millis = found.token_expires_millis;
-    let summary = shown(&query, found)?;
+    let summary = shown(&query, &key, found)?;
     fill.store(context, &summary, token_expires_millis).await;
     Reply::json(200, &summary)
 }
@@ -115,6 +120,7 @@ mod tests {
     use shared::http::input;
 
     use super::*;
+    use crate::grouping::Position;
 
     fn query(group_by: &str, limit: u32) -> Query {
         let asked = [
@@ -125,7 +131,7 @@ mod tests {
         ];
         let asked = asked.map(|(name, value)| (name.into(), value.into()));
         let asked = input::query(asked.into_iter()).expect("the query is right");
-        read(0, &asked).expect("two days")
+        read(0, &asked, |_| ListScope::default()).expect("two days")
     }
 
     fn money(amount: &str) -> Value {
@@ -148,9 +154,9 @@ mod tests {
         };
         let query = query("service", 2);
         let found = found(json!([row(""), row("chat"), row("image")]));
-        let summary = shown(&query, found).expect("plain sums");
+        let summary = shown(&query, &CursorKey::new([0; 32]), found).expect("plain sums");
         let cursor = summary.next_cursor.clone().expect("one more follows");
-        let after = query.grouping.decode(&cursor).expect("our own cursor");
+        let after: Position = cursor.place().expect("our own cursor");
         assert_eq!(after.service.as_deref(), Some("chat"));
         let sum = json!({"spent": money("1.00"), "refunded": money("0.00"), "net": money("1.00"),
                          "spends": 1, "refunds": 0});

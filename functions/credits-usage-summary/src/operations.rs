@@ -1,14 +1,9 @@
 use shared::credits::UsageName;
-use shared::http::input::{FromText, Invalid, Text};
+use shared::http::input::{FromText, Invalid};
 use shared::http::operation::{Access, Answer, Operation, Verb};
-use shared::http::pagination::PageLimit;
+use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::period::Day;
 use shared::money::{Currency, Money};
-
-/// Longest cursor that is looked at: two names of 64 characters, each of which is
-/// at most 6 bytes of JSON (an escaped one) are 768 bytes, with a date, quotes and
-/// the version 800, and in base64 a third more.
-pub const MAX_CURSOR_CHARS: usize = 1_100;
 
 /// By what usage is added up, each in the order of the groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +77,9 @@ pub struct UsageSummaryQuery {
     /// Items in a page; 50 when absent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
     pub limit: Option<PageLimit>,
-    /// The next_cursor of an earlier page with the same group_by; the first page when
-    /// absent.
-    pub cursor: Option<Text<0, MAX_CURSOR_CHARS>>,
+    /// The next_cursor of an earlier page of the same period, currency and group_by; the
+    /// first page when absent.
+    pub cursor: Option<Cursor>,
 }
 
 /// What some spends and refunds came to.
@@ -129,7 +124,7 @@ pub struct CreditUsageSummary {
     /// A page of them, in the order of day, service and model.
     pub groups: Vec<CreditUsageGroup>,
     /// The cursor of the next page; null on the last one.
-    pub next_cursor: Option<String>,
+    pub next_cursor: Option<Cursor>,
 }
 
 pub const SUMMARY: Operation = Operation::new(

@@ -1,5 +1,6 @@
 use serde::Deserialize;
 use shared::http::context::Context;
+use shared::http::pagination::{Listed, Page};
 use shared::http::period::Period;
 use shared::http::problem::Problem;
 use shared::money::Currency;
@@ -15,8 +16,7 @@ pub struct Query {
     pub currency: Currency,
     pub period: Period,
     pub grouping: Grouping,
-    pub limit: u32,
-    pub after: Option<Position>,
+    pub page: Page<Position>,
 }
 
 /// A group, with what it is grouped by; an empty name stands for none.
@@ -39,8 +39,8 @@ pub async fn summary(
     context: &Context,
     digest: TokenDigest,
     query: &Query,
-) -> Result<Found, Problem> {
-    let after = query.after.clone().unwrap_or_default();
+) -> Result<Listed<Found>, Problem> {
+    let after = query.page.after.clone().unwrap_or_default();
     let parameters = [
         digest.0.to_vec().into(),
         query.currency.code().to_owned().into(),
@@ -49,11 +49,11 @@ pub async fn summary(
         query.grouping.by_day.into(),
         query.grouping.by_service.into(),
         query.grouping.by_model.into(),
-        i32::try_from(query.limit).unwrap_or(i32::MAX).into(),
+        i32::try_from(query.page.limit).unwrap_or(i32::MAX).into(),
         after.day.map(|day| day.0).into(),
         after.service.into(),
         after.model.into(),
     ];
-    let sql = "SELECT credits_usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+    let sql = "SELECT credits_usage_summary($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -1,6 +1,6 @@
 -- Whether a feature may be used now, exact to the last event that was acknowledged.
--- Without a quantity: whether anything is left. It reads, and reserves nothing; what
--- it writes is a sum that does not change any more, once a day.
+-- Without a quantity, or of none: whether anything is left. It reads, and reserves
+-- nothing; what it writes is a sum that does not change any more, once a day.
 CREATE OR REPLACE FUNCTION entitlement_check(p_digest bytea, p_feature text, p_subject text, p_quantity numeric) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,8 +29,8 @@ BEGIN
     v_reason := CASE
         WHEN v_entitlement.expires_at <= v_now THEN 'expired'
         WHEN v_entitlement.is_soft THEN NULL
-        WHEN p_quantity IS NULL AND v_found.used >= v_entitlement.usage_limit THEN 'limit_reached'
-        WHEN v_found.used + p_quantity > v_entitlement.usage_limit THEN 'limit_reached' END;
+        WHEN v_found.used >= v_entitlement.usage_limit THEN 'limit_reached'
+        WHEN v_found.used + p_quantity > v_entitlement.usage_limit THEN 'would_exceed' END;
     IF v_found.settles_until IS NOT NULL THEN
         -- Whoever holds the row does not keep the check waiting: the next one settles.
         PERFORM 1 FROM entitlements e

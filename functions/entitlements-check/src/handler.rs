@@ -47,7 +47,7 @@ mod tests {
             ("5", Ok("5")),
             ("0.000000001", Ok("0.000000001")),
             ("999999999999.999999999", Ok("999999999999.999999999")),
-            ("-0", Ok("0")),
+            ("-0", Err("amount_not_plain_decimal")),
             ("", Err("amount_empty")),
             ("-1", Err("negative")),
             ("1e3", Err("amount_not_plain_decimal")),

@@ -11,14 +11,17 @@ pub struct EntitlementsCheckQuery {
     pub feature: FeatureName,
     /// Whose entitlement; absent for what the organization itself was given.
     pub subject: Option<EntitlementSubject>,
-    /// How much is about to be used. Absent: whether anything is left.
+    /// How much is about to be used. Absent or 0: whether anything is left.
     pub quantity: Option<UnsignedAmount>,
 }
 
+/// Why there is no access. limit_reached: nothing is left of the period. would_exceed: less
+/// is left than the quantity. not_entitled: there is none, or it was revoked.
 #[shared::answer(read)]
 pub enum EntitlementRefusal {
     NotEntitled,
     LimitReached,
+    WouldExceed,
     Expired,
 }
 

@@ -9,13 +9,16 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_usage record;
     v_used numeric;
+    v_is_replayed boolean;
+    v_answer json;
 BEGIN
     IF v_hold.refusal IS NOT NULL THEN
         RETURN v_hold.refusal;
     END IF;
     SELECT used INTO v_used FROM entitlement_resets
      WHERE organization_id = v_entitlement.organization_id AND entitlement_id = p_id AND key = p_key;
-    IF NOT FOUND THEN
+    v_is_replayed := FOUND;
+    IF NOT v_is_replayed THEN
         IF NOT v_entitlement.is_current THEN
             RETURN json_build_object('refusal', 'entitlement_ended');
         ELSIF v_entitlement.type = 'boolean' THEN
@@ -35,6 +38,8 @@ BEGIN
             jsonb_build_object('feature', v_entitlement.feature, 'subject', nullif(v_entitlement.subject, ''),
                                'used', trim_scale(v_used)::text));
     END IF;
-    RETURN json_build_object('entitlement', entitlement_json(v_entitlement), 'used_before', trim_scale(v_used)::text);
+    v_answer := json_build_object(
+        'entitlement', entitlement_json(v_entitlement), 'used_before', trim_scale(v_used)::text);
+    RETURN CASE WHEN v_is_replayed THEN as_replayed(v_answer) ELSE v_answer END;
 END;
 $$;

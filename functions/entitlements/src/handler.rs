@@ -3,7 +3,6 @@
 //! likes; what it was given itself only the platform changes.
 
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::EntitlementId;
@@ -24,16 +23,16 @@ fn place(request: &Request) -> Result<Place, Problem> {
 }
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let digest = request.access_token()?.digest;
+    let token = request.access_token()?;
     let query: EntitlementsListQuery = request.query()?;
-    let page = Page::new(query.limit, query.cursor);
+    let page = request.page::<EntitlementsListQuery>(&token, query.limit, query.cursor.as_ref())?;
     let filter = Filter {
         organization_id: query.organization_id,
         subject: query.subject,
         feature: query.feature,
     };
-    let rows = queries::list(context, digest, filter, page).await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let rows = queries::list(context, token.digest, filter, &page).await?;
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let listed = EntitlementPage {
         entitlements: rows.into_iter().map(|row| row.entitlement).collect(),
         next_cursor,
@@ -191,7 +190,7 @@ mod tests {
                 boolean("organization_id", json!("acme")),
                 &[("organization_id", "invalid")],
             ),
-            (boolean("limit", json!("5")), &[("limit", "unknown")]),
+            (boolean("limit", json!("5")), &[("limit", "not_allowed")]),
             (boolean("quantity", json!("5")), &[("quantity", "unknown")]),
         ];
         for (body, rows) in table {
@@ -210,7 +209,7 @@ mod tests {
         ] {
             let body = json!({"feature": "sso", "type": "boolean", name: value});
             let got = codes::<NewEntitlement>(&body);
-            assert_eq!(got, expected(&[(name, "unknown")]), "{body}");
+            assert_eq!(got, expected(&[(name, "not_allowed")]), "{body}");
         }
     }
 

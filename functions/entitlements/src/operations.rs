@@ -141,7 +141,7 @@ impl NewEntitlement {
 }
 
 fn not_boolean() -> Invalid {
-    Invalid::new("unknown", "is not a field of a boolean entitlement")
+    Invalid::new("not_allowed", "a boolean entitlement has none")
 }
 
 /// What becomes of an entitlement.

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use shared::entitlements::{EntitlementSubject, EntitlementType, FeatureName};
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::{EntitlementId, OrganizationId};
 use shared::store::db::{self, Refused};
@@ -91,18 +91,18 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     filter: Filter,
-    page: Page,
-) -> Result<Vec<Row>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<Row>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         filter.organization_id.map(|id| id.as_uuid()).into(),
         filter.subject.map(String::from).into(),
         filter.feature.map(String::from).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT entitlements_list($1, $2, $3, $4, $5, $6)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT entitlements_list($1, $2, $3, $4, $5, $6)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(

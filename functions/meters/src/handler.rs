@@ -18,7 +18,8 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
 
 pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let (new, _) = request.json::<NewMeter>().await?;
+    let (new, body) = request.json::<NewMeter>().await?;
+    let new = new.with_exact_numbers(&body)?;
     let id = MeterId::new(context.now_millis(), &context.random()?);
     let meter = queries::create(context, token.digest, id, new).await?;
     Reply::json(201, &meter)
@@ -149,5 +150,55 @@ mod tests {
             let named: Vec<_> = errors.iter().map(|error| &*error.field).collect();
             assert_eq!(named, expected, "{body}");
         }
+    }
+    #[test]
+    fn numbers_of_filters_are_exact() {
+        let table = [
+            ("18446744073709551617", Ok("18446744073709551617")),
+            ("0.12345678901234567891", Ok("0.12345678901234567891")),
+            ("1.0", Ok("1")),
+            ("-0", Ok("0")),
+            (r#""1.0""#, Ok(r#""1.0""#)),
+            ("true", Ok("true")),
+            ("1e300", Err("filters[1].value")),
+        ];
+        for (value, expected) in table {
+            for is_listed in [false, true] {
+                let (op, written) = if is_listed {
+                    ("in", format!(r#"["x", {value}]"#))
+                } else {
+                    ("eq", value.to_owned())
+                };
+                let body = format!(
+                    r#"{{"slug": "a", "event_type": "b", "aggregation": "count", "filters": [
+                        {{"property": "p", "op": "eq", "value": "x"}},
+                        {{"property": "p", "op": "{op}", "value": {written}}}]}}"#
+                );
+                let got = input::json::<NewMeter>(body.as_bytes())
+                    .and_then(|new| new.with_exact_numbers(body.as_bytes()))
+                    .map(|new| {
+                        let filters = new.filters.map(|filters| filters.0);
+                        serde_json::to_string(&filters).unwrap_or_default()
+                    })
+                    .map_err(|problem| problem.errors[0].field.to_string());
+                let expected = expected.map_err(|place| match is_listed {
+                    true => format!("{place}[1]"),
+                    false => place.to_owned(),
+                });
+                let expected = expected.map(|kept| {
+                    let kept = match is_listed {
+                        true => format!(r#"["x",{kept}]"#),
+                        false => kept.to_owned(),
+                    };
+                    format!(
+                        r#"[{{"property":"p","op":"eq","value":"x"}},{{"property":"p","op":"{op}","value":{kept}}}]"#
+                    )
+                });
+                assert_eq!(got, expected, "{body}");
+            }
+        }
+        let none = br#"{"slug": "a", "event_type": "b", "aggregation": "count"}"#;
+        let none = input::json::<NewMeter>(none).and_then(|new| new.with_exact_numbers(none));
+        assert_eq!(none.map(|new| new.filters.map_or(0, |f| f.0.len())), Ok(0));
     }
 }

@@ -1,9 +1,13 @@
+use std::borrow::Cow;
+
 use shared::http::input::{Input, Invalid, List, Reader, Text};
 use shared::http::operation::{Access, Answer, Operation, Verb};
+use shared::http::problem::{FieldError, Problem};
 use shared::http::time::Time;
 use shared::ids::MeterId;
-use shared::metering::{Aggregation, MeterName};
-use shared::serde_json::Value;
+use shared::metering::{Aggregation, MeterName, exact_number};
+use shared::serde_json::value::{RawValue, to_raw_value};
+use shared::serde_json::{self, Value};
 
 /// Longest type of an event.
 const MAX_EVENT_TYPE_CHARS: usize = 64;
@@ -55,23 +59,64 @@ pub enum MeterFilterOp {
     In,
 }
 
-/// What a filter compares with.
-#[derive(Debug, Clone, PartialEq, Eq, shared::serde::Serialize, shared::serde::Deserialize)]
+/// What a filter compares with: its JSON text, because a [`Value`] makes a float of a number
+/// with many digits, which then is equal to no event's.
+#[derive(Debug, Clone, shared::serde::Serialize, shared::serde::Deserialize)]
 #[serde(crate = "shared::serde", transparent)]
-pub struct MeterFilterValue(Value);
+pub struct MeterFilterValue(Box<RawValue>);
 
 shared::describe!(MeterFilterValue as "MeterFilterValue", {
     "type": ["string", "number", "boolean", "array"],
-    "description": "A text of up to 128 characters, a number, true or false; for in, a list of up to 20 of them.",
+    "description": "A text of up to 128 characters, a number, true or false; for in, a list of up to 20 of them. A number is kept with all its digits: at most 32 characters, and an exponent of at most 20.",
 });
+
+impl MeterFilterValue {
+    fn is_list(&self) -> bool {
+        self.0.get().starts_with('[')
+    }
+
+    /// The value at `place` with each number as it is kept; what is wrong goes to `errors`.
+    fn exact(written: &RawValue, place: &str, errors: &mut Vec<FieldError>) -> Option<Self> {
+        let text = written.get();
+        let kept = if text.starts_with('[') {
+            let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+            let kept = elements.iter().enumerate().map(|(index, element)| {
+                exact_scalar(element.get(), &format!("{place}[{index}]"), errors)
+            });
+            format!("[{}]", kept.collect::<Vec<_>>().join(","))
+        } else {
+            exact_scalar(text, place, errors).into_owned()
+        };
+        RawValue::from_string(kept).ok().map(Self)
+    }
+}
+
+fn exact_scalar<'a>(text: &'a str, place: &str, errors: &mut Vec<FieldError>) -> Cow<'a, str> {
+    if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Cow::Borrowed(text);
+    }
+    exact_number(text).unwrap_or_else(|invalid| {
+        errors.push(FieldError {
+            field: place.to_owned().into(),
+            code: invalid.code,
+            message: invalid.message,
+        });
+        Cow::Borrowed(text)
+    })
+}
 
 impl Input for MeterFilterValue {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
         if let Value::Array(values) = value {
             let scalars = List::<Scalar, 0, MAX_LISTED_VALUES>::read(value, reader)?;
-            return (scalars.len() == values.len()).then(|| Self(value.clone()));
+            if scalars.len() != values.len() {
+                return None;
+            }
+        } else {
+            Scalar::read(value, reader)?;
         }
-        Scalar::read(value, reader).map(|_| Self(value.clone()))
+        // Until `NewMeter::with_exact_numbers` puts what was written in its place.
+        to_raw_value(value).ok().map(Self)
     }
 }
 
@@ -96,7 +141,7 @@ impl Input for Scalar {
 
 /// A condition on a property.
 #[shared::body(check)]
-#[derive(PartialEq, Eq, shared::serde::Serialize, shared::serde::Deserialize)]
+#[derive(shared::serde::Serialize, shared::serde::Deserialize)]
 #[serde(crate = "shared::serde")]
 pub struct MeterFilter {
     pub property: PropertyPath,
@@ -106,7 +151,7 @@ pub struct MeterFilter {
 
 impl MeterFilter {
     fn check(&self, reader: &mut Reader) {
-        let wanted = match (self.op == MeterFilterOp::In, self.value.0.is_array()) {
+        let wanted = match (self.op == MeterFilterOp::In, self.value.is_list()) {
             (true, false) => "must be a list: op is in",
             (false, true) => "must be a text, a number, true or false",
             _ => return,
@@ -155,13 +200,51 @@ pub struct NewMeter {
     pub filters: Option<List<MeterFilter, 0, MAX_FILTERS>>,
 }
 
+/// The filters of a body, as they are written.
+#[derive(shared::serde::Deserialize)]
+#[serde(crate = "shared::serde")]
+struct Written<'a> {
+    #[serde(borrow)]
+    filters: Option<Vec<WrittenFilter<'a>>>,
+}
+
+#[derive(shared::serde::Deserialize)]
+#[serde(crate = "shared::serde")]
+struct WrittenFilter<'a> {
+    #[serde(borrow)]
+    value: &'a RawValue,
+}
+
 impl NewMeter {
+    /// The meter with the numbers of its filters as `body` has them, from which it was read.
+    ///
+    /// # Errors
+    /// 422 that names the numbers that no event could have.
+    pub fn with_exact_numbers(mut self, body: &[u8]) -> Result<Self, Problem> {
+        let written: Written<'_> =
+            serde_json::from_slice(body).map_err(|_| Problem::internal())?;
+        let written = written.filters.unwrap_or_default();
+        let mut filters = self.filters.map(|filters| filters.0).unwrap_or_default();
+        let mut errors = Vec::new();
+        for (index, (filter, written)) in filters.iter_mut().zip(written).enumerate() {
+            let place = format!("filters[{index}].value");
+            if let Some(exact) = MeterFilterValue::exact(written.value, &place, &mut errors) {
+                filter.value = exact;
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Problem::invalid_fields(errors));
+        }
+        self.filters = Some(List(filters));
+        Ok(self)
+    }
+
     fn check(&self, reader: &mut Reader) {
         let is_count = self.aggregation == Aggregation::Count;
         match (is_count, &self.value_property) {
             (true, Some(_)) => reader.refuse_member(
                 "value_property",
-                Invalid::new("unknown", "a count has no value_property"),
+                Invalid::new("not_allowed", "a count has no value_property"),
             ),
             (false, None) => {
                 reader.refuse_member("value_property", Invalid::new("required", "is required"));

@@ -1,5 +1,5 @@
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::OrganizationId;
 use shared::money::Currency;
@@ -14,15 +14,15 @@ pub async fn list(
     digest: TokenDigest,
     organization_id: OrganizationId,
     currency: Currency,
-    page: Page,
-) -> Result<Vec<BillingMember>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<BillingMember>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
         currency.code().to_owned().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT organization_billing_members($1, $2, $3, $4, $5)::text";
-    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+    let sql = "SELECT organization_billing_members($1, $2, $3, $4, $5)::text, cursor_key()";
+    db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -2,7 +2,6 @@
 //! more than they do themselves, and an organization keeps an owner.
 
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{OrganizationId, UserId};
@@ -17,9 +16,9 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let token = request.access_token()?;
     let organization_id = request.named("id", organizations::not_found)?;
     let query = request.query::<MemberQuery>()?;
-    let page = Page::new(query.limit, query.cursor);
-    let members = queries::list(context, token.digest, organization_id, page).await?;
-    let (members, next_cursor) = page.cut(members, |member| member.sequence);
+    let page = request.page::<MemberQuery>(&token, query.limit, query.cursor.as_ref())?;
+    let members = queries::list(context, token.digest, organization_id, &page).await?;
+    let (members, next_cursor) = page.cut(members, |member| member.sequence)?;
     Reply::json(
         200,
         &MemberPage {

@@ -1,5 +1,5 @@
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::{OrganizationId, UserId};
 use shared::organizations::{self, RoleName};
@@ -23,16 +23,16 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    page: Page,
-) -> Result<Vec<Member>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<Member>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT organization_members($1, $2, $3, $4)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT organization_members($1, $2, $3, $4)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }
 
 pub async fn change(

@@ -8,9 +8,7 @@ use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 use uuid::Uuid;
 
-use crate::operations::{
-    CURRENCY_FIXED, SUBSCRIPTION_CANCELED, SubscriptionTerms, VERSION_CONFLICT,
-};
+use crate::operations::{SUBSCRIPTION_CANCELED, SubscriptionTerms, VERSION_CONFLICT};
 
 /// The id of a change, so that a statement that is sent twice changes once.
 pub type ChangeId = Uuid;
@@ -44,7 +42,8 @@ fn refuse(refused: &Refused) -> Option<Problem> {
         }
         "currency_fixed" => {
             let currency: Currency = refused.fact("currency")?;
-            CURRENCY_FIXED.because(format!("It is in {currency}."))
+            let message = format!("must be {currency}, the currency of the subscription");
+            Problem::invalid_field("seat_price.currency", "mismatch", message)
         }
         "subscription_canceled" => SUBSCRIPTION_CANCELED
             .because("It can only begin anew, with the status \"active\" or \"trialing\"."),

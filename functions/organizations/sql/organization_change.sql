@@ -8,27 +8,28 @@ DECLARE
     v_hold record;
     v_caller principal;
     v_old organizations;
+    v_time_zone text := time_zone_read(p_time_zone);
 BEGIN
     v_hold := organization_hold(p_digest, p_id, 'organization:manage');
     IF v_hold.refusal IS NOT NULL THEN
         RETURN v_hold.refusal;
     END IF;
     v_caller := v_hold.caller;
-    IF p_time_zone IS NOT NULL AND NOT EXISTS (SELECT 1 FROM time_zones WHERE name = p_time_zone) THEN
+    IF p_time_zone IS NOT NULL AND v_time_zone IS NULL THEN
         RETURN json_build_object('refusal', 'time_zone_unknown');
     END IF;
     SELECT * INTO v_old FROM organizations WHERE id = p_id;
     -- Both, before the audit log is held: a change of the zone waits for batches of usage
     -- (usage_alerts_hold_alone), and whoever archives an alert holds those and then the log.
-    UPDATE organizations SET name = coalesce(p_name, name), time_zone = coalesce(p_time_zone, time_zone)
-     WHERE id = p_id AND (name <> p_name OR time_zone <> p_time_zone);
+    UPDATE organizations SET name = coalesce(p_name, name), time_zone = coalesce(v_time_zone, time_zone)
+     WHERE id = p_id AND (name <> p_name OR time_zone <> v_time_zone);
     IF v_old.name <> p_name THEN
         PERFORM audit_append(p_id, 'organization.renamed', v_caller.user_id, prefixed_id('org_', p_id),
                              jsonb_build_object('name', p_name, 'previous_name', v_old.name));
     END IF;
-    IF v_old.time_zone <> p_time_zone THEN
+    IF v_old.time_zone <> v_time_zone THEN
         PERFORM audit_append(p_id, 'organization.time_zone_changed', v_caller.user_id, prefixed_id('org_', p_id),
-                             jsonb_build_object('time_zone', p_time_zone, 'previous_time_zone', v_old.time_zone));
+                             jsonb_build_object('time_zone', v_time_zone, 'previous_time_zone', v_old.time_zone));
     END IF;
     RETURN json_build_object(
         'organization', organization_json(p_id, v_caller.user_id),

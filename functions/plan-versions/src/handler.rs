@@ -2,7 +2,6 @@
 //! one named pays the same for good, and an old invoice can be rated again.
 
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::PlanVersionId;
@@ -15,9 +14,9 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let token = request.access_token()?;
     let code = request.named("code", plan_terms::plan_not_found)?;
     let query: PlanVersionsQuery = request.query()?;
-    let page = Page::new(query.limit, query.cursor);
-    let versions = queries::list(context, token.digest, code, page).await?;
-    let (versions, next_cursor) = page.cut(versions, |version| version.version.into());
+    let page = request.page::<PlanVersionsQuery>(&token, query.limit, query.cursor.as_ref())?;
+    let versions = queries::list(context, token.digest, code, &page).await?;
+    let (versions, next_cursor) = page.cut(versions, |version| version.version.into())?;
     let listed = PlanVersionPage {
         versions,
         next_cursor,

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::PlanVersionId;
 use shared::money::Currency;
@@ -35,7 +35,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 fn other_currency(currency: Currency) -> Problem {
     Problem::invalid_field(
         "currency",
-        "other_currency",
+        "mismatch",
         format!("must be {currency}, the currency of the plan"),
     )
 }
@@ -45,16 +45,16 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     code: PlanCode,
-    page: Page,
-) -> Result<Vec<PlanVersionSummary>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<PlanVersionSummary>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         String::from(code).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT plan_versions_list($1, $2, $3, $4)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT plan_versions_list($1, $2, $3, $4)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(

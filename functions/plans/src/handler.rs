@@ -2,7 +2,6 @@
 //! billing period are fixed when it is made; its prices are in its versions.
 
 use shared::http::context::Context;
-use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::PlanId;
@@ -14,9 +13,9 @@ use crate::queries;
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let query: PlansListQuery = request.query()?;
-    let page = Page::new(query.limit, query.cursor);
-    let plans = queries::list(context, token.digest, page).await?;
-    let (plans, next_cursor) = page.cut(plans, |plan| plan.sequence);
+    let page = request.page::<PlansListQuery>(&token, query.limit, query.cursor.as_ref())?;
+    let plans = queries::list(context, token.digest, &page).await?;
+    let (plans, next_cursor) = page.cut(plans, |plan| plan.sequence)?;
     Reply::json(200, &PlanPage { plans, next_cursor })
 }
 

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use shared::http::context::Context;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::PlanId;
 use shared::rating::plan_terms::{self, PlanCode};
@@ -32,15 +32,15 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
-    page: Page,
-) -> Result<Vec<Plan>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<Plan>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT plans_list($1, $2, $3)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT plans_list($1, $2, $3)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }
 
 pub async fn read(

@@ -28,6 +28,7 @@ fn refused(plan: &Plan, error: &RatingError) -> Problem {
             .position(|candidate| candidate.code == *charge)
             .map_or("charges".to_owned(), |index| format!("charges[{index}]")),
         Item::Charge { charge } => format!("usage.{charge}"),
+        Item::Trial if error.reason == Reason::NoTrial => "phase".to_owned(),
         Item::Trial => "trial".to_owned(),
         Item::MinimumCommitment => "minimum_commitment".to_owned(),
         Item::MaximumSpend => "maximum_spend".to_owned(),
@@ -52,6 +53,9 @@ async fn outcome(
     usage: &BTreeMap<String, Usage>,
     phase: Phase,
 ) -> Result<Outcome, Problem> {
+    // Before a model is asked in vain.
+    plan.check_phase(phase)
+        .map_err(|error| refused(plan, &error))?;
     let custom = custom_models::price(context, plan, usage).await;
     let custom = custom.map_err(|error| refused(plan, &error))?;
     rate(plan, usage, &custom, phase)
@@ -134,10 +138,13 @@ mod tests {
         };
         let usage = |charge: &str, value: Value| with("usage", json!({charge: value}));
         let hour = |month: u8, hour: u8| json!({"hours": [{"month": month, "weekday": "monday", "hour": hour, "quantity": "1"}]});
+        let mut with_trial = with("phase", json!("trial"));
+        with_trial["trial"] = json!({"days": 14});
         let table: Vec<(Value, &[(&str, &str)])> = vec![
             (own(), &[]),
             (with("plan", json!(null)), &[]),
-            (with("phase", json!("trial")), &[]),
+            (with("phase", json!("trial")), &[("phase", "no_trial")]),
+            (with_trial, &[]),
             (json!({"plan": {"code": "team"}}), &[]),
             (json!({"plan": {"code": "Team", "version": 3}}), &[]),
             (usage("base", json!("nothing")), &[]),
@@ -183,11 +190,15 @@ mod tests {
             ),
             (
                 usage("tokens", json!({"quantity": "-1"})),
-                &[("usage.tokens.quantity", "invalid")],
+                &[("usage.tokens.quantity", "negative")],
+            ),
+            (
+                usage("tokens", json!({"quantity": "-0"})),
+                &[("usage.tokens.quantity", "amount_not_plain_decimal")],
             ),
             (
                 usage("payments", json!({"events": ["1", "x"]})),
-                &[("usage.payments.events[1]", "invalid")],
+                &[("usage.payments.events[1]", "amount_not_plain_decimal")],
             ),
             (
                 usage("payments", json!({"events": ["1"], "quantity": "1"})),

@@ -31,7 +31,8 @@ pub struct VersionToEstimate {
     pub plan: NamedVersion,
     /// By the codes of the charges. A charge without usage is rated for none.
     pub usage: Option<BTreeMap<String, Usage>>,
-    /// In a trial, what it covers is credited and nothing is committed. Paid when absent.
+    /// In a trial, which the plan must have, what it covers is credited and nothing is
+    /// committed. Paid when absent.
     pub phase: Option<Phase>,
 }
 
@@ -60,7 +61,8 @@ pub struct TermsToEstimate {
     pub terms: PlanTerms,
     /// By the codes of the charges. A charge without usage is rated for none.
     pub usage: Option<BTreeMap<String, Usage>>,
-    /// In a trial, what it covers is credited and nothing is committed. Paid when absent.
+    /// In a trial, which the plan must have, what it covers is credited and nothing is
+    /// committed. Paid when absent.
     pub phase: Option<Phase>,
 }
 

@@ -100,7 +100,7 @@ fn line(name: &str, model: Model, currency: Currency, usage: &Usage) -> Result<L
         minimum: None,
         maximum: None,
     };
-    if let Some(violation) = charge.check().first() {
+    if let Some(violation) = charge.check(currency).first() {
         return Err(format!("{} {}.", violation.field, violation.message));
     }
     // A flat price is the same whatever was used.
@@ -282,7 +282,11 @@ mod tests {
             ),
             (
                 json!([{"type": "package", "package_size": "0", "package_price": "1"}]),
-                "models[0], package: model.package_size must be above zero.",
+                "models[0], package: model.package_size must be greater than zero.",
+            ),
+            (
+                json!([{"type": "flat", "amount": "9.995"}]),
+                "models[0], flat: model.amount must have at most 2 digits after the point.",
             ),
             (
                 json!([{"type": "dynamic"}]),

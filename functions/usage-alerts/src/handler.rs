@@ -8,16 +8,16 @@ use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::UsageAlertId;
-use shared::token::TokenDigest;
+use shared::token::PresentedToken;
 
 use crate::operations::{NewUsageAlert, UsageAlertFiringPage, UsageAlertPage, UsageAlertPageQuery};
 use crate::queries;
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let digest = request.access_token()?.digest;
-    let page = page(request)?;
-    let rows = queries::list(context, digest, page).await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let token = request.access_token()?;
+    let page = page(request, &token)?;
+    let rows = queries::list(context, token.digest, &page).await?;
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let listed = UsageAlertPage {
         alerts: rows.into_iter().map(|row| row.alert).collect(),
         next_cursor,
@@ -48,25 +48,25 @@ pub async fn archive(context: &Context, request: &Request) -> Result<Reply, Prob
 }
 
 pub async fn firings(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let digest = request.access_token()?.digest;
+    let token = request.access_token()?;
     let id = request.named("id", queries::not_found)?;
-    list_firings(context, request, digest, Some(id)).await
+    list_firings(context, request, &token, Some(id)).await
 }
 
 pub async fn all_firings(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let digest = request.access_token()?.digest;
-    list_firings(context, request, digest, None).await
+    let token = request.access_token()?;
+    list_firings(context, request, &token, None).await
 }
 
 async fn list_firings(
     context: &Context,
     request: &Request,
-    digest: TokenDigest,
+    token: &PresentedToken,
     of: Option<UsageAlertId>,
 ) -> Result<Reply, Problem> {
-    let page = page(request)?;
-    let rows = queries::firings(context, digest, of, page).await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+    let page = page(request, token)?;
+    let rows = queries::firings(context, token.digest, of, &page).await?;
+    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let listed = UsageAlertFiringPage {
         firings: rows.into_iter().map(|row| row.firing).collect(),
         next_cursor,
@@ -74,9 +74,9 @@ async fn list_firings(
     Reply::json(200, &listed)
 }
 
-fn page(request: &Request) -> Result<Page, Problem> {
+fn page(request: &Request, token: &PresentedToken) -> Result<Page, Problem> {
     let query: UsageAlertPageQuery = request.query()?;
-    Ok(Page::new(query.limit, query.cursor))
+    request.page::<UsageAlertPageQuery>(token, query.limit, query.cursor.as_ref())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::input::PositiveAmount;
-use shared::http::pagination::Page;
+use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::UsageAlertId;
 use shared::mail;
@@ -105,15 +105,15 @@ pub async fn archive(
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
-    page: Page,
-) -> Result<Vec<AlertRow>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<AlertRow>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT usage_alerts_list($1, $2, $3)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT usage_alerts_list($1, $2, $3)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }
 
 /// What fired, of one alert or of all: the rows of the page, and one more if there is
@@ -122,16 +122,16 @@ pub async fn firings(
     context: &Context,
     digest: TokenDigest,
     of: Option<UsageAlertId>,
-    page: Page,
-) -> Result<Vec<FiringRow>, Problem> {
+    page: &Page,
+) -> Result<Listed<Vec<FiringRow>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         of.map(|id| id.as_uuid()).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.map_or(i64::MAX, |cursor| cursor.0).into(),
+        page.after.unwrap_or(i64::MAX).into(),
     ];
-    let sql = "SELECT usage_alert_firings_list($1, $2, $3, $4)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT usage_alert_firings_list($1, $2, $3, $4)::text, cursor_key()";
+    db::list(context, sql, &parameters, refuse).await
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ BEGIN
          WHERE m.organization_id = p_organization_id AND m.archived_at IS NULL
     ), looked_at AS MATERIALIZED (
         SELECT i.n, i.time, i.subject, a.id AS meter_id, a.aggregation, a.value_property,
-               i.properties #> a.value_path AS value,
+               usage_property(i.properties, a.value_path) AS value,
                usage_group_key(i.properties, a.groups, a.path_1, a.path_2, a.path_3, a.path_4) AS group_key
           FROM input i JOIN active a ON a.event_type = i.type
          WHERE a.filter_path IS NULL OR i.properties @@ a.filter_path
@@ -80,17 +80,33 @@ BEGIN
                a.properties
           FROM accepted a
     ), counted AS MATERIALIZED (
-        -- Those of time are computed from the events.
         SELECT m.*, date_bin('15 minutes', m.time, 'epoch') AS slot_at
           FROM measured m JOIN accepted a ON a.n = m.n
-         WHERE m.aggregation <> 'time_weighted_sum'
     ), uniques AS (
         INSERT INTO usage_unique_values (organization_id, meter_id, slot_at, group_key, subject, value)
         SELECT DISTINCT p_organization_id, c.meter_id, c.slot_at, c.group_key, c.subject,
-               substring(sha256(convert_to(c.value #>> '{}', 'UTF8')) FOR 16) AS value
+               substring(sha256(convert_to(c.value::text, 'UTF8')) FOR 16) AS value
           FROM counted c
          WHERE c.aggregation = 'unique_count'
          ORDER BY 2, 3, 4, 5, 6
+        ON CONFLICT DO NOTHING
+    ), told AS MATERIALIZED (
+        SELECT c.meter_id, c.subject, c.group_key, c.time, max(c.number) AS level, count(*) AS events
+          FROM counted c
+         WHERE c.aggregation = 'time_weighted_sum'
+         GROUP BY c.meter_id, c.subject, c.group_key, c.time
+    ), levels AS (
+        INSERT INTO usage_levels AS l (organization_id, meter_id, subject, group_key, time, level, events)
+        SELECT p_organization_id, t.meter_id, t.subject, t.group_key, t.time, t.level, t.events
+          FROM told t
+         ORDER BY t.meter_id, t.subject, t.group_key, t.time
+        ON CONFLICT (organization_id, meter_id, subject, group_key, time) DO UPDATE
+           SET level = greatest(l.level, excluded.level), events = l.events + excluded.events
+    ), series AS (
+        INSERT INTO usage_level_series (organization_id, meter_id, subject, group_key)
+        SELECT DISTINCT p_organization_id, t.meter_id, t.subject, t.group_key
+          FROM told t
+         ORDER BY 2, 3, 4
         ON CONFLICT DO NOTHING
     ), added AS (
         SELECT c.meter_id, c.slot_at, c.group_key, c.subject, count(*) AS events, sum(c.number) AS total,
@@ -98,6 +114,7 @@ BEGIN
                -- Of two at the same moment the larger, so that no order of arrival matters.
                (max(ARRAY[extract(epoch FROM c.time), c.number]) FILTER (WHERE c.aggregation = 'latest'))[2] AS latest
           FROM counted c
+         WHERE c.aggregation <> 'time_weighted_sum'
          GROUP BY c.meter_id, c.slot_at, c.group_key, c.subject
     )
     SELECT json_build_object(

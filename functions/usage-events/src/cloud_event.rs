@@ -10,6 +10,7 @@ use shared::http::problem::Problem;
 
 use crate::event::{self, Event, Form, Parts, Rejected};
 use crate::operations::CloudEvent;
+use crate::properties;
 
 /// The version of the specification that is read.
 const SPEC_VERSION: &str = "1.0";
@@ -29,8 +30,14 @@ pub fn read(text: &str, now_micros: i64) -> Result<Event<'_>, Rejected> {
     let Ok(structured) = serde_json::from_str::<CloudEvent<'_>>(text) else {
         return Err(event::explain(text, &STRUCTURED));
     };
+    // Of attributes that are not kept, serde lets one be there twice.
+    let repeated = properties::repeated_member(text).map(|name| {
+        let invalid = Invalid::new("repeated", "must be given once");
+        event::field_error(name, invalid)
+    });
     let content_type = structured.datacontenttype.as_ref().map(|text| &*text.0);
     let problem = [
+        repeated,
         (structured.specversion.0 != SPEC_VERSION).then(wrong_version),
         structured.source.0.is_empty().then(empty_source),
         content_type.is_some_and(|text| !is_json(text)).then(|| {
@@ -177,10 +184,10 @@ mod tests {
                        "datacontenttype": "application/json", "time": "2026-11-21T12:00:00Z", "data": {"n": 1}}"#;
         let event = read(good, NOW).expect("every attribute is right");
         assert_eq!(
-            (&*event.source, event.properties),
+            (&*event.source, &*event.properties),
             ("/gateway", r#"{"n": 1}"#)
         );
-        let table: [(&str, &[(&str, &str)]); 9] = [
+        let table: [(&str, &[(&str, &str)]); 11] = [
             (
                 "{}",
                 &[
@@ -195,6 +202,14 @@ mod tests {
                 &[("specversion", "unsupported")],
             ),
             (&good.replace("/gateway", ""), &[("source", "wrong_length")]),
+            (
+                &good.replace("\"traceparent\": \"x\"", "\"trace\": 1, \"trace\": 2"),
+                &[("trace", "repeated")],
+            ),
+            (
+                &good.replace("\"n\": 1", "\"n\": 1, \"n\": 2"),
+                &[("data.n", "repeated")],
+            ),
             (
                 &good.replace("application/json", "text/plain"),
                 &[("datacontenttype", "unsupported")],

@@ -40,8 +40,8 @@ pub struct Event<'a> {
     pub kind: Cow<'a, str>,
     /// Microseconds since 1970.
     pub time_micros: i64,
-    /// A JSON object.
-    pub properties: &'a str,
+    /// A JSON object, with each number as it is stored.
+    pub properties: Cow<'a, str>,
 }
 
 /// An event that cannot.
@@ -104,8 +104,6 @@ pub fn check(parts: Parts<'_>, now_micros: i64) -> Result<Event<'_>, Rejected> {
     note("source", check_text(&parts.source, SOURCE_CHARS));
     note("subject", check_text(&parts.subject, SUBJECT_CHARS));
     note("type", check_text(&parts.kind, TYPE_CHARS));
-    let properties = parts.properties.unwrap_or("{}");
-    note(parts.properties_name, properties::check(properties));
     let time_micros = match &parts.time {
         None => now_micros,
         Some(text) => match read_time(text, now_micros) {
@@ -116,6 +114,11 @@ pub fn check(parts: Parts<'_>, now_micros: i64) -> Result<Event<'_>, Rejected> {
             }
         },
     };
+    let properties = properties::check(parts.properties.unwrap_or("{}")).unwrap_or_else(|mistake| {
+        let field = format!("{}{}", parts.properties_name, mistake.place);
+        errors.push(field_error(field, mistake.invalid));
+        Cow::Borrowed("{}")
+    });
     if errors.is_empty() {
         return Ok(Event {
             id: parts.id,
@@ -210,6 +213,9 @@ pub fn explain(text: &str, form: &Form) -> Rejected {
     let mut note = |field: &str, code, message| {
         errors.push(field_error(field.to_owned(), Invalid::new(code, message)));
     };
+    if let Some(name) = properties::repeated_member(text) {
+        note(&name, "repeated", "must be given once");
+    }
     for name in form.required {
         match members.get(*name) {
             None => note(name, "required", "is required"),
@@ -234,8 +240,8 @@ pub fn explain(text: &str, form: &Form) -> Rejected {
         }
     }
     if errors.is_empty() {
-        // Nothing else is left that a reader of JSON lets pass and we do not.
-        errors = whole("repeated", "has a field twice".to_owned());
+        // Nothing that a reader of JSON lets pass and we do not is known.
+        errors = whole("malformed", "is not an event".to_owned());
     }
     let id = members
         .get("id")
@@ -269,14 +275,14 @@ mod tests {
             subject: "".into(),
             kind: "tokens".into(),
             time_micros: NOW,
-            properties: "{}",
+            properties: "{}".into(),
         };
         assert_eq!(event, expected);
         let text = r#"{"properties": {"n": 1}, "time": "2026-11-21T13:00:00.5+02:00", "type": "t\u00e9",
                        "subject": "cus_1", "source": null, "id": "b"}"#;
         let event = read(text, NOW).expect("every field is right");
         assert_eq!(event.time_micros, NOW - 3_600_000_000 + 500_000);
-        assert_eq!((&*event.kind, event.properties), ("té", r#"{"n": 1}"#));
+        assert_eq!((&*event.kind, &*event.properties), ("té", r#"{"n": 1}"#));
         assert!(matches!(event.id, Cow::Borrowed(_)) && matches!(event.subject, Cow::Borrowed(_)));
     }
 
@@ -287,7 +293,7 @@ mod tests {
             "é".repeat(129),
             "t".repeat(65)
         );
-        let table: [(&str, &[(&str, &str)]); 20] = [
+        let table: [(&str, &[(&str, &str)]); 21] = [
             ("", &[("", "malformed")]),
             (r#"{"id": NaN, "type": "t"}"#, &[("", "malformed")]),
             ("[]", &[("", "wrong_type")]),
@@ -347,7 +353,11 @@ mod tests {
             ),
             (
                 r#"{"id": "a", "type": "t", "id": "b"}"#,
-                &[("", "repeated")],
+                &[("id", "repeated")],
+            ),
+            (
+                r#"{"id": "a", "type": "t", "properties": {"n": [{"x": 1, "x": 2}]}}"#,
+                &[("properties.n[0].x", "repeated")],
             ),
             (
                 r#"{"id": "a", "type": "t", "properties": {"n": 1e99}}"#,

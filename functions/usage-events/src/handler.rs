@@ -13,12 +13,12 @@ use shared::store::cache_key::Scope;
 
 use crate::event::{self, Event, Rejected};
 use crate::operations::{
-    MAX_EVENTS_PER_BATCH, UNSUPPORTED_CONTENT_ENCODING, UsageEventFlag, UsageEventStatus,
-    UsageEventsQuery, UsageResults, UsageVerdict,
+    MAX_EVENTS_PER_BATCH, UsageEventFlag, UsageEventStatus, UsageEventsQuery, UsageResults,
+    UsageVerdict,
 };
 use crate::properties::MAX_PROPERTIES_BYTES;
 use crate::queries::{self, MeterProblem, Stored};
-use crate::{batch, cloud_event, inflate};
+use crate::{batch, cloud_event};
 
 /// Most bytes of a body, and of what it inflates to: for each of a thousand events
 /// 4 KiB of properties and 1 KiB for the rest, 5,120,000 in all.
@@ -72,19 +72,6 @@ fn read<'a>(
         Form::CloudEventBatch => each(batch::array(body.trim())?, cloud_event::read),
         Form::CloudEventBinary => vec![cloud_event::read_binary(request, body, now)?],
     })
-}
-
-async fn body(request: &Request) -> Result<Vec<u8>, Problem> {
-    let encoding = request.header("content-encoding")?.unwrap_or_default();
-    let is_gzip = encoding.eq_ignore_ascii_case("gzip");
-    if !is_gzip && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        return Err(UNSUPPORTED_CONTENT_ENCODING.because("Send the body as it is, or with gzip."));
-    }
-    let body = request.body_within(MAX_BODY_BYTES).await?;
-    if is_gzip {
-        return inflate::gzip(&body, MAX_BODY_BYTES);
-    }
-    Ok(body)
 }
 
 /// What a meter has against an event, in the API's words.
@@ -177,7 +164,7 @@ pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Probl
     let is_atomic = query.atomic.unwrap_or_default();
     let is_binary = request.header_is_present(cloud_event::SPEC_VERSION_HEADER);
     let form = form(request.media_type()?, is_binary)?;
-    let body = body(request).await?;
+    let body = request.body_within(MAX_BODY_BYTES).await?;
     let body = std::str::from_utf8(&body)
         .map_err(|_| Problem::malformed_body("The body is not UTF-8."))?;
     let now_micros = i64::try_from(context.now_millis()).unwrap_or(i64::MAX / 1_000) * 1_000;

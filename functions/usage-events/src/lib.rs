@@ -4,7 +4,6 @@ mod batch;
 mod cloud_event;
 mod event;
 mod handler;
-mod inflate;
 mod operations;
 mod properties;
 mod queries;

@@ -234,11 +234,6 @@ impl<'a> UsageResults<'a> {
     }
 }
 
-shared::refusals! {
-    UNSUPPORTED_CONTENT_ENCODING = 415 "unsupported_content_encoding", "The content encoding is not supported",
-        "the body is encoded other than with gzip.";
-}
-
 pub const INGEST: Operation = Operation::new(
     "usage-events",
     Verb::Post,
@@ -247,7 +242,7 @@ pub const INGEST: Operation = Operation::new(
 )
 .tag("usage")
 .summary("Store events of usage, each once")
-.details("Takes up to 1,000 events in one of the forms below, with Content-Encoding gzip too. CloudEvents in binary mode have their attributes in ce- headers and their data in a body of application/json. A rejected event does not keep the others out. Sending a batch again stores nothing twice.")
+.details("Takes up to 1,000 events in one of the forms below. CloudEvents in binary mode have their attributes in ce- headers and their data in a body of application/json. A rejected event does not keep the others out. Sending a batch again stores nothing twice.")
 .query::<UsageEventsQuery>()
 .body::<UsageEvents>(
     r#"[{"id": "req-7f21", "source": "gateway-1", "subject": "cus_42", "type": "completion", "time": "2026-11-21T09:30:00Z", "properties": {"tokens": 812, "model": "large"}}]"#,
@@ -271,5 +266,4 @@ pub const INGEST: Operation = Operation::new(
     200,
     "What became of each event. What is accepted or a duplicate is stored, and in every summary that is asked for from now on.",
     r#"{"results": [{"id": "req-7f21", "status": "accepted"}, {"id": "req-7f21", "status": "duplicate"}, {"id": "req-7f22", "status": "rejected", "reason": "too_old", "errors": [{"field": "time", "code": "too_old", "message": "must not be more than 35 days ago"}]}], "accepted": 1, "duplicate": 1, "rejected": 1}"#,
-)])
-.refuses(&[&UNSUPPORTED_CONTENT_ENCODING]);
+)]);

@@ -58,7 +58,7 @@ pub async fn ingest(
         texts(|event| event.subject.clone().into_owned()).into(),
         texts(|event| event.kind.clone().into_owned()).into(),
         times.into(),
-        texts(|event| event.properties.to_owned()).into(),
+        texts(|event| event.properties.clone().into_owned()).into(),
         is_atomic.into(),
     ];
     let sql = "SELECT usage_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";

@@ -9,11 +9,13 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF p_interval <> 'hour' THEN
         RETURN (
-            SELECT array_agg(DISTINCT greatest(local AT TIME ZONE p_time_zone, p_since)
-                             ORDER BY greatest(local AT TIME ZONE p_time_zone, p_since))
-              FROM generate_series(date_trunc(p_interval, p_since AT TIME ZONE p_time_zone),
-                                   p_until AT TIME ZONE p_time_zone, ('1 ' || p_interval)::interval) local
-             WHERE local AT TIME ZONE p_time_zone < p_until);
+            SELECT array_agg(DISTINCT greatest(day.start, p_since) ORDER BY greatest(day.start, p_since))
+              FROM (SELECT local_midnight(day, p_time_zone) AS start
+                      FROM generate_series(date_trunc(p_interval, p_since AT TIME ZONE p_time_zone),
+                                           p_until AT TIME ZONE p_time_zone, ('1 ' || p_interval)::interval) day
+                    -- Kept apart, so that each midnight is looked for once.
+                    OFFSET 0) day
+             WHERE day.start < p_until);
     ELSIF EXISTS (SELECT 1 FROM generate_series(p_since, p_until + interval '1 day', interval '1 day') day
                    WHERE date_part('minute', day AT TIME ZONE p_time_zone) <> date_part('minute', day AT TIME ZONE 'UTC')) THEN
         -- By quarters, because Lord Howe Island moves its clocks by half an hour.

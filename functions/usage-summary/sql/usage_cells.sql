@@ -1,10 +1,14 @@
--- What a meter counted, in cells: a bucket of a group each, and of each group one
--- for the whole, whose bucket is 0. Nothing is known beforehand of how many groups
--- there are, and a loop in a loop over thousands of them would outlast the
--- statement, so there is none.
+-- What a meter counted: of each group its values and its cells, which are a bucket with
+-- its events and its value each, and one for the whole, whose bucket is 0. What is equal
+-- as JSON is one group. Beside them, all events that were counted, of which each must be
+-- in a group.
+--
+-- Nothing is known beforehand of how many groups there are, and a loop in a loop over
+-- thousands of them would outlast the statement, so there is none.
 CREATE OR REPLACE FUNCTION usage_cells(
     p_meter meters, p_starts timestamptz[], p_until timestamptz, p_subject text, p_positions integer[],
-    p_max_events integer, OUT o_cells jsonb, OUT o_groups integer, OUT o_is_complete boolean
+    p_max_cells integer, p_max_events integer,
+    OUT o_groups json, OUT o_number_of_groups bigint, OUT o_events numeric, OUT o_is_complete boolean
 )
 LANGUAGE plpgsql
 SET enable_nestloop = off
@@ -14,16 +18,9 @@ AS $$
 BEGIN
     o_is_complete := true;
     IF p_meter.aggregation = 'time_weighted_sum' THEN
-        WITH parts AS MATERIALIZED (
-            SELECT * FROM usage_time_weighted(p_meter, p_starts, p_until, p_subject, p_positions, p_max_events)
-        ), cells AS (
-            SELECT coalesce(bucket, 0) AS bucket, part, sum(events) AS events, sum(total) AS value
-              FROM parts WHERE is_complete
-             GROUP BY GROUPING SETS ((bucket, part), (part))
-        )
-        SELECT (SELECT bool_and(is_complete) FROM parts), count(DISTINCT part),
-               jsonb_agg(jsonb_build_array(bucket, part, events, trim_scale(value)::text))
-          INTO o_is_complete, o_groups, o_cells FROM cells;
+        SELECT l.o_groups, l.o_number_of_groups, l.o_events, l.o_is_complete
+          INTO o_groups, o_number_of_groups, o_events, o_is_complete
+          FROM usage_level_cells(p_meter, p_starts, p_until, p_subject, p_positions, p_max_cells, p_max_events) l;
     ELSIF p_meter.aggregation = 'unique_count' THEN
         WITH own AS MATERIALIZED (
             SELECT width_bucket(u.slot_at, p_starts) AS bucket, u.group_key, u.value
@@ -60,11 +57,14 @@ BEGIN
             SELECT coalesce(b.bucket, 0) AS bucket, g.part, sum(b.events) AS events
               FROM by_group b JOIN named g ON g.group_key = b.group_key
              GROUP BY GROUPING SETS ((b.bucket, g.part), (g.part))
+        ), by_part AS (
+            SELECT json_build_array(e.part, json_agg(json_build_array(e.bucket, e.events, c.value::text))) AS found
+              FROM events e LEFT JOIN cells c ON c.bucket = e.bucket AND c.part = e.part
+             GROUP BY e.part
         )
-        SELECT (SELECT count(*) FROM own) <= p_max_events, count(DISTINCT c.part),
-               jsonb_agg(jsonb_build_array(c.bucket, c.part, e.events, c.value::text))
-          INTO o_is_complete, o_groups, o_cells
-          FROM cells c JOIN events e ON e.bucket = c.bucket AND e.part = c.part;
+        SELECT json_agg(p.found), count(*), (SELECT sum(b.events) FROM by_group b), (SELECT count(*) FROM own) <= p_max_events
+          INTO o_groups, o_number_of_groups, o_events, o_is_complete
+          FROM by_part p;
     ELSE
         WITH own AS (
             SELECT width_bucket(r.slot_at, p_starts) AS bucket, r.group_key, r.events, r.total, r.minimum, r.maximum,
@@ -92,11 +92,15 @@ BEGIN
                    min(b.minimum) AS minimum, max(b.maximum) AS maximum, (max(b.latest))[2] AS latest
               FROM by_group b JOIN named g ON g.group_key = b.group_key
              GROUP BY GROUPING SETS ((b.bucket, g.part), (g.part))
+        ), by_part AS (
+            SELECT json_build_array(c.part, json_agg(json_build_array(c.bucket, c.events, trim_scale(usage_value(
+                       p_meter.aggregation, c.events::bigint, c.total, c.minimum, c.maximum, c.latest))::text))) AS found
+              FROM cells c
+             GROUP BY c.part
         )
-        SELECT count(DISTINCT c.part),
-               jsonb_agg(jsonb_build_array(c.bucket, c.part, c.events, trim_scale(usage_value(
-                   p_meter.aggregation, c.events::bigint, c.total, c.minimum, c.maximum, c.latest))::text))
-          INTO o_groups, o_cells FROM cells c;
+        SELECT json_agg(p.found), count(*), (SELECT sum(b.events) FROM by_group b)
+          INTO o_groups, o_number_of_groups, o_events
+          FROM by_part p;
     END IF;
 END;
 $$;

@@ -15,7 +15,7 @@ DECLARE
     v_organization_id uuid := v_principal.organization_id;
     v_refusal json := refusal(v_principal, 'usage:read');
     v_meter meters;
-    v_time_zone text := p_time_zone;
+    v_time_zone text := time_zone_read(p_time_zone);
     v_since timestamptz;
     v_until timestamptz;
     v_starts timestamptz[];
@@ -29,18 +29,19 @@ BEGIN
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
-    IF v_time_zone IS NULL THEN
+    IF p_time_zone IS NULL THEN
         SELECT time_zone INTO v_time_zone FROM organizations WHERE id = v_organization_id;
-    ELSIF NOT EXISTS (SELECT 1 FROM time_zones WHERE name = v_time_zone) THEN
+    ELSIF v_time_zone IS NULL THEN
         RETURN json_build_object('refusal', 'time_zone_unknown');
     END IF;
     -- Without a range, the month to the end of its day.
-    v_since := CASE WHEN p_since IS NULL THEN date_trunc('month', now(), v_time_zone)
-                    WHEN p_since_is_local THEN p_since AT TIME ZONE v_time_zone
+    v_since := CASE WHEN p_since IS NULL THEN
+                         local_midnight(date_trunc('month', now() AT TIME ZONE v_time_zone), v_time_zone)
+                    WHEN p_since_is_local THEN local_midnight(p_since, v_time_zone)
                     ELSE p_since AT TIME ZONE 'UTC' END;
     v_until := CASE WHEN p_until IS NULL THEN
-                         (date_trunc('day', now() AT TIME ZONE v_time_zone) + interval '1 day') AT TIME ZONE v_time_zone
-                    WHEN p_until_is_local THEN p_until AT TIME ZONE v_time_zone
+                         local_midnight(date_trunc('day', now() AT TIME ZONE v_time_zone) + interval '1 day', v_time_zone)
+                    WHEN p_until_is_local THEN local_midnight(p_until, v_time_zone)
                     ELSE p_until AT TIME ZONE 'UTC' END;
     IF v_until <= v_since THEN
         RETURN json_build_object('refusal', 'range_empty');
@@ -58,11 +59,11 @@ BEGIN
     v_positions := coalesce(v_positions, '{}');
     v_starts := usage_bucket_starts(v_since, v_until, p_interval, v_time_zone);
 
-    v_found := usage_cells(v_meter, v_starts, v_until, p_subject, v_positions, p_max_events);
+    v_found := usage_cells(v_meter, v_starts, v_until, p_subject, v_positions, p_max_cells, p_max_events);
     IF NOT coalesce(v_found.o_is_complete, true) THEN
         RETURN json_build_object('refusal', 'too_many_events');
     END IF;
-    IF coalesce(v_found.o_groups, 0) * cardinality(v_starts) > p_max_cells THEN
+    IF coalesce(v_found.o_number_of_groups, 0) * cardinality(v_starts) > p_max_cells THEN
         RETURN json_build_object('refusal', 'too_many_cells');
     END IF;
     RETURN json_build_object(
@@ -72,6 +73,6 @@ BEGIN
         'meter', v_meter.slug, 'aggregation', v_meter.aggregation, 'time_zone', v_time_zone,
         'since', rfc3339(v_since), 'until', rfc3339(v_until),
         'starts', (SELECT json_agg(rfc3339(s) ORDER BY n) FROM unnest(v_starts) WITH ORDINALITY u (s, n)),
-        'cells', coalesce(v_found.o_cells, '[]'));
+        'events', coalesce(v_found.o_events, 0), 'groups', coalesce(v_found.o_groups, '[]'));
 END;
 $$;

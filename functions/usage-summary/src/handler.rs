@@ -69,7 +69,10 @@ pub async fn summary(context: &Context, request: &Request) -> Result<Reply, Prob
         fill.store(context, &value, found.token_expires_millis)
             .await;
     }
-    let groups = buckets::groups(&found, &names.unwrap_or_default());
+    let groups = buckets::groups(&found, &names.unwrap_or_default()).map_err(|mismatch| {
+        context.log("error", &format!("a summary is withheld: {mismatch}"));
+        Problem::internal()
+    })?;
     let output = UsageSummary {
         meter: found.meter.clone(),
         aggregation: found.aggregation,
@@ -108,7 +111,7 @@ mod tests {
             let found: Found = serde_json::from_value(json!({
                 "organization_id": own, "token_expires_millis": 1, "valid_until_millis": 1,
                 "meter": "calls", "aggregation": aggregation, "time_zone": "UTC", "since": "a", "until": "b",
-                "starts": ["a"], "cells": [],
+                "starts": ["a"], "events": 0, "groups": [],
             }))
             .expect("a document as the statement makes it");
             assert_eq!(

@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
+
 use shared::http::input::{FromText, Invalid, Text};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::problem::NOT_FOUND;
 use shared::http::time::Time;
 use shared::metering::{Aggregation, MAX_METER_NAME_CHARS, MeterName, UsageBound, UsageQuantity};
 use shared::organizations::TimeZone;
-use shared::serde_json::{Map, Value};
+use shared::serde_json::value::RawValue;
 
 /// Longest subject of an event.
 const MAX_SUBJECT_CHARS: usize = 128;
@@ -90,12 +92,21 @@ pub struct UsageBucket {
     pub events: u64,
 }
 
+/// What an event has in a property, as JSON: its text, so that a number keeps all its digits.
+#[derive(Debug, Clone, shared::serde::Serialize)]
+#[serde(crate = "shared::serde", transparent)]
+pub struct UsageGroupValue(pub Box<RawValue>);
+
+shared::describe!(UsageGroupValue as "UsageGroupValue", {
+    "description": "What the events of a group have in a property, null where they have none. A number has all its digits, which may be more than a float has.",
+    "examples": ["large"],
+});
+
 /// A group with its buckets.
 #[shared::answer]
-#[derive(PartialEq, Eq)]
 pub struct UsageGroup {
     /// The values of the properties that were asked for, null where an event has none.
-    pub group: Map<String, Value>,
+    pub group: BTreeMap<String, UsageGroupValue>,
     /// Null where no event has a minimum, maximum, average or latest value.
     pub value: Option<UsageQuantity>,
     pub events: u64,

@@ -21,7 +21,6 @@ BEGIN
         RETURN json_build_object('status', 'already_running', 'created', v_created, 'dropped', v_dropped,
                                  'missing', v_missing);
     END IF;
-    PERFORM time_zones_add();
     FOR v_months IN -2..p_months_ahead LOOP
         v_month := v_this_month + make_interval(months => v_months);
         IF usage_partition_create(v_month) THEN

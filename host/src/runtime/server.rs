@@ -1,13 +1,14 @@
 //! The HTTP/1.1 server: from a connection to a component and back.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -16,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::http::problem::{self, Problem};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +43,13 @@ const LISTEN_BACKLOG: u32 = 1024;
 /// How long to pause after the system could not give us a connection, most likely for want of
 /// file descriptors: retrying at once would only use the processor up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long, and for how many bytes, the rest of what is not HTTP is read after its refusal. The
+/// system resets a connection that is closed with bytes unread, and a client then loses the
+/// refusal, which is on its way. A second is enough for a client that sends a body of a megabyte
+/// without waiting.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
 /// The routing table with what its routes lead to.
 pub(crate) struct Router {
@@ -117,23 +126,43 @@ async fn serve(
         tracing::debug!("cannot set TCP_NODELAY: {error}");
     }
     let client = std::sync::Mutex::new(ClientHeaders::new(client));
-    let service = service_fn(|request| answer(&router, &client, request));
-    let connection = http1::Builder::new()
+    let service = service_fn(|request| Box::pin(answer(&router, &client, request)));
+    // Answers are not held back until all requests that have arrived are read (hyper's
+    // pipeline_flush): when one of them cannot be read, hyper drops what it holds back, its own
+    // refusal and the answers to the requests before.
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+    // Without the shutdown, which the rest of a malformed request may have to be read for.
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => ended,
         () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
         }
     };
+    let mut stream = connection.into_parts().io.into_inner();
+    // Fails for a client that has gone away, whom nothing more can be told.
+    let _ = stream.shutdown().await;
     if let Err(error) = ended {
         // Clients go away all the time; that is not the server's failure.
         tracing::debug!("a connection ended early: {error}");
+        if error.is_parse() {
+            let _ = tokio::time::timeout(LINGER_TIMEOUT, read_the_rest(&mut stream)).await;
+        }
+    }
+}
+
+/// Reads what a client still sends, and drops it.
+async fn read_the_rest(stream: &mut TcpStream) {
+    let mut dropped = [0; 4096];
+    let mut total_bytes = 0;
+    while let Ok(read_bytes) = stream.read(&mut dropped).await {
+        total_bytes += read_bytes;
+        if read_bytes == 0 || total_bytes > MAX_LINGER_BYTES {
+            return;
+        }
     }
 }
 
@@ -143,6 +172,10 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut head, body) = request.into_parts();
+    // Before anything else, because a proxy before this host may have taken the other one.
+    if head.headers.get_all(HOST).iter().nth(1).is_some() {
+        return Ok(refuse(BadRequest::Host));
+    }
     let path = head.uri.path();
     if let Some(well_known) = path.strip_prefix(WELL_KNOWN_PREFIX) {
         return Ok(match well_known {
@@ -255,6 +288,104 @@ fn refuse(bad: BadRequest) -> Response<ResponseBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The statuses of the answers to these bytes, and whether the connection was closed in order.
+    async fn exchange(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u16>> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(bytes).await?;
+        let mut answered = Vec::new();
+        // Ends with an error where the system resets the connection.
+        stream.read_to_end(&mut answered).await?;
+        let text = String::from_utf8_lossy(&answered).into_owned();
+        let statuses = text
+            .split("HTTP/1.1 ")
+            .filter_map(|answer| answer.get(..3)?.parse().ok());
+        Ok(statuses.collect())
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_is_refused_with_an_answer() -> anyhow::Result<()> {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = listener.local_addr()?;
+        let router = Router {
+            routes: Routes::build([])?,
+            targets: Vec::new(),
+            log: LogSink::capture().0,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, Arc::new(router), stopped));
+        let health = |headers: &str| {
+            format!("GET /.well-known/spin/health HTTP/1.1\r\n{headers}\r\n").into_bytes()
+        };
+        let last = "host: a\r\nconnection: close\r\n";
+        let after_a_good_one = |bytes: &[u8]| [&health("host: a\r\n"), bytes].concat();
+        let with_a_long_body = |headers: &str| {
+            let head = format!("POST /.well-known/spin/health HTTP/1.1\r\n{headers}\r\n");
+            [head.as_bytes(), &[b'x'; 500_000]].concat()
+        };
+        let long = "a".repeat(1_000_000);
+        let bare = |text: &str| text.as_bytes().to_vec();
+        let table = [
+            (health(last), vec![200]),
+            (
+                [health("host: a\r\n"), health(last)].concat(),
+                vec![200, 200],
+            ),
+            (bare("nonsense\r\n\r\n"), vec![400]),
+            (bare("GET / HTTP/9.9\r\n\r\n"), vec![400]),
+            (bare("GET /\0 HTTP/1.1\r\nhost: a\r\n\r\n"), vec![400]),
+            (bare("GET /a b HTTP/1.1\r\nhost: a\r\n\r\n"), vec![400]),
+            (b"GET /\xff HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(), vec![400]),
+            (health("host: a\r\nno colon\r\n"), vec![400]),
+            (health("host: a\r\nbad name: 1\r\n"), vec![400]),
+            (health("host: a\r\nx\0y: 1\r\n"), vec![400]),
+            (health("host: a\r\nx: 1\0\r\n"), vec![400]),
+            (health("host: a\r\nx: 1\x01\r\n"), vec![400]),
+            (health("host: a\r\nx: 1\x7f\r\n"), vec![400]),
+            (health("host: a\r\nx: 1\r2\r\n"), vec![400]),
+            (health("host: a\r\nx: 1\r\n 2\r\n"), vec![400]),
+            (health("host: a\r\ncontent-length: x\r\n"), vec![400]),
+            (health("host: a\r\ncontent-length: -1\r\n"), vec![400]),
+            (health("host: a\r\ncontent-length: 2, 2\r\n"), vec![400]),
+            (
+                with_a_long_body("host: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n"),
+                vec![400],
+            ),
+            (
+                with_a_long_body("host: a\r\ntransfer-encoding: gzip\r\n"),
+                vec![400],
+            ),
+            (health(&format!("host: a\r\nx: {long}\r\n")), vec![431]),
+            (
+                bare(&format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n")),
+                vec![431],
+            ),
+            (health(&"x: 1\r\n".repeat(10_000)), vec![431]),
+            // What was answered before stays answered.
+            (after_a_good_one(b"nonsense\r\n\r\n"), vec![200, 400]),
+            (
+                after_a_good_one(&health("host: a\r\nx: 1\0\r\n")),
+                vec![200, 400],
+            ),
+            // No parser refuses two hosts, and whoever is in front may have taken either.
+            (health(&format!("host: a\r\n{last}")), vec![400]),
+            (health(&format!("host: b\r\n{last}")), vec![400]),
+            (
+                bare("GET /nowhere HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n"),
+                vec![400],
+            ),
+        ];
+        for (bytes, expected) in table {
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
+            let got = exchange(address, &bytes).await;
+            let got = got.map_err(|error| error.to_string());
+            assert_eq!(got, Ok(expected), "{shown:?}");
+        }
+        stop.send_replace(true);
+        let mut connections = accepting.await?;
+        while connections.join_next().await.is_some() {}
+        Ok(())
+    }
 
     #[test]
     fn a_refusal_is_a_problem_document() -> serde_json::Result<()> {

@@ -118,11 +118,17 @@ fn expand_answer(options: &Options, item: &DeriveInput) -> Result<Tokens> {
 
 fn expand_body(options: &Options, item: DeriveInput) -> Result<Tokens> {
     let name = &item.ident;
+    let mut parameters = Tokens::new();
     let (reading, is_closed, tag) = match &item.data {
         Data::Struct(data) => {
             let Fields::Named(fields) = &data.fields else {
                 return Err(Error::new_spanned(&item, "a body has named fields"));
             };
+            if options.query {
+                let names = fields.named.iter().filter_map(|field| field.ident.as_ref());
+                let names = names.map(field_name);
+                parameters = quote!(const PARAMETERS: &'static [&'static str] = &[#(#names),*];);
+            }
             let fields = read_fields(fields, &quote!(Self), options, None);
             let check = options.check.then(|| {
                 quote! {
@@ -175,6 +181,8 @@ fn expand_body(options: &Options, item: DeriveInput) -> Result<Tokens> {
     let (generics, arguments, bounds) = item.generics.split_for_impl();
     let implementation = quote! {
         impl #generics ::shared::http::input::Input for #name #arguments #bounds {
+            #parameters
+
             fn read(
                 value: &::shared::serde_json::Value,
                 reader: &mut ::shared::http::input::Reader,

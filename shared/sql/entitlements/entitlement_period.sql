@@ -4,7 +4,6 @@ CREATE OR REPLACE FUNCTION entitlement_period(
 )
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_length interval;
     v_start timestamp;
 BEGIN
     IF p_period = 'never' THEN
@@ -12,13 +11,8 @@ BEGIN
         ends_at := 'infinity';
         RETURN;
     END IF;
-    v_length := ('1 ' || p_period)::interval;
     v_start := date_trunc(p_period, p_at AT TIME ZONE p_time_zone);
-    IF v_start AT TIME ZONE p_time_zone > p_at THEN
-        -- Where clocks are put back to midnight, the day begins at the second one.
-        v_start := v_start - v_length;
-    END IF;
-    started_at := v_start AT TIME ZONE p_time_zone;
-    ends_at := (v_start + v_length) AT TIME ZONE p_time_zone;
+    started_at := local_midnight(v_start, p_time_zone);
+    ends_at := local_midnight(v_start + ('1 ' || p_period)::interval, p_time_zone);
 END;
 $$;

@@ -7,7 +7,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_answer json;
 BEGIN
-    SELECT CASE WHEN request_digest = p_request_digest THEN answer
+    SELECT CASE WHEN request_digest = p_request_digest THEN as_replayed(answer)
                 ELSE '{"refusal":"idempotency_key_reused"}'::json END
       INTO v_answer
       FROM idempotency_keys

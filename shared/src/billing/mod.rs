@@ -3,5 +3,5 @@
 
 pub mod analytics;
 pub mod org_billing;
-pub mod revenue_cursor;
+pub mod revenue_place;
 pub mod subscription;

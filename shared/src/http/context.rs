@@ -43,6 +43,7 @@ pub struct Context {
     now_millis: OnceCell<u64>,
     db_queries: Cell<u32>,
     cache_status: Cell<CacheStatus>,
+    is_replayed: Cell<bool>,
 }
 
 thread_local! {
@@ -86,6 +87,7 @@ impl Context {
             now_millis: OnceCell::new(),
             db_queries: Cell::new(0),
             cache_status: Cell::new(CacheStatus::Bypass),
+            is_replayed: Cell::new(false),
         }
     }
 
@@ -148,6 +150,16 @@ impl Context {
     /// How the cache took part.
     pub fn cache_status(&self) -> CacheStatus {
         self.cache_status.get()
+    }
+
+    /// Notes that the answer is that to an earlier request with the same Idempotency-Key.
+    pub(crate) fn set_replayed(&self) {
+        self.is_replayed.set(true);
+    }
+
+    /// Whether the answer is that to an earlier request; sent as `Idempotent-Replayed`.
+    pub fn is_replayed(&self) -> bool {
+        self.is_replayed.get()
     }
 
     /// Writes one line of JSON to the component's log.

@@ -11,6 +11,8 @@ pub mod time;
 #[cfg(feature = "spin")]
 pub mod context;
 #[cfg(feature = "spin")]
+mod gzip;
+#[cfg(feature = "spin")]
 pub mod pieces;
 #[cfg(feature = "spin")]
 mod reply;

@@ -57,16 +57,16 @@ impl Period {
         };
         let days = (until - since).num_days();
         if days < 1 {
-            let (name, message) = match until_given {
-                Some(_) => ("until", "must be after since"),
-                None => ("since", "must not be after today"),
+            let (name, code, message) = match until_given {
+                Some(_) => ("until", "too_early", "must be later than since"),
+                None => ("since", "too_far_ahead", "must not be after today"),
             };
-            return Err(Problem::invalid_parameter(name, "out_of_range", message));
+            return Err(Problem::invalid_parameter(name, code, message));
         }
         if days > max_days {
             return Err(Problem::invalid_parameter(
                 "since",
-                "out_of_range",
+                "range_too_long",
                 format!("must be at most {max_days} days before until"),
             ));
         }

@@ -108,6 +108,9 @@ crate::refusals! {
     /// The body has a type that the operation does not read.
     UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type", "The content type is not supported",
         "the content type is not one that this operation reads.";
+    /// The body is encoded in a way that no operation reads.
+    UNSUPPORTED_CONTENT_ENCODING = 415 "unsupported_content_encoding", "The content encoding is not supported",
+        "the body is encoded other than with gzip.";
     /// The body was read, and fields are wrong.
     INVALID_FIELDS = 422 "invalid_fields", "The request has invalid fields",
         "the body is JSON, and not what this operation takes. errors names every wrong, missing and unknown field.";
@@ -272,6 +275,11 @@ impl Problem {
     /// 415, with the types that the route takes.
     pub fn unsupported_media_type(wanted: &'static str) -> Self {
         UNSUPPORTED_MEDIA_TYPE.because(format!("Send the body as {wanted}."))
+    }
+
+    /// 415, with what a body may be encoded with.
+    pub fn unsupported_content_encoding() -> Self {
+        UNSUPPORTED_CONTENT_ENCODING.because("Send the body as it is, or with gzip.")
     }
 
     /// 503: a dependency did not answer in time. The effect of a write is then

@@ -6,8 +6,10 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
+use crate::http::gzip;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
+use crate::http::pagination::{Cursor, ListScope, Page, PageLimit};
 use crate::http::problem::{self, Problem};
 use crate::http::wire::{Method, WireRequest, method_name, read_body};
 use crate::token::{self, PresentedToken, TokenKind};
@@ -126,6 +128,41 @@ impl Request {
     pub fn query<T: Input>(&self) -> Result<T, Problem> {
         let query = self.query.as_deref().unwrap_or_default();
         input::query(form_urlencoded::parse(query.as_bytes()))
+    }
+
+    /// What the cursors of this list belong to: the path, the token's owner, and the
+    /// parameters that `T` has, apart from `limit` and `cursor`.
+    pub fn list_scope<T: Input>(&self, token: &PresentedToken) -> ListScope {
+        let query = self.query.as_deref().unwrap_or_default();
+        let given: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let filter = given.iter().filter(|(name, _)| {
+            T::PARAMETERS.contains(&&**name) && !matches!(&**name, "limit" | "cursor")
+        });
+        let filter = filter.map(|(name, value)| (&**name, &**value));
+        self.list_scope_by(token, filter)
+    }
+
+    /// As [`Request::list_scope`], for a list that says itself what its filter is.
+    pub fn list_scope_by<'a>(
+        &self,
+        token: &PresentedToken,
+        filter: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> ListScope {
+        ListScope::new(&self.path, token.owner.as_uuid().as_bytes(), filter)
+    }
+
+    /// The page of this list that the parameters of `T` ask for, of which `limit` and
+    /// `cursor` are two.
+    ///
+    /// # Errors
+    /// 400 when the cursor names no place of this list.
+    pub fn page<T: Input>(
+        &self,
+        token: &PresentedToken,
+        limit: Option<PageLimit>,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, Problem> {
+        Page::new(self.list_scope::<T>(token), limit, cursor)
     }
 
     /// The method.
@@ -292,12 +329,35 @@ impl Request {
         self.body_within(MAX_BODY_BYTES).await
     }
 
-    /// The body, up to `max_bytes`, for a route that has a use for larger ones.
+    /// The body, up to `max_bytes`, for a route that has a use for larger ones. The bound
+    /// holds for what is sent and for what it inflates to.
     ///
     /// # Errors
-    /// 413 when it is larger, 408 when it does not arrive in time, 400 when it
-    /// breaks off.
+    /// 415 when it is encoded other than with gzip, 413 when it is larger, 408 when it does
+    /// not arrive in time, 400 when it breaks off or is no gzip.
     pub async fn body_within(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+        let is_gzip = self.is_gzip()?;
+        let body = self.sent_body(max_bytes).await?;
+        if is_gzip {
+            return gzip::inflate(&body, max_bytes);
+        }
+        Ok(body)
+    }
+
+    /// Whether the body is encoded with gzip, by either of its names (RFC 9110, section
+    /// 8.4.1.3).
+    fn is_gzip(&self) -> Result<bool, Problem> {
+        let encoding = self.header("content-encoding")?.unwrap_or_default();
+        let is = |name: &str| encoding.eq_ignore_ascii_case(name);
+        match encoding {
+            _ if is("gzip") || is("x-gzip") => Ok(true),
+            _ if is("") || is("identity") => Ok(false),
+            _ => Err(Problem::unsupported_content_encoding()),
+        }
+    }
+
+    /// The body as it is sent.
+    async fn sent_body(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let Some(wire) = self.body.take() else {
             return Ok(Vec::new());
         };

@@ -1,6 +1,8 @@
 //! Moments, as responses and requests give them.
 
-use chrono::{DateTime, NaiveDateTime};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, NaiveDateTime};
 
 use crate::http::input::{FromText, Invalid};
 
@@ -14,29 +16,41 @@ crate::text_type! {
     }
 }
 
-/// A moment as a request gives it: RFC 3339 with an offset. It is kept in UTC.
+/// The years of UTC that a moment may lie in: RFC 3339 writes four digits, and Postgres has
+/// no year 0.
+const YEARS: RangeInclusive<i32> = 1..=9999;
+
+/// A moment as a request gives it: RFC 3339 with an offset. It is kept in UTC, and lies in
+/// the years 1 to 9999 there too, so that an answer can repeat it. The type of every time
+/// that a request has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub NaiveDateTime);
 
 impl FromText for Moment {
     fn from_text(text: &str) -> Result<Self, Invalid> {
         // A leap second becomes the second after it, because Postgres has none.
-        DateTime::parse_from_rfc3339(text)
+        let time = DateTime::parse_from_rfc3339(text)
             .ok()
             .and_then(|time| DateTime::from_timestamp_micros(time.timestamp_micros()))
-            .map(|time| Self(time.naive_utc()))
+            .map(|time| time.naive_utc())
             .ok_or_else(|| {
                 Invalid::new(
                     "invalid",
                     "must be an RFC 3339 time with an offset, such as \"2026-12-31T23:00:00Z\"",
                 )
-            })
+            })?;
+        if !YEARS.contains(&time.year()) {
+            let (first, last) = (YEARS.start(), YEARS.end());
+            let message = format!("must lie in the years {first} to {last} of UTC");
+            return Err(Invalid::new("out_of_range", message));
+        }
+        Ok(Self(time))
     }
 }
 
 crate::describe!(Moment as "Moment", {
     "type": "string", "format": "date-time",
-    "description": "RFC 3339, with an offset.",
+    "description": "RFC 3339, with an offset, in the years 1 to 9999 of UTC.",
     "examples": ["2026-12-31T23:00:00Z"],
 });
 
@@ -60,6 +74,21 @@ mod tests {
             (json!("2026-11-21"), Err("invalid")),
             (json!("2026-13-21T09:30:00Z"), Err("invalid")),
             (json!("12026-11-21T09:30:00Z"), Err("invalid")),
+            (json!("0001-01-01T00:00:00Z"), Ok("0001-01-01T00:00:00")),
+            (
+                json!("0000-12-31T19:00:00-05:00"),
+                Ok("0001-01-01T00:00:00"),
+            ),
+            (
+                json!("9999-12-31T23:59:59.9999999Z"),
+                Ok("9999-12-31T23:59:59.999999"),
+            ),
+            (json!("9999-12-31T23:59:59-05:00"), Err("out_of_range")),
+            (json!("9999-12-31T23:59:60Z"), Err("out_of_range")),
+            (json!("0001-01-01T00:00:00+00:01"), Err("out_of_range")),
+            (json!("0000-01-01T00:00:00Z"), Err("out_of_range")),
+            (json!("-001-01-01T00:00:00Z"), Err("invalid")),
+            (json!("+9999-01-01T00:00:00Z"), Err("invalid")),
             (json!("tomorrow"), Err("invalid")),
             (json!(""), Err("invalid")),
             (json!("\0"), Err("invalid_character")),

@@ -9,7 +9,7 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use crate::http::context::Context;
 use crate::http::pieces;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, UNSUPPORTED_CONTENT_ENCODING};
 use crate::http::reply::Reply;
 
 pub use spin_sdk::wasip3::exports::http::handler::Guest;
@@ -95,8 +95,14 @@ pub(super) fn encode(context: Context, reply: Reply, problem: Option<&Problem>) 
     for (name, value) in &reply.headers {
         headers.push(header(name, value));
     }
+    if context.is_replayed() {
+        headers.push(header("idempotent-replayed", "true"));
+    }
     if reply.status == 401 {
         headers.push(header("www-authenticate", "Bearer"));
+    }
+    if problem.is_some_and(|problem| problem.code == UNSUPPORTED_CONTENT_ENCODING.code) {
+        headers.push(header("accept-encoding", "gzip, identity"));
     }
     if let Some(allow) = problem.and_then(|problem| problem.allow.as_deref()) {
         headers.push(header("allow", allow));

@@ -26,8 +26,8 @@ pub const MAX_FRACTION_DIGITS: usize = 9;
 pub enum AmountError {
     /// There is nothing to read.
     Empty,
-    /// It is not plain decimal notation: an exponent, a plus sign, a space, a
-    /// separator, or a point without digits on both sides.
+    /// It is not plain decimal notation: an exponent, a plus sign, a minus sign before
+    /// zero, a space, a separator, or a point without digits on both sides.
     NotPlainDecimal,
     /// It starts with a zero that another digit follows.
     LeadingZero,
@@ -55,8 +55,8 @@ impl fmt::Display for AmountError {
         match self {
             Self::Empty => f.write_str("An amount must not be empty."),
             Self::NotPlainDecimal => f.write_str(
-                "An amount must be in plain decimal notation, such as 12.50 or -0.001, \
-                 without a plus sign, an exponent, spaces or separators.",
+                "An amount must be in plain decimal notation, such as 12.50, without an \
+                 exponent, spaces, separators, a plus sign, or a minus sign before zero.",
             ),
             Self::LeadingZero => {
                 f.write_str("An amount must not start with extra zeros: write 7, not 007.")
@@ -77,7 +77,8 @@ impl Error for AmountError {}
 
 /// Reads plain decimal notation: `-?(0|[1-9][0-9]*)(\.[0-9]+)?`, with at most
 /// [`MAX_INTEGER_DIGITS`] before the point and [`MAX_FRACTION_DIGITS`] after it,
-/// trailing zeros included. Nothing is rounded; `-0` is zero.
+/// trailing zeros included. Nothing is rounded. Zero has no sign: `-0` is refused, so
+/// that a number has one sign wherever it is read.
 ///
 /// # Errors
 ///
@@ -106,11 +107,11 @@ pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
         return Err(AmountError::TooManyFractionDigits);
     }
     let magnitude = digits().fold(0_i128, |sum, byte| sum * 10 + i128::from(byte - b'0'));
-    let mantissa = if unsigned.len() < text.len() {
-        -magnitude
-    } else {
-        magnitude
-    };
+    let is_negative = unsigned.len() < text.len();
+    if is_negative && magnitude == 0 {
+        return Err(AmountError::NotPlainDecimal);
+    }
+    let mantissa = if is_negative { -magnitude } else { magnitude };
     // 21 digits always fit. The mapping only avoids a panic.
     u32::try_from(fraction.len())
         .ok()
@@ -158,8 +159,7 @@ mod tests {
             ("12.5", "USD", "12.50"),
             ("12.500000000", "USD", "12.50"),
             ("0", "USD", "0.00"),
-            ("-0", "USD", "0.00"),
-            ("-0.000000000", "JPY", "0"),
+            ("0.000000000", "JPY", "0"),
             ("0.000001", "USD", "0.000001"),
             ("-0.5", "USD", "-0.50"),
             ("5", "JPY", "5"),
@@ -199,9 +199,33 @@ mod tests {
             (
                 AmountError::NotPlainDecimal,
                 &[
-                    "+1", "1e3", "1E3", " 1", "1 ", "1 000", "1,000", "1_000", "-", ".", ".5",
-                    "1.", "-.5", "--1", "1.2.3", "1.-2", "0x10", "NaN", "inf", "١", "１", "1\0",
-                    "−1", "$1",
+                    "+1",
+                    "1e3",
+                    "1E3",
+                    " 1",
+                    "1 ",
+                    "1 000",
+                    "1,000",
+                    "1_000",
+                    "-",
+                    ".",
+                    ".5",
+                    "1.",
+                    "-.5",
+                    "--1",
+                    "-0",
+                    "-0.00",
+                    "-0.000000000",
+                    "1.2.3",
+                    "1.-2",
+                    "0x10",
+                    "NaN",
+                    "inf",
+                    "١",
+                    "１",
+                    "1\0",
+                    "−1",
+                    "$1",
                 ],
             ),
             (

@@ -31,9 +31,7 @@ pub use amount::{
     AmountError, MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, format_amount, parse_amount,
 };
 pub use currency::{Currency, CurrencyError, DEFAULT_CURRENCY};
-pub use proration::{
-    FIXED_30_MAX_DAYS, Proration, ProrationError, fixed_30, prorate, prorate_segments,
-};
+pub use proration::{PeriodShare, Proration, ProrationError, prorate};
 pub use rounding::{Rounding, round_decimal};
 pub use split::{Leftover, MAX_SPLIT_PARTS, SplitError};
 

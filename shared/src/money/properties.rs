@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike as _, Days, NaiveDate};
 use proptest::prelude::*;
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -42,26 +42,64 @@ fn weights() -> impl Strategy<Value = Vec<Decimal>> {
         })
 }
 
-/// Dates that divide a period, its start and end among them.
-fn boundaries() -> impl Strategy<Value = Vec<NaiveDate>> {
-    let first = (1990_i32..2100, 1_u32..=12, 1_u32..=28)
-        .prop_filter_map("every month has 28 days", |(year, month, day)| {
-            NaiveDate::from_ymd_opt(year, month, day)
-        });
-    (first, prop::collection::vec(0_u64..400, 1..12)).prop_filter_map(
-        "a period has at least one day",
-        |(first, lengths)| {
-            let mut dates = vec![first];
-            for length in lengths {
-                dates.push(dates.last()?.checked_add_days(Days::new(length))?);
+/// `anchor_day` of a month, or the last day of one that lacks it. Months count from
+/// January of `year`, which is 0.
+fn anchored(year: i32, month: i32, anchor_day: u32) -> Option<NaiveDate> {
+    let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12) + 1);
+    let month = u32::try_from(month).ok()?;
+    (1..=anchor_day)
+        .rev()
+        .find_map(|day| NaiveDate::from_ymd_opt(year, month, day))
+}
+
+/// A period of whole months, anchored to any day, cut: its start, its cuts in order, its
+/// end.
+fn cut_months() -> impl Strategy<Value = Vec<NaiveDate>> {
+    let period = (1990_i32..2100, 0_i32..12, 1_u32..=31, 1_i32..=14);
+    let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..8);
+    (period, cuts).prop_filter_map(
+        "every anchored month has a date",
+        |((year, month, anchor_day, months), cuts)| {
+            let start = anchored(year, month, anchor_day)?;
+            let end = anchored(year, month + months, anchor_day)?;
+            let days = usize::try_from((end - start).num_days()).ok()?;
+            let mut dates = vec![start, end];
+            for cut in cuts {
+                let after = u64::try_from(cut.index(days + 1)).ok()?;
+                dates.push(start.checked_add_days(Days::new(after))?);
             }
-            (dates.first() < dates.last()).then_some(dates)
+            dates.sort_unstable();
+            Some(dates)
         },
     )
 }
 
-fn segments(boundaries: &[NaiveDate]) -> Vec<Range<NaiveDate>> {
-    boundaries.windows(2).map(|pair| pair[0]..pair[1]).collect()
+/// A period of any number of days, cut.
+fn cut_days() -> impl Strategy<Value = Vec<NaiveDate>> {
+    let lengths = prop::collection::vec(0_u64..400, 1..12);
+    (0_u64..40_000, lengths).prop_filter_map("a period has a day", |(first, lengths)| {
+        let first = NaiveDate::from_ymd_opt(1990, 1, 1)?.checked_add_days(Days::new(first))?;
+        let mut dates = vec![first];
+        for length in lengths {
+            dates.push(dates.last()?.checked_add_days(Days::new(length))?);
+        }
+        (dates.first() < dates.last()).then_some(dates)
+    })
+}
+
+/// A policy, and a period that it can prorate, cut: its start, its cuts in order, its end.
+fn cut_period() -> impl Strategy<Value = (Proration, Vec<NaiveDate>)> {
+    prop_oneof![
+        cut_months().prop_map(|dates| (Proration::Fixed30, dates)),
+        cut_months().prop_map(|dates| (Proration::Actual, dates)),
+        cut_days().prop_map(|dates| (Proration::Actual, dates)),
+    ]
+}
+
+/// The parts between each two dates, and the period from the first to the last.
+fn parts_of(dates: &[NaiveDate]) -> (Range<NaiveDate>, Vec<Range<NaiveDate>>) {
+    let parts = dates.windows(2).map(|pair| pair[0]..pair[1]).collect();
+    (dates[0]..dates[dates.len() - 1], parts)
 }
 
 fn sum(parts: &[Money], currency: Currency) -> Result<Money, MoneyError> {
@@ -219,49 +257,72 @@ proptest! {
     }
 
     #[test]
-    fn segments_sum_to_the_whole(whole in money(), boundaries in boundaries()) {
-        let segments = segments(&boundaries);
-        let period = boundaries[0]..boundaries[boundaries.len() - 1];
-        let parts = prorate_segments(whole, period.clone(), &segments)
-            .map_err(|error| TestCaseError::fail(error.to_string()))?;
-        prop_assert_eq!(sum(&parts, whole.currency()), Ok(whole));
-        for (part, segment) in parts.iter().zip(segments) {
-            let alone = prorate(whole, Proration::Actual, period.clone(), segment, Rounding::Down)
+    fn parts_of_a_period_sum_to_the_whole(
+        price in money(),
+        (policy, dates) in cut_period(),
+        rounding in rounding(),
+    ) {
+        let (period, parts) = parts_of(&dates);
+        let due = |part: Range<NaiveDate>| prorate(price, policy, period.clone(), part, rounding)
+            .map_err(|error| TestCaseError::fail(error.to_string()));
+        let whole = price.round(rounding);
+        prop_assert_eq!(due(period.clone())?, whole, "a period used entirely costs the whole");
+        let mut amounts = vec![];
+        let mut days = 0;
+        for part in parts {
+            let share = policy.share(&period, &part)
                 .map_err(|error| TestCaseError::fail(error.to_string()))?;
-            let difference = (part.amount() - alone.amount()).abs();
-            let minor_unit = Decimal::new(1, whole.currency().exponent());
-            prop_assert!(difference <= minor_unit, "{part} is too far from {alone} by itself");
+            let amount = due(part.clone())?;
+            prop_assert_eq!(share.of(price, rounding), Ok(amount));
+            prop_assert!(amount.is_zero() || amount.is_negative() == price.is_negative(), "{amount} of {price}");
+            // |part - price * days / whole| <= 1 minor unit, without dividing.
+            let difference = amount.amount() * Decimal::from(share.period_days())
+                - price.amount() * Decimal::from(share.days());
+            let minor_unit = Decimal::new(1, price.currency().exponent());
+            prop_assert!(
+                difference.abs() <= minor_unit * Decimal::from(share.period_days()),
+                "{amount} is more than a unit off its share of {price}: {part:?} of {period:?}"
+            );
+            days += share.days();
+            prop_assert_eq!(share.period_days(), policy.share(&period, &period).map_or(0, PeriodShare::days));
+            amounts.push(amount);
+        }
+        prop_assert_eq!(sum(&amounts, price.currency()), Ok(whole));
+        prop_assert_eq!(Ok(days), policy.share(&period, &period).map(PeriodShare::days));
+    }
+
+    #[test]
+    fn a_credit_is_prorated_as_the_charge_was(price in money(), (policy, dates) in cut_period()) {
+        let (period, parts) = parts_of(&dates);
+        for part in parts {
+            let due = |price| prorate(price, policy, period.clone(), part.clone(), Rounding::HalfEven);
+            prop_assert_eq!(due(-price), due(price).map(|due| -due));
         }
     }
 
     #[test]
-    fn a_prorated_part_lies_between_nothing_and_the_whole(
-        whole in money(),
-        start_day in 1_u32..=28,
-        months in 1_u32..=24,
-        first in 0_u64..800,
-        length in 0_u64..800,
-        rounding in rounding(),
+    fn months_of_30_days_are_those_of_the_eurobond_basis(
+        dates in cut_months(),
     ) {
-        let start = NaiveDate::from_ymd_opt(2026, 1, start_day)
-            .ok_or_else(|| TestCaseError::fail("every January has 28 days"))?;
-        let period = start..start + chrono::Months::new(months);
-        let used_start = (start + Days::new(first)).min(period.end);
-        let used_end = (used_start + Days::new(length)).min(period.end);
-        for policy in [Proration::Actual, Proration::Fixed30] {
-            let part = prorate(whole, policy, period.clone(), used_start..used_end, rounding)
-                .map_err(|error| TestCaseError::fail(error.to_string()))?;
-            let (low, high) = if whole.is_negative() {
-                (whole.round(rounding).amount(), Decimal::ZERO)
-            } else {
-                (Decimal::ZERO, whole.round(rounding).amount())
-            };
-            prop_assert!(low <= part.amount() && part.amount() <= high, "{part} of {whole}, {policy:?}");
-            prop_assert_eq!(
-                prorate(whole, policy, period.clone(), period.clone(), rounding),
-                Ok(whole.round(rounding)),
-                "a period used entirely costs the whole"
-            );
+        let (period, parts) = parts_of(&dates);
+        // By the formula of 30E/360, for anchors that every month has.
+        let formula = |from: NaiveDate, to: NaiveDate| {
+            let day = |date: NaiveDate| i64::from(date.day().min(30));
+            let months = i64::from(to.year() - from.year()) * 12
+                + i64::from(to.month()) - i64::from(from.month());
+            months * 30 + day(to) - day(from)
+        };
+        let counted = |part: &Range<NaiveDate>| Proration::Fixed30.share(&period, part)
+            .map(|share| i64::from(share.days()))
+            .map_err(|error| TestCaseError::fail(error.to_string()));
+        let months = i64::from(period.end.year() - period.start.year()) * 12
+            + i64::from(period.end.month()) - i64::from(period.start.month());
+        prop_assert_eq!(counted(&period)?, 30 * months, "each month has 30 days");
+        for part in parts {
+            if period.start.day() <= 28 && period.end.day() <= 28 {
+                prop_assert_eq!(counted(&part)?, formula(part.start, part.end), "{:?}", part);
+            }
+            prop_assert!(counted(&part)? <= (part.end - part.start).num_days() + 2 * (months + 1));
         }
     }
 }

@@ -74,7 +74,7 @@ impl Money {
         self.split_by_integers(&vec![1; parts], Leftover::LargestRemainder)
     }
 
-    pub(super) fn split_by_integers(
+    fn split_by_integers(
         self,
         weights: &[u128],
         leftover: Leftover,

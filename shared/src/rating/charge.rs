@@ -62,10 +62,10 @@ pub struct Charge {
     /// Units that cost nothing, for models with one quantity.
     #[serde(default, skip_serializing_if = "Number::is_zero")]
     pub included_units: Number,
-    /// The least that the line costs.
+    /// The least that the line costs, in whole minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Number>,
-    /// The most that the line costs.
+    /// The most that the line costs, in whole minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<Number>,
 }

@@ -52,9 +52,10 @@ pub const MAX_VIOLATIONS: usize = 100;
 
 impl Charge {
     /// Everything that is wrong with the charge, by the path of the field as the client
-    /// wrote it: `model.tiers[3].up_to`. Empty when the charge can be rated.
-    pub fn check(&self) -> Vec<FieldError> {
-        let mut violations = Violations::default();
+    /// wrote it: `model.tiers[3].up_to`. Empty when the charge can be rated in
+    /// `currency`.
+    pub fn check(&self, currency: Currency) -> Vec<FieldError> {
+        let mut violations = Violations::of(currency);
         check_charge(self, &Path::root(), &mut violations);
         violations.list
     }
@@ -64,7 +65,7 @@ impl Plan {
     /// Everything that is wrong with the plan and its charges, as for
     /// [`Charge::check`].
     pub fn check(&self) -> Vec<FieldError> {
-        let mut violations = Violations::default();
+        let mut violations = Violations::of(self.currency);
         check_plan(self, &mut violations);
         violations.list
     }
@@ -101,12 +102,20 @@ impl<'a> Path<'a> {
     }
 }
 
-#[derive(Default)]
 struct Violations {
+    /// The currency of all amounts.
+    currency: Currency,
     list: Vec<FieldError>,
 }
 
 impl Violations {
+    const fn of(currency: Currency) -> Self {
+        Self {
+            currency,
+            list: Vec::new(),
+        }
+    }
+
     fn add(&mut self, path: Path<'_>, code: &'static str, message: impl Into<Cow<'static, str>>) {
         if self.list.len() < MAX_VIOLATIONS {
             self.list.push(FieldError {
@@ -119,10 +128,12 @@ impl Violations {
 
     /// Whether a list may be examined. A list that is too long is not.
     fn check_len(&mut self, path: Path<'_>, len: usize, least: usize, most: usize) -> bool {
-        if len < least {
-            self.add(path, "too_few", format!("must have at least {least}"));
-        } else if len > most {
-            self.add(path, "too_many", format!("must have at most {most}"));
+        if !(least..=most).contains(&len) {
+            let message = match least {
+                0 => format!("must have at most {most} items"),
+                _ => format!("must have {least} to {most} items"),
+            };
+            self.add(path, "wrong_length", message);
         }
         len <= most
     }
@@ -131,23 +142,42 @@ impl Violations {
         let allowed = |byte: u8| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
         };
-        if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(allowed) {
-            self.add(
-                path,
-                "invalid_code",
-                format!("must be 1 to {MAX_CODE_BYTES} of a-z, 0-9, _ and -"),
-            );
+        let message = format!("must be 1 to {MAX_CODE_BYTES} of a-z, 0-9, _ and -");
+        if code.is_empty() || code.len() > MAX_CODE_BYTES {
+            self.add(path, "wrong_length", message);
+        } else if !code.bytes().all(allowed) {
+            self.add(path, "invalid", message);
         }
     }
 
     fn check_text(&mut self, path: Path<'_>, text: &str, most: usize) {
         let count = text.chars().take(most + 1).count();
-        if count == 0 || count > most || text.chars().any(char::is_control) {
+        if count == 0 || count > most {
+            let message = format!("must have 1 to {most} characters");
+            self.add(path, "wrong_length", message);
+        } else if text.chars().any(char::is_control) {
             self.add(
                 path,
-                "invalid_text",
-                format!("must be 1 to {most} characters, none of them a control character"),
+                "invalid_character",
+                "must not contain control characters",
             );
+        }
+    }
+
+    /// An amount that is billed as it is, or that a rounded amount is held to, must be
+    /// one that can be billed. A price of a unit may be finer.
+    fn check_minor_units(&mut self, path: Path<'_>, amount: Option<Number>) {
+        let exponent = self.currency.exponent();
+        let is_whole = |number: Number| {
+            let amount = number.to_decimal();
+            round_decimal(amount, exponent, Rounding::Down) == amount
+        };
+        if amount.is_some_and(|number| !is_whole(number)) {
+            let message = match exponent {
+                0 => "must have no digits after the point".to_owned(),
+                _ => format!("must have at most {exponent} digits after the point"),
+            };
+            self.add(path, "too_fine", message);
         }
     }
 
@@ -193,14 +223,9 @@ fn check_plan(plan: &Plan, violations: &mut Violations) {
     }
     check_included(plan, violations);
     let commitment = root.field("minimum_commitment");
-    check_minor_units(
-        commitment,
-        plan.minimum_commitment,
-        plan.currency,
-        violations,
-    );
+    violations.check_minor_units(commitment, plan.minimum_commitment);
     let maximum = root.field("maximum_spend");
-    check_minor_units(maximum, plan.maximum_spend, plan.currency, violations);
+    violations.check_minor_units(maximum, plan.maximum_spend);
     violations.check_order(maximum, plan.minimum_commitment, plan.maximum_spend);
     if let Some(trial) = plan.trial
         && !(1..=MAX_TRIAL_DAYS).contains(&trial.days)
@@ -236,7 +261,7 @@ fn check_included(plan: &Plan, violations: &mut Violations) {
             .filter(|charge| charge.metric.as_ref() == Some(&included.metric))
             .peekable();
         if pricing.peek().is_none() {
-            violations.add(path, "unknown_metric", "must be the metric of a charge");
+            violations.add(path, "unknown", "must be the metric of a charge");
         }
         if pricing.any(|charge| !charge.model.has_one_quantity()) {
             violations.add(
@@ -245,27 +270,6 @@ fn check_included(plan: &Plan, violations: &mut Violations) {
                 "must be priced per unit, graduated, by volume or by package, and not otherwise",
             );
         }
-    }
-}
-
-/// A bound for the total must be an amount that a total can have.
-fn check_minor_units(
-    path: Path<'_>,
-    bound: Option<Number>,
-    currency: Currency,
-    violations: &mut Violations,
-) {
-    let exponent = currency.exponent();
-    let is_whole = |number: Number| {
-        let amount = number.to_decimal();
-        round_decimal(amount, exponent, Rounding::Down) == amount
-    };
-    if bound.is_some_and(|number| !is_whole(number)) {
-        violations.add(
-            path,
-            "too_fine",
-            format!("must have at most {exponent} digits after the point"),
-        );
     }
 }
 
@@ -314,23 +318,31 @@ fn check_charge(charge: &Charge, path: &Path<'_>, violations: &mut Violations) {
             }
         }
     }
+    violations.check_minor_units(path.field("minimum"), charge.minimum);
+    violations.check_minor_units(path.field("maximum"), charge.maximum);
     violations.check_order(path.field("maximum"), charge.minimum, charge.maximum);
     check_model(&charge.model, &path.field("model"), violations);
 }
 
 fn check_model(model: &Model, path: &Path<'_>, violations: &mut Violations) {
     match model {
-        Model::Flat { .. } | Model::PerUnit { .. } | Model::Dynamic {} => {}
+        Model::PerUnit { .. } | Model::Dynamic {} => {}
+        Model::Flat { amount } => {
+            violations.check_minor_units(path.field("amount"), Some(*amount));
+        }
         Model::Graduated { tiers } | Model::Volume { tiers } => {
-            check_tiers(tiers.iter().map(|tier| tier.up_to), path, violations);
+            check_tiers(tiers.iter().copied(), path, violations);
         }
         Model::GraduatedPercentage { tiers } => {
-            let tiers = tiers.iter().map(|tier| Tier::from(tier).up_to);
-            check_tiers(tiers, path, violations);
+            check_tiers(tiers.iter().map(Tier::from), path, violations);
         }
         Model::Package { package_size, .. } => {
             if package_size.is_zero() {
-                violations.add(path.field("package_size"), "zero", "must be above zero");
+                violations.add(
+                    path.field("package_size"),
+                    "not_positive",
+                    "must be greater than zero",
+                );
             }
         }
         Model::Percentage(Percentage {
@@ -363,20 +375,21 @@ fn check_model(model: &Model, path: &Path<'_>, violations: &mut Violations) {
 }
 
 fn check_tiers(
-    bounds: impl ExactSizeIterator<Item = Option<Number>>,
+    tiers: impl ExactSizeIterator<Item = Tier>,
     path: &Path<'_>,
     violations: &mut Violations,
 ) {
-    let tiers = path.field("tiers");
-    let len = bounds.len();
-    if !violations.check_len(tiers, len, 1, MAX_TIERS) {
+    let list = path.field("tiers");
+    let len = tiers.len();
+    if !violations.check_len(list, len, 1, MAX_TIERS) {
         return;
     }
     let mut reached = Number::ZERO;
-    for (index, up_to) in bounds.enumerate() {
-        let element = tiers.element(index);
+    for (index, tier) in tiers.enumerate() {
+        let element = list.element(index);
+        violations.check_minor_units(element.field("flat_fee"), Some(tier.flat_fee));
         let path = element.field("up_to");
-        match up_to {
+        match tier.up_to {
             Some(_) if index + 1 == len => violations.add(
                 path,
                 "not_open",
@@ -416,7 +429,7 @@ fn check_matrix(matrix: &Matrix, path: &Path<'_>, violations: &mut Violations) {
         if cell.values.len() != matrix.dimensions.len() {
             violations.add(
                 values,
-                "wrong_number",
+                "wrong_length",
                 "must have one value for each dimension",
             );
             continue;

@@ -133,7 +133,7 @@ fn plain_object(object: &Map<String, Value>, reader: &mut Reader) -> Option<Map<
 
 fn plain_text(text: &str, reader: &mut Reader) -> Option<String> {
     if text.contains('\0') {
-        reader.refuse(Invalid::new("invalid", "must not contain NUL"));
+        reader.refuse(Invalid::new("invalid_character", "must not contain NUL"));
         return None;
     }
     Some(text.to_owned())

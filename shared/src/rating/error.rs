@@ -32,6 +32,8 @@ pub enum Reason {
     NoSuchHour,
     /// The plan has no such charge.
     NoSuchCharge,
+    /// A trial is to be rated, and the plan has none.
+    NoTrial,
     /// Two lines differ in charge, currency or rounding policy.
     LinesDiffer,
     /// The charge does not pass its `check`.
@@ -51,6 +53,7 @@ impl Reason {
             Self::NoSuchCell => "no_such_cell",
             Self::NoSuchHour => "no_such_hour",
             Self::NoSuchCharge => "no_such_charge",
+            Self::NoTrial => "no_trial",
             Self::LinesDiffer => "lines_differ",
             Self::UncheckedCharge => "unchecked_charge",
             Self::NotPriced => "not_priced",
@@ -80,6 +83,7 @@ impl fmt::Display for Reason {
             Self::NoSuchCell => f.write_str("the matrix has no such cell and no default"),
             Self::NoSuchHour => f.write_str("an hour is from 0 to 23, and a month from 1 to 12"),
             Self::NoSuchCharge => f.write_str("the plan has no such charge"),
+            Self::NoTrial => f.write_str("the plan has no trial"),
             Self::LinesDiffer => {
                 f.write_str("the lines are not of one charge, currency and rounding")
             }

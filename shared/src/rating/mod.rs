@@ -22,7 +22,7 @@
 //!         {"unit_price": "5", "flat_fee": "3"}
 //!     ]}
 //! }"#)?;
-//! assert!(charge.check().is_empty());
+//! assert!(charge.check(Currency::USD).is_empty());
 //! let line = charge.explain(Currency::USD, &Usage::Quantity(Number::parse("12")?))?;
 //! assert_eq!(line.amount.to_string(), "115.00 USD");
 //! assert_eq!(line.steps[1].to_string(), "tier 2, above 10: 2 × 5 + 3 = 13");

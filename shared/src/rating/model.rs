@@ -19,7 +19,7 @@ use super::time_of_use::TimeOfUse;
 pub enum Model {
     /// One amount, whatever the usage is.
     Flat {
-        /// The amount.
+        /// The amount, in whole minor units.
         amount: Number,
     },
     /// Every unit at the same price.

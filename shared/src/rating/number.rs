@@ -224,7 +224,7 @@ fn read_text<T>(
     parse: fn(&str) -> Result<T, NumberError>,
 ) -> Option<T> {
     let read = match value.as_str() {
-        Some(text) => parse(text).map_err(|error| Invalid::new("invalid", error.to_string())),
+        Some(text) => parse(text).map_err(|error| Invalid::new(error.code(), error.to_string())),
         None => Err(Invalid::new("wrong_type", wanted)),
     };
     reader.note(read)
@@ -242,12 +242,13 @@ pub enum NumberError {
 }
 
 impl NumberError {
-    /// The stable code, for the `code` of a field error.
+    /// The stable code, for the `code` of a field error: that of the same mistake in an
+    /// amount.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Malformed(error) => error.code(),
-            Self::Negative => "number_negative",
-            Self::TooFinePercent => "percent_too_many_fraction_digits",
+            Self::Negative => "negative",
+            Self::TooFinePercent => AmountError::TooManyFractionDigits.code(),
         }
     }
 }
@@ -324,12 +325,13 @@ mod tests {
         for (text, expected) in [
             ("0", Ok("0")),
             ("0.000000000", Ok("0")),
-            ("-0", Ok("0")),
             ("1.50", Ok("1.5")),
             ("0.000000001", Ok("0.000000001")),
             ("120", Ok("120")),
             (largest, Ok(largest)),
-            ("-0.1", Err("number_negative")),
+            ("-0.1", Err("negative")),
+            ("-0", Err("amount_not_plain_decimal")),
+            ("-0.000000000", Err("amount_not_plain_decimal")),
             ("1000000000000", Err("amount_too_many_integer_digits")),
             ("0.0000000001", Err("amount_too_many_fraction_digits")),
             ("1e3", Err("amount_not_plain_decimal")),
@@ -374,8 +376,9 @@ mod tests {
             ("0", Ok(("0", "0"))),
             ("0.0000001", Ok(("0.0000001", "0.000000001"))),
             ("999999999999", Ok(("999999999999", "9999999999.99"))),
-            ("0.00000001", Err("percent_too_many_fraction_digits")),
-            ("-1", Err("number_negative")),
+            ("0.00000001", Err("amount_too_many_fraction_digits")),
+            ("-1", Err("negative")),
+            ("-0", Err("amount_not_plain_decimal")),
         ] {
             assert_eq!(
                 Percent::parse(text)

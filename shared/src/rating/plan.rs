@@ -94,8 +94,8 @@ pub enum TrialCover {
 #[derive(Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "PricingPhase"))]
 pub enum Phase {
-    /// Within the trial: the charges that it covers are credited, and nothing is
-    /// committed.
+    /// Within the trial, which the plan must have: the charges that it covers are
+    /// credited, and nothing is committed.
     Trial,
     /// After the trial, or without one.
     Paid,
@@ -117,7 +117,8 @@ impl Plan {
     ///
     /// The [`RatingError`] that names the first item that cannot be rated, such as a
     /// charge with a custom model. For a plan that passes [`Plan::check`] and has no
-    /// custom model, only the usage can be the reason.
+    /// custom model, only the usage can be the reason, and a trial that the plan does
+    /// not have.
     pub fn rate(&self, usage: &UsageByCharge, phase: Phase) -> Result<Rated, RatingError> {
         let (rated, _) = self.rated(
             usage,
@@ -174,6 +175,18 @@ impl Plan {
         })
     }
 
+    /// Whether a time of this phase can be rated.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NoTrial`]: nothing would be credited and the commitment dropped.
+    pub fn check_phase(&self, phase: Phase) -> Result<(), RatingError> {
+        if phase == Phase::Trial && self.trial.is_none() {
+            return Err(Reason::NoTrial.of(Item::Trial));
+        }
+        Ok(())
+    }
+
     /// The lines, and the charges without lines, each with the place where its line
     /// would be.
     fn rated(
@@ -183,6 +196,7 @@ impl Plan {
         phase: Phase,
         line: impl Fn(&Charge, &Usage, Number) -> Result<Line, RatingError>,
     ) -> Result<(Rated, Vec<(usize, UnpricedCharge)>), RatingError> {
+        self.check_phase(phase)?;
         let is_charge = |code: &String| self.charges.iter().any(|charge| charge.code == *code);
         if let Some(code) = usage.keys().find(|code| !is_charge(code)) {
             return Err(Reason::NoSuchCharge.of_charge(code));

@@ -166,8 +166,8 @@ struct Charges(
 impl Input for Charges {
     fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
         if reader.list(value)?.len() > MAX_PLAN_CHARGES {
-            let message = format!("must have at most {MAX_PLAN_CHARGES}");
-            reader.refuse(Invalid::new("too_many", message));
+            let message = format!("must have 1 to {MAX_PLAN_CHARGES} items");
+            reader.refuse(Invalid::new("wrong_length", message));
             return None;
         }
         Vec::read(value, reader).map(Self)
@@ -297,7 +297,7 @@ mod tests {
             (
                 model,
                 json!({"type": "custom", "parameters": {"name": "a\0b"}}),
-                vec![("charges[1].model.parameters.name", "invalid")],
+                vec![("charges[1].model.parameters.name", "invalid_character")],
             ),
             (
                 model,
@@ -329,12 +329,12 @@ mod tests {
                 json!({"type": "time_of_use", "windows": [{"name": "peak", "hours": {"from": 8, "to": 20}, "unit_price": "1"}], "fallback_unit_price": "0.5"}),
                 vec![],
             ),
-            ("/charges", json!([]), vec![("charges", "too_few")]),
+            ("/charges", json!([]), vec![("charges", "wrong_length")]),
             ("/charges", json!({}), vec![("charges", "wrong_type")]),
             (
                 "/charges",
                 json!(vec![0; 101]),
-                vec![("charges", "too_many")],
+                vec![("charges", "wrong_length")],
             ),
             (
                 "/charges",
@@ -396,12 +396,23 @@ mod tests {
             (
                 model,
                 json!({"type": "graduated", "tiers": []}),
-                vec![("charges[1].model.tiers", "too_few")],
+                vec![("charges[1].model.tiers", "wrong_length")],
             ),
             (
                 "/charges/1/model/tiers/0/up_to",
                 json!("1e3"),
-                vec![("charges[1].model.tiers[0].up_to", "invalid")],
+                vec![(
+                    "charges[1].model.tiers[0].up_to",
+                    "amount_not_plain_decimal",
+                )],
+            ),
+            (
+                "/charges/1/model/tiers/0/unit_price",
+                json!("-0"),
+                vec![(
+                    "charges[1].model.tiers[0].unit_price",
+                    "amount_not_plain_decimal",
+                )],
             ),
             (
                 "/charges/1/model/tiers/0/up_to",
@@ -442,12 +453,27 @@ mod tests {
             (
                 "/maximum_spend",
                 json!("-1"),
-                vec![("maximum_spend", "invalid")],
+                vec![("maximum_spend", "negative")],
+            ),
+            (
+                "/maximum_spend",
+                json!("-0.0"),
+                vec![("maximum_spend", "amount_not_plain_decimal")],
+            ),
+            (
+                "/charges/1/maximum",
+                json!("99.995"),
+                vec![("charges[1].maximum", "too_fine")],
+            ),
+            (
+                "/charges/0/model/amount",
+                json!("9.995"),
+                vec![("charges[0].model.amount", "too_fine")],
             ),
             (
                 "/included_units",
                 json!([{"metric": "x", "units": "5"}]),
-                vec![("included_units[0].metric", "unknown_metric")],
+                vec![("included_units[0].metric", "unknown")],
             ),
             (
                 "/included_units",

@@ -22,7 +22,7 @@ pub struct Tier {
     /// The price of a unit.
     #[serde(default)]
     pub unit_price: Number,
-    /// Due once when the tier is entered.
+    /// Due once when the tier is entered, in whole minor units.
     #[serde(default, skip_serializing_if = "Number::is_zero")]
     pub flat_fee: Number,
 }
@@ -38,7 +38,7 @@ pub struct RateTier {
     /// The share of the amounts in the tier.
     #[serde(default)]
     pub rate_percent: Percent,
-    /// Due once when the tier is entered.
+    /// Due once when the tier is entered, in whole minor units.
     #[serde(default, skip_serializing_if = "Number::is_zero")]
     pub flat_fee: Number,
 }

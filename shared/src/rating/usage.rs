@@ -207,12 +207,16 @@ mod tests {
             ),
             (
                 json!({"quantity": "-1"}),
-                Err(("usage.quantity", "invalid")),
+                Err(("usage.quantity", "negative")),
+            ),
+            (
+                json!({"quantity": "-0"}),
+                Err(("usage.quantity", "amount_not_plain_decimal")),
             ),
             (json!({"events": {}}), Err(("usage.events", "wrong_type"))),
             (
                 json!({"events": ["1", "x"]}),
-                Err(("usage.events[1]", "invalid")),
+                Err(("usage.events[1]", "amount_not_plain_decimal")),
             ),
             (
                 json!({"cells": [{"values": ["eu"]}]}),

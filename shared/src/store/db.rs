@@ -19,6 +19,7 @@ use spin_sdk::pg::{Connection, DbValue, Error as SdkError, ParameterValue, PgErr
 use spin_sdk::{time, variables};
 
 use crate::http::context::Context;
+use crate::http::pagination::{CursorKey, Listed};
 use crate::http::problem::Problem;
 use crate::store::timeouts::STATEMENT_TIMEOUT_MILLIS;
 
@@ -126,8 +127,21 @@ pub async fn call<A: DeserializeOwned>(
     refuse: impl FnOnce(&Refused) -> Option<Problem>,
 ) -> Result<A, Problem> {
     let answer = call_text(context, sql, parameters).await?;
-    if is_refusal(&answer) {
-        let refused: Refused = decode(context, sql, &answer)?;
+    understand(context, sql, &answer, refuse)
+}
+
+/// What a document says: what was asked for, or a refusal.
+fn understand<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    answer: &str,
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
+) -> Result<A, Problem> {
+    if is_replayed(answer) {
+        context.set_replayed();
+    }
+    if is_refusal(answer) {
+        let refused: Refused = decode(context, sql, answer)?;
         let problem = refuse(&refused).or_else(|| refused.common_problem());
         return Err(problem.unwrap_or_else(|| {
             let code = &refused.code;
@@ -138,7 +152,34 @@ pub async fn call<A: DeserializeOwned>(
             Problem::internal()
         }));
     }
-    decode(context, sql, &answer)
+    decode(context, sql, answer)
+}
+
+/// Calls an SQL function that answers with a page of a list, as [`call`], and the function
+/// `cursor_key` beside it: `SELECT plans_list($1, $2, $3)::text, cursor_key()`.
+///
+/// # Errors
+/// As [`call`].
+pub async fn list<A: DeserializeOwned>(
+    context: &Context,
+    sql: &'static str,
+    parameters: &[ParameterValue],
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
+) -> Result<Listed<A>, Problem> {
+    let mut row = call_row(context, sql, parameters).await?;
+    let key = match row.pop() {
+        Some(DbValue::Binary(key)) => <[u8; 32]>::try_from(key).ok().map(CursorKey::new),
+        _ => None,
+    };
+    let (Some(DbValue::Str(answer)), Some(key), true) = (row.pop(), key, row.is_empty()) else {
+        context.log(
+            "error",
+            &format!("{sql} returned something else than one JSON text and a key"),
+        );
+        return Err(Problem::internal());
+    };
+    let answer = understand(context, sql, &answer, refuse)?;
+    Ok(Listed::new(answer, key))
 }
 
 /// Whether a document begins as a refusal does, however its tokens are spaced.
@@ -146,6 +187,15 @@ fn is_refusal(answer: &str) -> bool {
     let members = answer.trim_start().strip_prefix('{').map(str::trim_start);
     members.is_some_and(|members| members.starts_with("\"refusal\""))
 }
+
+/// Whether a document ends as the SQL function `as_replayed` has it end. No text in it can: its
+/// quotes are escaped.
+fn is_replayed(answer: &str) -> bool {
+    answer.trim_end().ends_with(REPLAYED)
+}
+
+/// The end of an answer that was given before.
+const REPLAYED: &str = r#", "replayed": true}"#;
 
 fn decode<A: DeserializeOwned>(
     context: &Context,
@@ -444,6 +494,28 @@ mod tests {
             let status = refused.common_problem().map(|problem| problem.status);
             assert_eq!(status, expected, "{answer}");
         }
+    }
+
+    #[test]
+    fn answers_that_were_given_before_are_told_from_new_ones() {
+        let table = [
+            (r#"{"transaction": {}, "replayed": true}"#, true),
+            (
+                r#"{"refusal": "insufficient_credits", "replayed": true}"#,
+                true,
+            ),
+            (r#"{"transaction": {}}"#, false),
+            (r#"{"description": "\", \"replayed\": true}"}"#, false),
+            (
+                r#"{"transaction": {"description": "a", "replayed": true}}"#,
+                false,
+            ),
+        ];
+        for (answer, expected) in table {
+            assert_eq!(is_replayed(answer), expected, "{answer}");
+        }
+        let replayed = r#"{"refusal":"forbidden","permission":"a:b", "replayed": true}"#;
+        assert!(is_refusal(replayed), "a refusal can be given again too");
     }
 
     #[test]

@@ -3,13 +3,18 @@
 //! row; its own module has what only it refuses.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
-use serde_json::{Value, json};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use turnpike_tests::description::{Description, template};
 use turnpike_tests::personas::{LOGOUT, invented_token, sql_digest, sql_id};
 use turnpike_tests::{Call, Response, TestHost, User};
 
 use super::requests::prepare;
-use super::rows::{JsonCheck, Row};
+use super::rows::{Body, JsonCheck, Row};
+use super::twice::{self, Twice, members_twice};
 
 /// The statuses with which a request may be refused here.
 struct Refused<'a> {
@@ -29,7 +34,14 @@ impl<'a> Refused<'a> {
     }
 
     /// Sends a request that must be refused.
-    async fn expect(&self, what: &str, call: Call, status: u16, code: &str, fields: &[&str]) {
+    async fn expect(
+        &self,
+        what: &str,
+        call: Call,
+        status: u16,
+        code: &str,
+        fields: &[&str],
+    ) -> Response {
         let response = call.send().await;
         let is_refused = response.status == status
             && (response.method == http::Method::HEAD
@@ -37,6 +49,7 @@ impl<'a> Refused<'a> {
         if !is_refused {
             self.fail(&response, what, &format!("{status} {code} {fields:?}"));
         }
+        response
     }
 
     fn fail(&self, response: &Response, what: &str, expected: &str) -> ! {
@@ -234,15 +247,6 @@ pub(super) async fn json_bodies(host: &TestHost, row: &Row, holder: &User) {
             .expect(&what, call, 413, "body_too_large", &[])
             .await;
     }
-    for (name, value) in valid.as_object().into_iter().flatten() {
-        // Readers of JSON disagree about which of the two counts.
-        let twice = format!("{},{}:{value}}}", &text[..text.len() - 1], json!(name));
-        let what = format!("{name} twice");
-        let call = bare.clone().json_text(twice);
-        refused
-            .expect(&what, call, 422, "invalid_fields", &[name])
-            .await;
-    }
     let mut unknown = valid.clone();
     unknown["is_admin"] = Value::Bool(true);
     let call = bare.json(&unknown);
@@ -255,6 +259,129 @@ pub(super) async fn json_bodies(host: &TestHost, row: &Row, holder: &User) {
             &["is_admin"],
         )
         .await;
+    refused.end().await;
+}
+
+/// Sends an operation that reads a body with encodings that nobody reads, and with gzip that is
+/// none or inflates to too much.
+pub(super) async fn encodings(host: &TestHost, row: &Row, holder: &User) {
+    let organization = host.organization_of(holder).await;
+    let prepared = prepare(host, row, holder, organization).await;
+    let token = host.issue_token(holder).await;
+    let encoded = |encoding: &str, encode: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let call = prepared.encoded(encoding, encode)?;
+        Some(match row.stranger {
+            401 => call.bearer(&token),
+            _ => call,
+        })
+    };
+    let refused = Refused::begin(host, row).await;
+    for encoding in ["br", "deflate", "compress", "gzip, gzip", "gzip,", "utf-8"] {
+        let Some(call) = encoded(encoding, &<[u8]>::to_vec) else {
+            return;
+        };
+        let what = format!("content-encoding: {encoding}");
+        let code = "unsupported_content_encoding";
+        let response = refused.expect(&what, call, 415, code, &[]).await;
+        if response.header("accept-encoding") != Some("gzip, identity") {
+            refused.fail(&response, &what, "Accept-Encoding");
+        }
+    }
+    let padded = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes.resize(row.max_body_bytes + 1, b' ');
+        gzip(&bytes)
+    };
+    let bomb = |_: &[u8]| gzip(&vec![b' '; 16 * 1024 * 1024]);
+    let cut = |bytes: &[u8]| {
+        let mut bytes = gzip(bytes);
+        bytes.pop();
+        bytes
+    };
+    let table: [(&str, &dyn Fn(&[u8]) -> Vec<u8>, u16, &str); 5] = [
+        ("what is no gzip", &<[u8]>::to_vec, 400, "malformed_body"),
+        ("nothing", &|_| Vec::new(), 400, "malformed_body"),
+        ("half of a gzip", &cut, 400, "malformed_body"),
+        ("too much", &padded, 413, "body_too_large"),
+        ("a bomb", &bomb, 413, "body_too_large"),
+    ];
+    for (what, encode, status, code) in table {
+        for encoding in ["gzip", "X-GZip"] {
+            let Some(call) = encoded(encoding, encode) else {
+                return;
+            };
+            refused.expect(what, call, status, code, &[]).await;
+        }
+    }
+    let Some(twice) = encoded("gzip", &gzip) else {
+        return;
+    };
+    let twice = twice.header("content-encoding", "gzip");
+    let fields = ["content-encoding"];
+    let code = "invalid_parameter";
+    refused
+        .expect("two encodings", twice, 400, code, &fields)
+        .await;
+    refused.end().await;
+}
+
+/// The gzip of these bytes.
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("a Vec takes everything");
+    encoder.finish().expect("a Vec takes everything")
+}
+
+/// Sends an operation that reads JSON with bodies in which a member is given twice: its own, the
+/// one that its declaration shows, and deeper ones. Readers of JSON disagree about which of the
+/// two counts.
+pub(super) async fn repeated_members(
+    host: &TestHost,
+    row: &Row,
+    description: &Description,
+    holder: &User,
+) {
+    let organization = host.organization_of(holder).await;
+    let prepared = prepare(host, row, holder, organization).await;
+    // Each event is refused by itself there.
+    let Some(valid) = prepared
+        .json()
+        .filter(|_| !matches!(row.body, Body::UsageEvent))
+    else {
+        return;
+    };
+    let sample = match &row.json {
+        JsonCheck::With(sample) => sample,
+        JsonCheck::OfBody | JsonCheck::Elsewhere => valid,
+    };
+    let item = description.path_item(&template(row.route));
+    let method = row.method.as_str().to_ascii_lowercase();
+    let shown = item
+        .map(|item| &item[method]["requestBody"]["content"]["application/json"]["example"])
+        .unwrap_or_else(|| panic!("{} is described", row.route));
+    assert!(
+        shown.is_object(),
+        "{} has an example of its body",
+        row.route
+    );
+    let mut bare = prepared.bare.clone();
+    if row.stranger == 401 {
+        bare = bare.bearer(&host.issue_token(holder).await);
+    }
+    let refused = Refused::begin(host, row).await;
+    let bodies = [sample, shown].map(members_twice);
+    for Twice { text, place } in bodies.into_iter().flatten().chain(twice::deep()) {
+        let what = format!("{place} twice");
+        let call = bare.clone().json_text(text);
+        let fields = [place.as_str()];
+        let response = refused
+            .expect(&what, call, 422, "invalid_fields", &fields)
+            .await;
+        let code = &response.json()["errors"][0]["code"];
+        if code != "repeated" {
+            refused.fail(&response, &what, "the code repeated");
+        }
+    }
     refused.end().await;
 }
 

@@ -33,6 +33,22 @@ impl Prepared {
         }
     }
 
+    /// The request with a body that `encode` makes of its own, if it has one.
+    pub(super) fn encoded(
+        &self,
+        encoding: &str,
+        encode: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Option<Call> {
+        let bare = self.bare.clone().header("content-encoding", encoding);
+        Some(match &self.payload {
+            Payload::Nothing => return None,
+            Payload::Json(body) => bare.json_text(encode(body.to_string().as_bytes())),
+            Payload::Form(text) => bare
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(encode(text.as_bytes())),
+        })
+    }
+
     /// The body, if it is JSON.
     pub(super) fn json(&self) -> Option<&Value> {
         match &self.payload {

@@ -127,6 +127,14 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), explain_id(1), 'cus_' || n % 4, timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
         ),
         (
+            "usage_levels (organization_id, meter_id, subject, group_key, time, level, events)",
+            "explain_owner(n), explain_id(1), 'cus_' || n % 4, '', timestamptz '2026-01-01Z' + n * interval '15 minutes', 1, 1",
+        ),
+        (
+            "usage_level_series (organization_id, meter_id, subject, group_key)",
+            "explain_owner(n), explain_id(1), 'cus_' || n, ''",
+        ),
+        (
             "usage_closed_periods (organization_id, until)",
             "explain_id(n), timestamptz '2026-01-01Z'",
         ),

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::credits::{self, Description, Transaction, UsageName};
 use shared::http::input::{self, PositiveAmount};
-use shared::http::pagination::{Cursor, Page, PageLimit};
+use shared::http::pagination::{Cursor, CursorKey, ListScope, Listed, Page, PageLimit};
 use shared::http::problem::{self, Problem};
 use shared::ids::{CreditTransactionId, UserId};
 use shared::money::{Currency, Money};
@@ -323,9 +323,11 @@ impl Service {
         let currency = currency(uri)?;
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         let PageQuery { limit, cursor } = input::query(query)?;
-        let page = Page::new(limit, cursor);
+        let filter = [("currency", currency.code())];
+        let scope = ListScope::new(uri.path(), token.owner.as_uuid().as_bytes(), filter);
+        let page = Page::new(scope, limit, cursor.as_ref())?;
         let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
-        let before = page.after.map_or(i64::MAX, |cursor| cursor.0);
+        let before = page.after.unwrap_or(i64::MAX);
         let rows: Vec<Row> = self
             .ask(
                 call,
@@ -338,7 +340,8 @@ impl Service {
                 ],
             )
             .await?;
-        let (rows, next_cursor) = page.cut(rows, |row| row.sequence);
+        let rows = Listed::new(rows, CURSOR_KEY);
+        let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
         let output = TransactionsOutput {
             transactions: rows.into_iter().map(|row| row.transaction).collect(),
             next_cursor,
@@ -504,6 +507,10 @@ pub(super) fn query_parameter(uri: &Uri, name: &str) -> Option<String> {
         .find(|(candidate, _)| candidate == name)
         .map(|(_, value)| value.into_owned())
 }
+
+/// Makes the codes of cursors as costly as they are in the components, where the key is read with
+/// the rows.
+const CURSOR_KEY: CursorKey = CursorKey::new([0; 32]);
 
 /// Which page of a list is asked for.
 #[shared::body(query)]

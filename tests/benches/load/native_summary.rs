@@ -11,7 +11,7 @@ use axum::response::Response;
 use chrono::{DateTime, NaiveDateTime};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::http::problem::Problem;
 use shared::token::TokenDigest;
 
@@ -45,10 +45,13 @@ impl Summaries {
     }
 }
 
-/// A bucket of a group: its number from 1, or 0 for the whole range, the group's values, the
-/// events and the value.
+/// A group's values and its cells.
 #[derive(Deserialize)]
-struct Cell(usize, Vec<Value>, u64, Option<String>);
+struct FoundGroup(Vec<Box<RawValue>>, Vec<Cell>);
+
+/// A bucket of a group: its number from 1, or 0 for the whole range, the events and the value.
+#[derive(Deserialize)]
+struct Cell(usize, u64, Option<String>);
 
 #[derive(Deserialize)]
 struct Found {
@@ -57,7 +60,7 @@ struct Found {
     since: String,
     until: String,
     starts: Vec<String>,
-    cells: Vec<Cell>,
+    groups: Vec<FoundGroup>,
 }
 
 #[derive(Clone, Serialize)]
@@ -70,7 +73,7 @@ struct Bucket<'a> {
 
 #[derive(Serialize)]
 struct Group<'a> {
-    group: BTreeMap<&'a str, &'a Value>,
+    group: BTreeMap<&'a str, &'a RawValue>,
     value: Option<&'a str>,
     events: u64,
     buckets: Vec<Bucket<'a>>,
@@ -175,26 +178,33 @@ fn groups<'a>(found: &'a Found, names: &'a [String]) -> Vec<Group<'a>> {
             events: 0,
         })
         .collect();
-    let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
-    for Cell(number, values, events, value) in &found.cells {
-        let key = Value::Array(values.clone()).to_string();
-        let group = groups.entry(key).or_insert_with(|| Group {
-            group: names.iter().map(String::as_str).zip(values).collect(),
+    let mut groups: BTreeMap<Vec<&str>, Group<'a>> = BTreeMap::new();
+    for FoundGroup(values, cells) in &found.groups {
+        let mut group = Group {
+            group: names
+                .iter()
+                .map(String::as_str)
+                .zip(values.iter().map(AsRef::as_ref))
+                .collect(),
             value: nothing,
             events: 0,
             buckets: buckets.clone(),
-        });
-        let place = match number.checked_sub(1) {
-            None => Some((&mut group.value, &mut group.events)),
-            Some(at) => group
-                .buckets
-                .get_mut(at)
-                .map(|bucket| (&mut bucket.value, &mut bucket.events)),
         };
-        if let Some(place) = place {
-            *place.0 = value.as_deref();
-            *place.1 = *events;
+        for Cell(number, events, value) in cells {
+            let place = match number.checked_sub(1) {
+                None => Some((&mut group.value, &mut group.events)),
+                Some(at) => group
+                    .buckets
+                    .get_mut(at)
+                    .map(|bucket| (&mut bucket.value, &mut bucket.events)),
+            };
+            if let Some(place) = place {
+                *place.0 = value.as_deref();
+                *place.1 = *events;
+            }
         }
+        let texts = values.iter().map(|value| value.get()).collect();
+        groups.insert(texts, group);
     }
     groups.into_values().collect()
 }

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn both_details_come_to_the_same() {
         let charge = graduated().expect("the model is one");
-        assert_eq!(charge.check(), []);
+        assert_eq!(charge.check(Currency::USD), []);
         let usages = quantities();
         assert_eq!(usages.len(), QUANTITIES.len());
         let [rated, explained] = Detail::ALL.map(|detail| {

@@ -162,6 +162,9 @@ pub trait Input: Sized {
     /// Reads a value that was given. `None` means that `reader` has noted why not.
     fn read(value: &Value, reader: &mut Reader) -> Option<Self>;
 
+    /// The names of the parameters that a query of this type has.
+    const PARAMETERS: &'static [&'static str] = &[];
+
     /// What a field of this type is when it was not given; `None` when it must be.
     fn absent() -> Option<Self> {
         None

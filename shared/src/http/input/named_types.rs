@@ -1,7 +1,7 @@
 //! How the types of the rooms below `http` are read.
 
 use crate::http::input::{FromText, Invalid};
-use crate::http::pagination::Cursor;
+use crate::http::pagination::{Cursor, NOT_OF_THIS_LIST};
 use crate::ids;
 use crate::money::{Currency, Rounding};
 use crate::text::email::EmailAddress;
@@ -55,11 +55,6 @@ impl FromText for EmailAddress {
 
 impl FromText for Cursor {
     fn from_text(text: &str) -> Result<Self, Invalid> {
-        Self::decode(text).ok_or_else(|| {
-            Invalid::new(
-                "invalid",
-                "must be a next_cursor from an earlier page of this list",
-            )
-        })
+        Self::decode(text).ok_or_else(|| Invalid::new("invalid", NOT_OF_THIS_LIST))
     }
 }

@@ -265,7 +265,7 @@ impl Input for UnsignedAmount {
             reader.refuse(Invalid::new("negative", "must not be below zero"));
             return None;
         }
-        Some(Self(amount.abs()))
+        Some(Self(amount))
     }
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::http::input::{
     Change, List, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole,
 };
-use crate::http::pagination::Cursor;
+use crate::http::pagination::{CURSOR_CHARS, Cursor};
 use crate::ids;
 use crate::money::{Currency, Money, Rounding};
 use crate::text::email::EmailAddress;
@@ -141,8 +141,9 @@ crate::describe!(UnsignedAmount as "UnsignedAmount", {
     "examples": ["12.50"],
 });
 crate::describe!(Cursor as "Cursor", {
-    "type": "string", "pattern": "^A[Q-Za-f][A-Za-z0-9_-]{10}$", "minLength": 12, "maxLength": 12,
-    "description": "The next_cursor of an earlier page of the list; the first page when absent.",
+    "type": "string", "pattern": "^[A-Za-z0-9_-]+$",
+    "minLength": CURSOR_CHARS.0, "maxLength": CURSOR_CHARS.1,
+    "description": "The next_cursor of an earlier page of the list, asked for with the same parameters but for limit; the first page when absent.",
 });
 
 /// Describes an amount with its currency, as it is answered.

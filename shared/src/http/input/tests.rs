@@ -288,6 +288,14 @@ fn amounts_and_names() {
         ),
         (
             value_at::<UnsignedAmount>(&json!("-0"), "").map(|a| a.0),
+            Err("amount_not_plain_decimal"),
+        ),
+        (
+            value_at::<PositiveAmount>(&json!("-0.00"), "").map(|a| a.0),
+            Err("amount_not_plain_decimal"),
+        ),
+        (
+            value_at::<UnsignedAmount>(&json!("0"), "").map(|a| a.0),
             Ok(Decimal::ZERO),
         ),
     ];

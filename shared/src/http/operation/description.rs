@@ -299,6 +299,9 @@ impl Description {
                 parameters.push(parameter);
             }
         }
+        if docs.body.is_some() {
+            parameters.push(json!({"$ref": "#/components/parameters/ContentEncoding"}));
+        }
         if docs.is_idempotent {
             parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         }
@@ -310,6 +313,10 @@ impl Description {
         let mut responses = BTreeMap::new();
         for Answer { docs: answer } in docs.answers {
             let mut headers = headers();
+            if docs.is_idempotent {
+                let name = "Idempotent-Replayed";
+                headers.insert(name.into(), header(name));
+            }
             if answer.sets_cookies {
                 headers.insert("Set-Cookie".into(), header("Set-Cookie"));
             }
@@ -438,6 +445,7 @@ fn refusals(operation: &Operation) -> Vec<Refusal> {
         (has_database, problem::REQUEST_IN_FLIGHT),
         (has_body, problem::BODY_TOO_LARGE),
         (has_body, problem::UNSUPPORTED_MEDIA_TYPE),
+        (has_body, problem::UNSUPPORTED_CONTENT_ENCODING),
         (has_fields, problem::INVALID_FIELDS),
         (docs.is_idempotent, problem::IDEMPOTENCY_KEY_REUSED),
         (true, problem::INTERNAL),
@@ -469,6 +477,14 @@ fn refused(status: u16, refusals: &[Refusal]) -> (String, Value) {
     }
     if status == 405 {
         headers.insert("Allow".into(), header("Allow"));
+    }
+    // The one refusal that is kept with its key.
+    if status == 402 {
+        let name = "Idempotent-Replayed";
+        headers.insert(name.into(), header(name));
+    }
+    if status == 415 {
+        headers.insert("Accept-Encoding".into(), header("Accept-Encoding"));
     }
     if matches!(status, 409 | 429 | 503) {
         let schema = json!({"type": "integer", "minimum": 1});

@@ -24,21 +24,26 @@ fn fields_of_a_charge() {
             &per_unit,
             "code",
             json!(format!("{long}a")),
-            &["code invalid_code"],
+            &["code wrong_length"],
         ),
-        (&per_unit, "code", json!(""), &["code invalid_code"]),
-        (&per_unit, "code", json!("Tokens"), &["code invalid_code"]),
-        (&per_unit, "name", json!(""), &["name invalid_text"]),
+        (&per_unit, "code", json!(""), &["code wrong_length"]),
+        (&per_unit, "code", json!("Tokens"), &["code invalid"]),
+        (&per_unit, "name", json!(""), &["name wrong_length"]),
         (&per_unit, "name", json!("ü".repeat(MAX_NAME_CHARS)), &[]),
         (
             &per_unit,
             "name",
             json!("ü".repeat(MAX_NAME_CHARS + 1)),
-            &["name invalid_text"],
+            &["name wrong_length"],
         ),
-        (&per_unit, "name", json!("a\nb"), &["name invalid_text"]),
+        (
+            &per_unit,
+            "name",
+            json!("a\nb"),
+            &["name invalid_character"],
+        ),
         (&per_unit, "metric", json!(null), &["metric required"]),
-        (&per_unit, "metric", json!("a b"), &["metric invalid_code"]),
+        (&per_unit, "metric", json!("a b"), &["metric invalid"]),
         (&flat, "metric", json!("units"), &["metric not_allowed"]),
         (&flat, "billing", json!("advance"), &[]),
         (&per_unit, "billing", json!("advance"), &[]),
@@ -65,7 +70,7 @@ fn fields_of_a_charge() {
         let mut json = charge_json(model);
         json[field] = value.clone();
         assert_eq!(
-            found(&read_charge(&json).check()),
+            found(&read_charge(&json).check(Currency::USD)),
             expected,
             "{field} {value} of {model}"
         );
@@ -73,9 +78,68 @@ fn fields_of_a_charge() {
     let mut bounds = charge_json(&per_unit);
     bounds["minimum"] = "2".into();
     bounds["maximum"] = "1.99".into();
-    let errors = read_charge(&bounds).check();
+    let errors = read_charge(&bounds).check(Currency::USD);
     assert_eq!(found(&errors), ["maximum below_minimum"]);
     assert_eq!(errors[0].message, "must not be below the minimum of 2");
+}
+
+/// What is billed as it is must be an amount that can be billed. What is multiplied
+/// first may be finer.
+#[test]
+fn amounts_that_are_billed_have_whole_minor_units() {
+    let per_unit = json!({"type": "per_unit", "unit_price": "0.000000001"});
+    let with = |field: &str, amount: &str| {
+        let mut charge = charge_json(&per_unit);
+        charge[field] = amount.into();
+        charge
+    };
+    let flat = |amount: &str| charge_json(&json!({"type": "flat", "amount": amount}));
+    let tiers = |model: &str, fee: &str| {
+        charge_json(&json!({"type": model, "tiers": [
+            {"up_to": "0.5", "flat_fee": "1"}, {"flat_fee": fee},
+        ]}))
+    };
+    let events = json!({
+        "type": "percentage", "rate_percent": "0.1", "fixed_fee": "0.005", "free_amount": "0.005",
+        "per_event_minimum": "0.001", "per_event_maximum": "0.005",
+    });
+    let package = json!({"type": "package", "package_size": "1", "package_price": "0.005"});
+    let fine = |field: &str| vec![format!("{field} too_fine")];
+    let fee = || fine("model.tiers[1].flat_fee");
+    let dinar = Currency::parse("KWD").unwrap_or_else(|error| panic!("{error}"));
+    for (charge, currency, expected) in [
+        (with("maximum", "99.99"), Currency::USD, vec![]),
+        (with("maximum", "99.990"), Currency::USD, vec![]),
+        (with("maximum", "99.995"), Currency::USD, fine("maximum")),
+        (with("minimum", "99.995"), Currency::USD, fine("minimum")),
+        (with("minimum", "100.4"), Currency::JPY, fine("minimum")),
+        (with("minimum", "100"), Currency::JPY, vec![]),
+        (with("minimum", "0.004"), dinar, vec![]),
+        (with("minimum", "0.0004"), dinar, fine("minimum")),
+        (flat("9.99"), Currency::USD, vec![]),
+        (flat("9.995"), Currency::USD, fine("model.amount")),
+        (flat("0.5"), Currency::JPY, fine("model.amount")),
+        (tiers("graduated", "0.01"), Currency::USD, vec![]),
+        (tiers("graduated", "0.005"), Currency::USD, fee()),
+        (tiers("volume", "0.005"), Currency::USD, fee()),
+        (tiers("graduated_percentage", "0.005"), Currency::USD, fee()),
+        (charge_json(&per_unit), Currency::JPY, vec![]),
+        (charge_json(&events), Currency::USD, vec![]),
+        (charge_json(&package), Currency::USD, vec![]),
+    ] {
+        let errors = read_charge(&charge).check(currency);
+        assert_eq!(found(&errors), expected, "{charge} in {currency}");
+    }
+    let messages = [Currency::USD, Currency::JPY].map(|currency| {
+        read_charge(&flat("9.995")).check(currency)[0]
+            .message
+            .clone()
+    });
+    let expected = [
+        "must have at most 2 digits after the point",
+        "must have no digits after the point",
+    ];
+    assert_eq!(messages, expected);
 }
 
 #[test]
@@ -89,9 +153,9 @@ fn tiers() {
         tiers
     };
     for (tiers, expected) in [
-        (vec![], &["model.tiers too_few"][..]),
+        (vec![], &["model.tiers wrong_length"][..]),
         (closed(MAX_TIERS), &[]),
-        (closed(MAX_TIERS + 1), &["model.tiers too_many"]),
+        (closed(MAX_TIERS + 1), &["model.tiers wrong_length"]),
         (vec![tier(Some("1"))], &["model.tiers[0].up_to not_open"]),
         (
             vec![tier(None), tier(Some("1")), tier(None)],
@@ -120,13 +184,17 @@ fn tiers() {
     ] {
         for model in ["graduated", "volume"] {
             let charge = read_charge(&charge_json(&json!({"type": model, "tiers": tiers})));
-            assert_eq!(found(&charge.check()), expected, "{model} {tiers:?}");
+            assert_eq!(
+                found(&charge.check(Currency::USD)),
+                expected,
+                "{model} {tiers:?}"
+            );
         }
     }
     let rates =
         json!({"type": "graduated_percentage", "tiers": [{"rate_percent": "1", "up_to": "1"}]});
     assert_eq!(
-        found(&read_charge(&charge_json(&rates)).check()),
+        found(&read_charge(&charge_json(&rates)).check(Currency::USD)),
         ["model.tiers[0].up_to not_open"]
     );
 }
@@ -139,7 +207,7 @@ fn parameters_of_models() {
     for (model, expected) in [
         (
             json!({"type": "package", "package_size": "0", "package_price": "1"}),
-            &["model.package_size zero"][..],
+            &["model.package_size not_positive"][..],
         ),
         (
             json!({
@@ -149,21 +217,21 @@ fn parameters_of_models() {
         ),
         (
             matrix(&[], &[]),
-            &["model.dimensions too_few", "model.cells too_few"],
+            &["model.dimensions wrong_length", "model.cells wrong_length"],
         ),
         (
             matrix(
                 &["a", "b", "c", "d", "e"],
                 &[cell(&["1", "2", "3", "4", "5"])],
             ),
-            &["model.dimensions too_many"],
+            &["model.dimensions wrong_length"],
         ),
         (
             matrix(&["a", "a"], &[cell(&["1", "2"])]),
             &["model.dimensions[1] repeated"],
         ),
         (matrix(&["a"], &many[..MAX_CELLS]), &[]),
-        (matrix(&["a"], &many), &["model.cells too_many"]),
+        (matrix(&["a"], &many), &["model.cells wrong_length"]),
         (
             matrix(
                 &["a"],
@@ -171,13 +239,13 @@ fn parameters_of_models() {
             ),
             &[
                 "model.cells[1].values repeated",
-                "model.cells[2].values wrong_number",
-                "model.cells[3].values[0] invalid_text",
+                "model.cells[2].values wrong_length",
+                "model.cells[3].values[0] wrong_length",
             ],
         ),
     ] {
         let charge = read_charge(&charge_json(&model));
-        assert_eq!(found(&charge.check()), expected, "{model}");
+        assert_eq!(found(&charge.check(Currency::USD)), expected, "{model}");
     }
 }
 
@@ -200,9 +268,9 @@ fn windows_of_time() {
     };
     let out_of_range = &["model.windows[0].hours out_of_range"][..];
     for (windows, fallback, expected) in [
-        (vec![], true, &["model.windows too_few"][..]),
+        (vec![], true, &["model.windows wrong_length"][..]),
         (many(100), true, &[]),
-        (many(101), true, &["model.windows too_many"]),
+        (many(101), true, &["model.windows wrong_length"]),
         (vec![hours(0, 24)], false, &[]),
         (vec![hours(23, 1)], true, &[]),
         (vec![hours(24, 1)], true, out_of_range),
@@ -245,7 +313,7 @@ fn windows_of_time() {
         (
             vec![window(json!({"name": ""}))],
             true,
-            &["model.windows[0].name invalid_text"],
+            &["model.windows[0].name wrong_length"],
         ),
     ] {
         let mut model = json!({"type": "time_of_use", "windows": windows});
@@ -253,13 +321,13 @@ fn windows_of_time() {
             model["fallback_unit_price"] = "1".into();
         }
         let charge = read_charge(&charge_json(&model));
-        assert_eq!(found(&charge.check()), expected, "{model}");
+        assert_eq!(found(&charge.check(Currency::USD)), expected, "{model}");
     }
     let charge = read_charge(&charge_json(&json!({
         "type": "time_of_use", "windows": [window(json!({"months": [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}))],
     })));
     assert_eq!(
-        charge.check()[0].message,
+        charge.check(Currency::USD)[0].message,
         "is required: no window has Monday 0:00 in month 2"
     );
 }
@@ -313,7 +381,7 @@ fn violations_are_limited() {
         .collect();
     let model = json!({"type": "matrix", "dimensions": ["a"], "cells": cells});
     assert_eq!(
-        read_charge(&charge_json(&model)).check().len(),
+        read_charge(&charge_json(&model)).check(Currency::USD).len(),
         MAX_VIOLATIONS
     );
 }
@@ -349,25 +417,25 @@ fn fields_of_a_plan() {
     };
     for (change, expected) in [
         (json!({}), &[][..]),
-        (json!({"code": "Pro"}), &["code invalid_code"]),
-        (json!({"name": ""}), &["name invalid_text"]),
-        (json!({"charges": []}), &["charges too_few"]),
+        (json!({"code": "Pro"}), &["code invalid"]),
+        (json!({"name": ""}), &["name wrong_length"]),
+        (json!({"charges": []}), &["charges wrong_length"]),
         (json!({"charges": charges[..MAX_CHARGES]}), &[]),
-        (json!({"charges": charges}), &["charges too_many"]),
+        (json!({"charges": charges}), &["charges wrong_length"]),
         (
             json!({"charges": [per_unit, per_unit]}),
             &["charges[1].code repeated"],
         ),
         (
             json!({"charges": [charge_json(&json!({"type": "graduated", "tiers": []}))]}),
-            &["charges[0].model.tiers too_few"],
+            &["charges[0].model.tiers wrong_length"],
         ),
         (json!({"included_units": included(&["units"])}), &[]),
         (
             json!({"included_units": included(&["units", "units", "bytes"])}),
             &[
                 "included_units[1].metric repeated",
-                "included_units[2].metric unknown_metric",
+                "included_units[2].metric unknown",
             ],
         ),
         (
@@ -385,6 +453,10 @@ fn fields_of_a_plan() {
         (
             json!({"currency": "JPY", "minimum_commitment": "0.5"}),
             &["minimum_commitment too_fine"],
+        ),
+        (
+            json!({"currency": "JPY", "charges": [charge_json(&json!({"type": "flat", "amount": "9.95"}))]}),
+            &["charges[0].model.amount too_fine"],
         ),
         (json!({"trial": {"days": 0}}), &["trial.days out_of_range"]),
         (json!({"trial": {"days": MAX_TRIAL_DAYS}}), &[]),

@@ -269,7 +269,7 @@ fn what_a_custom_charge_must_be() {
     ] {
         let mut charge = charge_json(&custom(json!({})));
         charge[field] = value.clone();
-        let errors = read_charge(&charge).check();
+        let errors = read_charge(&charge).check(Currency::USD);
         let found: Vec<String> = errors
             .iter()
             .map(|error| format!("{} {}", error.field, error.code))

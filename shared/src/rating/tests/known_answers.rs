@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use super::*;
-use crate::money::{Money, Proration, Rounding, fixed_30, prorate};
+use crate::money::{Proration, prorate};
 
 fn check_quantities(model: &Value, rows: &[(&str, &str)]) {
     let rows: Vec<_> = rows
@@ -67,7 +67,7 @@ fn package() {
         let mut json = charge_json(&model);
         json["included_units"] = free_units.into();
         let charge = read_charge(&json);
-        assert_eq!(charge.check(), []);
+        assert_eq!(charge.check(Currency::USD), []);
         assert_eq!(
             exact(&charge, &usage(&json!({"quantity": "121"}))),
             Ok(expected.to_owned()),
@@ -87,31 +87,77 @@ fn percentage() {
     );
 }
 
-/// A flat charge for a part of a month is its line, prorated.
+/// A flat charge for a part of a period is its line, prorated.
 #[test]
 fn prorated_flat_charges() {
-    let january = |day| NaiveDate::from_ymd_opt(2026, 1, day).unwrap_or_default();
-    let february = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap_or_default();
-    let line = |amount: &str, currency| -> Money {
-        charge(&json!({"type": "flat", "amount": amount}))
-            .rate(currency, &Usage::Nothing)
-            .map(|line| line.amount)
-            .unwrap_or_else(|error| panic!("{error}"))
+    use Proration::{Actual, Fixed30};
+    let date = |text: &str| {
+        text.parse::<NaiveDate>()
+            .unwrap_or_else(|error| panic!("{text:?} in the table is no date: {error}"))
     };
-    for (amount, currency, from, to, expected) in [
-        ("100", Currency::USD, january(17), february, "48.39 USD"),
-        ("100", Currency::USD, january(22), february, "32.26 USD"),
-        ("1000", Currency::JPY, january(1), january(11), "323 JPY"),
+    let january = ("2026-01-01", "2026-02-01");
+    let mid_may = ("2026-05-15", "2026-06-15");
+    for (amount, currency, policy, period, from, to, expected) in [
+        (
+            "100",
+            Currency::USD,
+            Actual,
+            january,
+            "2026-01-17",
+            "2026-02-01",
+            "48.39 USD",
+        ),
+        (
+            "100",
+            Currency::USD,
+            Actual,
+            january,
+            "2026-01-22",
+            "2026-02-01",
+            "32.26 USD",
+        ),
+        (
+            "1000",
+            Currency::JPY,
+            Actual,
+            january,
+            "2026-01-01",
+            "2026-01-11",
+            "323 JPY",
+        ),
+        (
+            "19.95",
+            Currency::USD,
+            Fixed30,
+            mid_may,
+            "2026-05-15",
+            "2026-05-23",
+            "5.32 USD",
+        ),
+        (
+            "19.95",
+            Currency::USD,
+            Fixed30,
+            mid_may,
+            "2026-05-23",
+            "2026-06-15",
+            "14.63 USD",
+        ),
     ] {
+        let line = charge(&json!({"type": "flat", "amount": amount}))
+            .rate(currency, &Usage::Nothing)
+            .unwrap_or_else(|error| panic!("{error}"));
         let part = prorate(
-            line(amount, currency),
-            Proration::Actual,
-            january(1)..february,
-            from..to,
-            Rounding::HalfEven,
+            line.amount,
+            policy,
+            date(period.0)..date(period.1),
+            date(from)..date(to),
+            line.rounding,
         );
-        assert_eq!(part.map(|part| part.to_string()), Ok(expected.to_owned()));
+        assert_eq!(
+            part.map(|part| part.to_string()),
+            Ok(expected.to_owned()),
+            "{amount} from {from} to {to}, {policy:?}"
+        );
     }
-    let part = fixed_30(line("19.95", Currency::USD), 8, Rounding::HalfEven);
-    assert_eq!(part.map(|part| part.to_string()), Ok("5.32 USD".to_owned()));
 }

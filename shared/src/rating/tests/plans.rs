@@ -201,6 +201,33 @@ fn plans_name_what_cannot_be_rated() {
 }
 
 #[test]
+fn a_trial_that_the_plan_does_not_have_is_not_rated() {
+    let committed = json!({"minimum_commitment": "100"});
+    for (change, expected) in [
+        (&committed, Err("trial: the plan has no trial.")),
+        (
+            &json!({"trial": {"days": 14}, "minimum_commitment": "100"}),
+            Ok("0.00 USD"),
+        ),
+    ] {
+        let plan = plan(change);
+        let shown = |rated: Result<Rated, RatingError>| {
+            rated
+                .map(|rated| rated.total.to_string())
+                .map_err(|error| error.to_string())
+        };
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        let usage = calls(&[("calls", "25")]);
+        assert_eq!(shown(plan.rate(&usage, Phase::Trial)), expected, "{change}");
+        assert_eq!(
+            shown(plan.explain(&usage, Phase::Trial)),
+            expected,
+            "{change}"
+        );
+    }
+}
+
+#[test]
 fn adjustments_are_explained() {
     let rated = plan(&json!({"minimum_commitment": "100"}))
         .rate(&calls(&[("calls", "25")]), Phase::Paid)

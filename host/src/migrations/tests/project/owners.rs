@@ -19,11 +19,12 @@ const EXCEPTIONS: [(&str, &[&str]); 9] = [
     ),
     (
         "The catalog, which is the same for everybody",
-        &["permissions", "plan_versions", "plans", "time_zones"],
+        &["permissions", "plan_versions", "plans"],
     ),
     (
         "The platform's own",
         &[
+            "cursor_secrets",
             "deployment_secrets",
             "function_sets",
             "hash_leases",

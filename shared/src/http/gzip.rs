@@ -3,13 +3,14 @@
 use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
-use shared::http::problem::Problem;
+
+use crate::http::problem::Problem;
 
 /// The body that `compressed` is the gzip of (RFC 1952).
 ///
 /// # Errors
 /// 413 when it has more than `max_bytes`, 400 when it is no gzip or broken.
-pub fn gzip(compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, Problem> {
+pub(super) fn inflate(compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     // One more than may be, to tell a body of that length from a longer one; no
     // more than that is ever inflated.
@@ -57,7 +58,7 @@ mod tests {
             (b"{}", Err(400)),
         ];
         for (compressed, expected) in table {
-            let got = gzip(compressed, 1_000).map_err(|problem| problem.status);
+            let got = inflate(compressed, 1_000).map_err(|problem| problem.status);
             assert_eq!(
                 got.as_deref(),
                 expected.as_ref().map(|b| *b),
@@ -65,7 +66,7 @@ mod tests {
             );
         }
         assert!(
-            gzip(&compress(&[b' '; 1_000]), 1_000).is_ok(),
+            inflate(&compress(&[b' '; 1_000]), 1_000).is_ok(),
             "to the last byte"
         );
     }
