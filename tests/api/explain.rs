@@ -65,7 +65,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 74] = [
+const STATEMENTS: [Row; 76] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
