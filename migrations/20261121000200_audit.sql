@@ -1,9 +1,11 @@
--- The audit log: append-only, and a chain of hashes for each organization.
+-- The audit log: append-only, and a chain of hashes for each organization. What somebody does
+-- who belongs to none is in the chain of no_organization(), so there is no foreign key to
+-- organizations.
 
 -- The newest link of each chain. Locking its row gives the events of one organization an
 -- order. Two organizations never wait for each other.
 CREATE TABLE audit_heads (
-    organization_id uuid PRIMARY KEY REFERENCES organizations (id),
+    organization_id uuid PRIMARY KEY,
     sequence        bigint NOT NULL,
     hash            bytea NOT NULL,
     -- The time of the newest event.
@@ -13,7 +15,7 @@ CREATE TABLE audit_heads (
 -- Times follow the sequence. So a bound in time is one in sequence, and finding it reads
 -- one row of an index.
 CREATE TABLE audit_events (
-    organization_id uuid NOT NULL REFERENCES organizations (id),
+    organization_id uuid NOT NULL,
     sequence        bigint NOT NULL,
     occurred_at     timestamptz NOT NULL,
     event_type      text NOT NULL,

@@ -3,7 +3,9 @@
 -- A message is written in the transaction that is its reason, and sent afterwards, at least
 -- once. Its secret is wiped when it was sent.
 CREATE TABLE outbox_messages (
-    id              uuid PRIMARY KEY,
+    -- Whose message it is: no_organization() for mail to a person about their own account.
+    organization_id uuid NOT NULL,
+    id              uuid NOT NULL,
     -- Which text it is; shared::mail has them all.
     kind            text NOT NULL,
     -- Empty for a message to nobody: it is written so that a known and an unknown email
@@ -18,7 +20,8 @@ CREATE TABLE outbox_messages (
     last_error      text,
     -- When it was sent, given up or discarded; null while it waits.
     settled_at      timestamptz,
-    is_sent         boolean NOT NULL DEFAULT false
+    is_sent         boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (organization_id, id)
 );
 
 -- Serves the sender: what is due, oldest first.
@@ -28,7 +31,7 @@ CREATE INDEX outbox_messages_settled ON outbox_messages (settled_at) WHERE settl
 
 -- Tokens that are sent by mail, each good for one use.
 CREATE TABLE email_tokens (
-    -- SHA-256 of the token.
+    -- SHA-256 of the token. A token of a person leads to no organization.
     digest     bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
     -- Null for a token to nobody: it is written so that a known and an unknown email cost
     -- the same. No foreign key, whose check only a known user would pay for.
@@ -51,7 +54,8 @@ CREATE INDEX email_tokens_by_expiry ON email_tokens (expires_at);
 
 -- How much mail a recipient is sent and a client causes within an hour.
 CREATE TABLE mail_quota (
-    -- 'email:' and the recipient, known or not, or 'address:' and the client's.
+    -- 'address:', 'asker:' or 'email:', and then the purpose and who asks, who asks for whom,
+    -- or the recipient, known or not.
     subject        text PRIMARY KEY,
     window_started timestamptz NOT NULL,
     sent           integer NOT NULL

@@ -12,8 +12,8 @@ BEGIN
         RETURN v_refusal;
     END IF;
     SELECT * INTO v_key FROM api_keys
-     WHERE id = p_id AND user_id = v_principal.user_id
-       AND organization_id = v_principal.organization_id AND revoked_at IS NULL
+     WHERE organization_id = v_principal.organization_id AND id = p_id
+       AND user_id = v_principal.user_id AND revoked_at IS NULL
        FOR UPDATE;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
@@ -23,11 +23,11 @@ BEGIN
     IF v_principal.api_key_id IS NOT NULL AND NOT v_key.scopes <@ v_principal.permissions THEN
         RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;
-    IF v_key.digest <> p_key_digest THEN
+    IF v_key.digest <> token_hash(p_key_digest) THEN
         UPDATE api_keys
-           SET digest = p_key_digest, previous_digest = v_key.digest,
+           SET digest = token_hash(p_key_digest), previous_digest = v_key.digest,
                previous_until = now() + make_interval(secs => p_overlap_secs), hint = p_hint
-         WHERE id = p_id
+         WHERE organization_id = v_key.organization_id AND id = p_id
         RETURNING * INTO v_key;
         PERFORM audit_append(v_principal.organization_id, 'api_key.rotated', v_principal.user_id, prefixed_id('key_', p_id));
     END IF;

@@ -10,9 +10,9 @@ DECLARE
 BEGIN
     -- The user before the token, as everyone locks who spends several tokens.
     SELECT u.* INTO v_user FROM email_tokens t JOIN users u ON u.id = t.user_id
-     WHERE t.digest = p_token_digest FOR NO KEY UPDATE OF u;
+     WHERE t.digest = token_hash(p_token_digest) FOR NO KEY UPDATE OF u;
     SELECT * INTO v_token FROM email_tokens
-     WHERE digest = p_token_digest AND purpose IN ('verify_email', 'change_email') FOR UPDATE;
+     WHERE digest = token_hash(p_token_digest) AND purpose IN ('verify_email', 'change_email') FOR UPDATE;
     v_is_change := v_token.purpose = 'change_email';
     v_status := CASE WHEN v_is_change THEN 'changed' ELSE 'verified' END;
     IF v_token.spent_by = p_use_id THEN
@@ -31,11 +31,11 @@ BEGIN
         END;
         -- Links that went to the old email open nothing any more.
         UPDATE email_tokens SET spent_at = now()
-         WHERE user_id = v_user.id AND spent_at IS NULL AND digest <> p_token_digest;
+         WHERE user_id = v_user.id AND spent_at IS NULL AND digest <> token_hash(p_token_digest);
     ELSE
         UPDATE users SET email_verified_at = coalesce(email_verified_at, now()) WHERE id = v_user.id;
     END IF;
-    UPDATE email_tokens SET spent_at = now(), spent_by = p_use_id WHERE digest = p_token_digest;
+    UPDATE email_tokens SET spent_at = now(), spent_by = p_use_id WHERE digest = token_hash(p_token_digest);
     v_organization_id := user_home_organization(v_user.id);
     IF v_organization_id IS NOT NULL THEN
         PERFORM audit_append(v_organization_id, 'email.' || v_status, v_user.id, prefixed_id('usr_', v_user.id));
@@ -43,7 +43,7 @@ BEGIN
     IF NOT v_is_change THEN
         RETURN json_build_object('status', v_status);
     END IF;
-    PERFORM outbox_add(p_message_id, 'email_changed', v_user.email, NULL);
+    PERFORM outbox_add(no_organization(), p_message_id, 'email_changed', v_user.email, NULL);
     RETURN json_build_object('status', v_status,
                              'mail', json_build_object('kind', 'email_changed', 'to', v_user.email));
 END;

@@ -4,7 +4,6 @@
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::OutboxMessageId;
 use shared::mail::MailAccepted;
 use shared::mail::outbox::{self, Draft};
 use shared::store::cache;
@@ -19,8 +18,8 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
     let token = request.access_token()?;
     let (change, _) = request.json::<EmailChange>().await?;
     let draft = Draft::draw(context)?;
-    let address = request.client_address();
-    let mail = queries::change(context, token.digest, &change.email, address, &draft).await?;
+    let address = request.client_address(context).await?;
+    let mail = queries::change(context, token.digest, &change.email, &address, &draft).await?;
     outbox::announce(context, mail.as_ref(), Some(draft.token())).await?;
     Reply::json(202, &MailAccepted::ANSWER)
 }
@@ -28,8 +27,8 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
 pub async fn verify(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let draft = Draft::draw(context)?;
-    let address = request.client_address();
-    match queries::verify(context, token.digest, address, &draft).await? {
+    let address = request.client_address(context).await?;
+    match queries::verify(context, token.digest, &address, &draft).await? {
         Verification::Accepted { mail } => {
             outbox::announce(context, mail.as_ref(), Some(draft.token())).await?;
             Reply::json(202, &MailAccepted::ANSWER)
@@ -46,7 +45,7 @@ pub async fn confirm(context: &Context, request: &Request) -> Result<Reply, Prob
     let token = confirmation.token.presented()?;
     let user_id = queries::find_holder(context, token.digest).await?;
     let scopes = Scope::all_of_user(user_id);
-    let message_id = OutboxMessageId::new(context.now_millis(), &context.random()?);
+    let message_id = outbox::message_to_person(context)?;
     let write = queries::confirm(context, token.digest, message_id);
     let spent = cache::during_write(context, &scopes, write).await?;
     outbox::announce(context, spent.mail.as_ref(), None).await?;

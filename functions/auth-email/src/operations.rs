@@ -89,7 +89,7 @@ pub const CONFIRM: Operation = Operation::new(
      is told, and every link that was sent before is void.",
 )
 .body::<EmailConfirmation>(
-    r#"{"token": "tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"}"#,
+    r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"}"#,
 )
 .answers(&[Answer::json::<EmailConfirmed>(
     200,

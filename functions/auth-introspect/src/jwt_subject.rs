@@ -3,9 +3,8 @@
 //! live, and the key that signed it published.
 //!
 //! The database is asked first, with what the token claims, because only it knows
-//! which keys there are. For that it notes at most the use of an API key of the
-//! caller's organization, and its answer counts only if the signature is then found
-//! right over the very same claims.
+//! which keys there are. Its answer counts only if the signature is then found right
+//! over the very same claims.
 
 use shared::auth::jwt::{self, Claims, Expected, Refusal, SigningKey};
 use shared::auth::secrets;

@@ -119,7 +119,7 @@ pub const INTROSPECT: Operation = Operation::new(
 )
 .body_of::<IntrospectionForm>(
     "application/x-www-form-urlencoded",
-    r#"{"token": "tpa_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"}"#,
+    r#"{"token": "tpa_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7QlixSJb70h6nMxSV5Z5tJ_kOiDamLvr5xPm6wm1W7JSia-EJ0"}"#,
 )
 .answers(&[Answer::json::<Introspection>(
     200,

@@ -62,8 +62,8 @@ pub const LOGIN: Operation = Operation::new(
 .tag("auth")
 .summary("Sign in")
 .details(
-    "Checks the password and opens a session in the user's oldest organization. The access token \
-     lives for 15 minutes, the refresh token for 30 days. An account is locked after 5 failures, \
+    "Checks the password and opens a session in the user's oldest organization, or in none for a \
+     user who belongs to none. The access token lives for 15 minutes, the refresh token for 30 days. An account is locked after 5 failures, \
      an address after 300, when no hour passes between two of them: for 1 second, then 2, 4 and so \
      on up to 900. A user with a second factor sends totp_code or recovery_code too. A user \
      without one is not asked, and a code of theirs is not looked at.",

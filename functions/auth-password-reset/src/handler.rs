@@ -1,5 +1,5 @@
 //! Whoever reads the user's mail may replace the password, and nothing else. The second
-//! factor stays as it was, and every session ends.
+//! factor stays as it was, every session ends, and no device is known any more.
 
 use shared::auth::hash_lease::HashLease;
 use shared::auth::password::{self, NewPassword, PasswordChanged};
@@ -7,7 +7,6 @@ use shared::auth::secrets;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::OutboxMessageId;
 use shared::mail::outbox;
 use shared::store::cache;
 use shared::store::cache_key::Scope;
@@ -19,7 +18,8 @@ use crate::queries::{self, Holder};
 pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (reset, _) = request.json::<PasswordReset>().await?;
     let token = reset.token.presented()?;
-    let lease = HashLease::draw(context).await?;
+    let address = request.client_address(context).await?;
+    let lease = HashLease::draw(context, &address).await?;
     let holder = queries::begin(context, token.digest, &lease).await?;
     let hash = match hash(context, reset.new_password, &holder).await {
         Ok(hash) => hash,
@@ -51,7 +51,7 @@ async fn change(
     lease: &HashLease,
 ) -> Result<(), Problem> {
     let scopes = Scope::all_of_user(holder.user_id);
-    let message_id = OutboxMessageId::new(context.now_millis(), &context.random()?);
+    let message_id = outbox::message_to_person(context)?;
     let write = queries::reset(context, digest, message_id, new_hash, lease);
     let mail = cache::during_write(context, &scopes, write).await?;
     outbox::announce(context, mail.as_ref(), None).await

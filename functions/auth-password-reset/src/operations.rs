@@ -23,7 +23,7 @@ pub const RESET: Operation = Operation::new(
      before.",
 )
 .body::<PasswordReset>(
-    r#"{"token": "tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw", "new_password": "staple of a new battery"}"#,
+    r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8", "new_password": "staple of a new battery"}"#,
 )
 .answers(&[Answer::json::<PasswordChanged>(
     200,

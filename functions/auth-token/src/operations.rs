@@ -83,6 +83,11 @@ pub struct TokenGranted {
     pub scope: String,
 }
 
+shared::refusals! {
+    ORGANIZATION_REQUIRED = 403 "organization_required", "The session acts in no organization",
+        "the session acts in no organization, where nobody holds a permission.";
+}
+
 pub const GRANT: Operation = Operation::new(
     "auth-token",
     Verb::Post,
@@ -106,4 +111,5 @@ pub const GRANT: Operation = Operation::new(
         "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlptOXlJR1Y0WVcxd2JHVWdiMjVzZVEifQ.eyJpc3MiOiJodHRwczovL3R1cm5waWtlLmV4YW1wbGUifQ.c2lnbmF0dXJl",
         "token_type": "Bearer", "expires_in": 300, "scope": "credits:read"
     }"#,
-)]);
+)])
+.refuses(&[&ORGANIZATION_REQUIRED]);

@@ -19,7 +19,7 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
 pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let (new, _) = request.json::<NewMeter>().await?;
-    let id = MeterId::new(context.now_millis(), &context.random()?);
+    let id = MeterId::owned(token.organization, context.now_millis(), &context.random()?);
     let meter = queries::create(context, token.digest, id, new).await?;
     Reply::json(201, &meter)
 }

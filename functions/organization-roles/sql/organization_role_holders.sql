@@ -12,7 +12,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
+    IF EXISTS (SELECT 1 FROM built_in_roles WHERE name = p_name) THEN
         RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     v_holders := ARRAY(SELECT user_id FROM memberships

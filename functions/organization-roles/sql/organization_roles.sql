@@ -10,8 +10,6 @@ BEGIN
     END IF;
     RETURN json_build_object('roles', (
         SELECT coalesce(json_agg(role_json(r) ORDER BY r.organization_id NULLS FIRST, r.name), '[]'::json)
-          FROM roles r
-         WHERE (r.organization_id = p_organization_id OR r.organization_id IS NULL)
-           AND NOT EXISTS (SELECT 1 FROM permissions p WHERE p.is_platform AND p.name = ANY (r.permissions))));
+          FROM organization_roles_held(p_organization_id) r));
 END;
 $$;

@@ -1,4 +1,5 @@
--- Appends an event to the chain of an organization. A clock that was set back puts no
+-- Appends an event to the chain of an organization; to the platform's own, which is that of
+-- no_organization(), when there is none. A clock that was set back puts no
 -- event before the last one.
 CREATE OR REPLACE FUNCTION audit_append(
     p_organization_id uuid, p_event_type text, p_actor_id uuid, p_subject text,
@@ -8,6 +9,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_event audit_events;
 BEGIN
+    p_organization_id := coalesce(p_organization_id, no_organization());
     INSERT INTO audit_heads (organization_id, sequence, hash)
     VALUES (p_organization_id, 0, '\x')
     ON CONFLICT DO NOTHING;

@@ -5,9 +5,9 @@ CREATE OR REPLACE FUNCTION email_token_add(
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE email_tokens SET spent_at = now()
-     WHERE user_id = p_user_id AND purpose = p_purpose AND spent_at IS NULL AND digest <> p_digest;
+     WHERE user_id = p_user_id AND purpose = p_purpose AND spent_at IS NULL AND digest <> token_hash(p_digest);
     INSERT INTO email_tokens (digest, user_id, purpose, email, expires_at)
-    VALUES (p_digest, p_user_id, p_purpose, p_email, now() + make_interval(secs => p_ttl_secs))
+    VALUES (token_hash(p_digest), p_user_id, p_purpose, p_email, now() + make_interval(secs => p_ttl_secs))
     ON CONFLICT DO NOTHING;
     -- Each new one sweeps up to ten that expired a day ago, so the table does
     -- not grow with time.

@@ -14,6 +14,15 @@ crate::text_type! {
     }
 }
 
+impl Time {
+    /// The moment so many milliseconds after 1970 began; `None` beyond the year 9999.
+    pub fn from_millis(millis: u64) -> Option<Self> {
+        let time = DateTime::from_timestamp_millis(i64::try_from(millis).ok()?)?;
+        let text = time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        (text.len() == "2026-11-21T09:30:00.123456Z".len()).then_some(Self(text))
+    }
+}
+
 /// A moment as a request gives it: RFC 3339 with an offset. It is kept in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub NaiveDateTime);

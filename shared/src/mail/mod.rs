@@ -12,15 +12,17 @@ use serde_json::Value;
 
 use crate::http::input;
 use crate::http::problem::Problem;
+use crate::text::layout;
 use crate::token::{self, PresentedToken, TokenKind};
 
-/// Most mails to one recipient in an hour. A person who mistypes and tries again needs
-/// two or three.
+/// Most mails of one purpose to one recipient that one client address causes in an hour,
+/// and most that all of them cause before mail is spaced out. A person who mistypes and
+/// tries again needs two or three.
 pub const MAX_PER_EMAIL_PER_HOUR: i32 = 5;
 
-/// Most mails that one client address causes in an hour: about three a second. Behind a
-/// proxy all clients have one address, so a crowd that signs up must fit. Mass mail
-/// must not.
+/// Most mails of one purpose that one client address causes in an hour: about three a
+/// second. Behind a proxy that is not trusted all clients have one address, so a crowd
+/// that signs up must fit. Mass mail must not.
 pub const MAX_PER_ADDRESS_PER_HOUR: i32 = 10_000;
 
 /// How long the link that verifies or changes an email works: a day, because mail may
@@ -31,7 +33,7 @@ pub const EMAIL_TTL_SECS: i32 = 24 * 60 * 60;
 /// reads the mail can take over the account.
 pub const RESET_TTL_SECS: i32 = 60 * 60;
 
-/// Longest token that is looked at, in characters. Ours have 74.
+/// Longest token that is looked at, in characters. Ours have 95.
 const MAX_TOKEN_CHARS: usize = 200;
 
 /// Most characters that a message shows of a name. Somebody else chose that name.
@@ -211,23 +213,23 @@ fn shown(detail: &Value, member: &str) -> String {
     let text = detail.get(member).and_then(Value::as_str);
     text.unwrap_or_default()
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if layout::is_control(c) { ' ' } else { c })
         .take(MAX_SHOWN_CHARS)
         .collect()
 }
 
 crate::refusals! {
-    /// As many mails were sent to a recipient, or caused by a client's address, as may be.
+    /// A client's address caused as many mails, or a recipient was sent as many, as may be.
     TOO_MANY_REQUESTS = 429 "too_many_requests", "Too much mail was asked for",
         "as much mail was asked for within the hour as may be.";
 }
 
 crate::text_type! {
     /// The token of a link in a mail.
-    MailToken, |text| input::length(text, 1..=MAX_TOKEN_CHARS).map(str::to_owned), {
+    MailToken, |text| input::line(text, 1..=MAX_TOKEN_CHARS).map(str::to_owned), {
         "type": "string", "minLength": 1, "maxLength": MAX_TOKEN_CHARS,
         "description": "The token of the link in the mail. It works once. One that is unknown, used, expired or replaced by a later one is invalid_or_expired.",
-        "examples": ["tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"],
+        "examples": ["tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"],
     }
 }
 
