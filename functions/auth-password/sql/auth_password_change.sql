@@ -1,5 +1,6 @@
--- Replaces the password that was verified, ends every other session, and gives the
--- lease back.
+-- Replaces the password that was verified, ends every other session and every known
+-- device, takes the guess's count back, and gives the lease back. The device that asks is
+-- known from the moment of the answer on.
 CREATE OR REPLACE FUNCTION auth_password_change(
     p_digest bytea, p_verified_hash text, p_new_hash text, p_lease_id uuid
 ) RETURNS json
@@ -16,17 +17,17 @@ BEGIN
     SELECT * INTO v_user FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
     -- Sent twice, it was changed by the first.
     IF v_user.password_hash = p_new_hash THEN
-        RETURN json_build_object('status', 'changed');
+        RETURN json_build_object('device_issued_micros', device_moment());
     END IF;
     IF v_user.password_hash <> p_verified_hash THEN
         RETURN json_build_object('refusal', 'wrong_password');
     END IF;
-    UPDATE users SET password_hash = p_new_hash WHERE id = v_user.id;
-    DELETE FROM login_attempts WHERE subject = 'account:' || v_user.email;
+    UPDATE users SET password_hash = p_new_hash, devices_since = clock_timestamp() WHERE id = v_user.id;
+    PERFORM guess_forgive(session_guess_subject(v_principal.session_id));
     UPDATE sessions SET revoked_at = now()
      WHERE user_id = v_principal.user_id AND revoked_at IS NULL AND id <> v_principal.session_id;
     PERFORM audit_append(v_principal.organization_id, 'password.changed', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id));
-    RETURN json_build_object('status', 'changed');
+    RETURN json_build_object('device_issued_micros', device_moment());
 END;
 $$;

@@ -52,8 +52,8 @@ pub const REAUTHENTICATE: Operation = Operation::new(
     "The session may make sensitive changes for 10 minutes. Without that, each of them answers \
      recent_login_required. A user without a second factor sends the password. A user with one sends \
      totp_code or recovery_code, and may send the password too. Whatever is sent must be right: a \
-     wrong password or code is a 422 that names it with the code wrong, and counts as a failed \
-     login.",
+     wrong password or code is a 422 that names it with the code wrong, and counts against the \
+     session alone.",
 )
 .body::<Reauthentication>(r#"{"password": "correct horse battery"}"#)
 .answers(&[Answer::json::<Reauthenticated>(

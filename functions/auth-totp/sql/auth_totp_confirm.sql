@@ -1,4 +1,5 @@
--- Puts the enrolment in force, for which a first code was right.
+-- Puts the enrolment in force, for which a first code was right, and takes the guess's count
+-- back.
 CREATE OR REPLACE FUNCTION auth_totp_confirm(
     p_digest bytea, p_enrolment bytea, p_totp_step bigint, p_recovery_digests text[]
 ) RETURNS json
@@ -24,6 +25,7 @@ BEGIN
     END IF;
     UPDATE totp_enrolments SET confirmed_at = now(), last_step = p_totp_step WHERE user_id = v_principal.user_id;
     PERFORM recovery_codes_replace(v_principal.user_id, p_recovery_digests);
+    PERFORM guess_forgive(session_guess_subject(v_principal.session_id));
     -- The other sessions were opened without the second factor. They go on, but
     -- a sensitive change asks each of them for it first.
     UPDATE sessions SET authenticated_at = 'epoch'
