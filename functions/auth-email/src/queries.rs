@@ -1,4 +1,5 @@
 use serde::Deserialize;
+use shared::http::ClientAddress;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{OutboxMessageId, UserId};
@@ -44,14 +45,14 @@ pub async fn change(
     context: &Context,
     digest: TokenDigest,
     email: &EmailAddress,
-    address: &str,
+    address: &ClientAddress,
     draft: &Draft,
 ) -> Result<Option<Written>, Problem> {
     let [message_id, token, token_digest] = draft.parameters();
     let parameters = [
         digest.0.to_vec().into(),
         email.as_str().to_owned().into(),
-        address.to_owned().into(),
+        address.counted().into(),
         message_id,
         token,
         token_digest,
@@ -67,13 +68,13 @@ pub async fn change(
 pub async fn verify(
     context: &Context,
     digest: TokenDigest,
-    address: &str,
+    address: &ClientAddress,
     draft: &Draft,
 ) -> Result<Verification, Problem> {
     let [message_id, token, token_digest] = draft.parameters();
     let parameters = [
         digest.0.to_vec().into(),
-        address.to_owned().into(),
+        address.counted().into(),
         message_id,
         token,
         token_digest,

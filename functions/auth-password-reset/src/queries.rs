@@ -29,9 +29,10 @@ pub async fn begin(
     digest: TokenDigest,
     lease: &HashLease,
 ) -> Result<Holder, Problem> {
-    let [lease_id, host_id, max_leases] = lease.parameters();
-    let parameters = [digest.0.to_vec().into(), lease_id, host_id, max_leases];
-    let sql = "SELECT auth_password_reset_begin($1, $2, $3, $4)::text";
+    let [lease_id, host_id, max_leases, address] = lease.parameters();
+    let digest = digest.0.to_vec().into();
+    let parameters = [digest, lease_id, host_id, max_leases, address];
+    let sql = "SELECT auth_password_reset_begin($1, $2, $3, $4, $5)::text";
     db::call(context, sql, &parameters, refuse_begin).await
 }
 
@@ -51,7 +52,8 @@ pub async fn reset(
         new_hash.to_owned().into(),
         message_id.as_uuid().into(),
         lease.id(),
+        lease.address(),
     ];
-    let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5)::text";
+    let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5, $6)::text";
     db::call(context, sql, &parameters, mail::refuse).await
 }

@@ -1,6 +1,7 @@
 //! HTTP: the request that a handler reads, the reply or problem that it gives, and
 //! the wrapper that runs it.
 
+mod client_address;
 pub mod input;
 pub mod operation;
 pub mod pagination;
@@ -21,6 +22,7 @@ mod serve;
 #[cfg(feature = "spin")]
 mod wire;
 
+pub use client_address::{ClientAddress, InvalidProxies, TrustedProxies};
 #[cfg(feature = "spin")]
 pub use reply::Reply;
 #[cfg(feature = "spin")]
