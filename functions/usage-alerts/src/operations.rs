@@ -1,4 +1,4 @@
-use shared::http::input::{Invalid, List, PositiveAmount, Reader, Text};
+use shared::http::input::{Invalid, List, Name, PositiveAmount, Reader, Text};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::time::Time;
@@ -95,7 +95,7 @@ pub struct UsageAlertPageQuery {
 /// An alert, as asked for.
 #[shared::body(check)]
 pub struct NewUsageAlert {
-    pub name: Text<1, MAX_NAME_CHARS>,
+    pub name: Name<MAX_NAME_CHARS>,
     /// The name of a meter whose aggregation is count or sum.
     pub meter: Text<1, MAX_METER_NAME_CHARS>,
     /// Whose usage it looks at. Absent and null: that of all.

@@ -14,6 +14,7 @@ use super::tiers::Tier;
 use super::time_of_use::{DAY_HOURS, Mask, TimeOfUse, Weekday, Window, YEAR_MONTHS};
 use crate::http::problem::FieldError;
 use crate::money::{Currency, Rounding, round_decimal};
+use crate::text::layout;
 
 /// Most bytes of a code or of a metric's name.
 pub const MAX_CODE_BYTES: usize = 64;
@@ -142,7 +143,7 @@ impl Violations {
 
     fn check_text(&mut self, path: Path<'_>, text: &str, most: usize) {
         let count = text.chars().take(most + 1).count();
-        if count == 0 || count > most || text.chars().any(char::is_control) {
+        if count == 0 || count > most || text.chars().any(layout::is_control) {
             self.add(
                 path,
                 "invalid_text",
