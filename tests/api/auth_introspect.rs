@@ -1,7 +1,7 @@
 use serde_json::json;
 use shared::token::TokenKind;
 use turnpike_tests::personas::{
-    API_KEYS, INTROSPECT, LOGOUT, PASSWORD, SESSIONS, invented, invented_token, sql_digest,
+    API_KEYS, INTROSPECT, LOGOUT, PASSWORD, SESSIONS, invented, invented_token, sql_hash,
 };
 use turnpike_tests::{Call, Response, TestHost, api_tests};
 
@@ -87,7 +87,7 @@ async fn everything_else_is_exactly_inactive(host: &TestHost) {
     let expired = host.issue_session(&user).await;
     host.execute(&format!(
         "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE digest = {}",
-        sql_digest(&expired.token)
+        sql_hash(&expired.token)
     ))
     .await;
     let revoked = host.issue_session(&user).await;

@@ -3,7 +3,7 @@ use http::HeaderMap;
 use serde_json::json;
 use shared::token::TokenKind;
 use turnpike_tests::personas::{
-    LOGIN, LOGOUT, ME, PASSWORD, REFRESH, invented, sql_digest, sql_id,
+    LOGIN, LOGOUT, ME, PASSWORD, REFRESH, invented, sql_hash, sql_id,
 };
 use turnpike_tests::{Response, Reuse, TestHost, api_tests};
 
@@ -357,7 +357,7 @@ async fn refuses_what_is_no_live_refresh_token(host: &TestHost) {
     let expired = host.issue_session(&user).await;
     host.execute(&format!(
         "UPDATE refresh_tokens SET expires_at = now() - interval '1 second' WHERE digest = {}",
-        sql_digest(&expired.refresh_token)
+        sql_hash(&expired.refresh_token)
     ))
     .await;
     refuse(

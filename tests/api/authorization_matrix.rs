@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use turnpike_host::manifest::Manifest;
 use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
-use turnpike_tests::personas::{sql_digest, unique};
+use turnpike_tests::personas::{sql_hash, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use requests::{build, build_in};
@@ -77,7 +77,7 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     let expired = host.issue_token(owner).await;
     host.execute(&format!(
         "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE digest = {}",
-        sql_digest(&expired)
+        sql_hash(&expired)
     ))
     .await;
     expect(

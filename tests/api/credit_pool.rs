@@ -443,7 +443,8 @@ async fn refuses_grants(host: &TestHost) {
         "SELECT credit_pool_grant(digest, 'grant-' || n, digest, gen_random_uuid(), gen_random_uuid(),
                                   gen_random_uuid(), '{}', 'USD', 1, '', 'paid', 50, NULL, now() + interval '1 hour')
            FROM generate_series(1, max_due_grants()) AS n,
-                (SELECT digest FROM access_tokens t JOIN sessions s ON s.id = t.session_id
+                (SELECT token_digest(t.organization_id, digest) AS digest
+                   FROM access_tokens t JOIN sessions s ON s.id = t.session_id
                   WHERE s.user_id = {} LIMIT 1) token",
         organization.as_uuid(),
         sql_id(admin.id)

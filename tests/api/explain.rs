@@ -59,13 +59,13 @@ const STATEMENTS: [Row; 71] = [
         name: "authenticate, API key",
         sql: "SELECT authenticate(explain_digest(1000005))",
         answer: "credits:read",
-        indexes: &["api_keys_digest_key", "api_keys_pkey"],
+        indexes: &["api_keys_by_digest"],
     },
     Row {
         name: "authenticate, API key before its rotation",
         sql: "SELECT authenticate(explain_digest(2000005))",
         answer: "credits:read",
-        indexes: &["api_keys_previous_digest_key", "api_keys_pkey"],
+        indexes: &["api_keys_by_previous_digest"],
     },
     Row {
         name: "auth_me",
@@ -91,7 +91,7 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "auth_refresh, reuse",
-        sql: "UPDATE refresh_tokens SET successor = explain_digest(9) WHERE digest = explain_digest(5);
+        sql: "UPDATE refresh_tokens SET successor = explain_hash(9) WHERE organization_id = explain_id(1) AND digest = explain_hash(5);
               SELECT auth_refresh(explain_digest(5), explain_digest(3000001), explain_digest(3000002), 900, 3600)",
         answer: "null",
         indexes: &["refresh_tokens_pkey", "sessions_pkey", "audit_heads_pkey"],
@@ -195,7 +195,7 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "credits_consume, with names",
-        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '',
+        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), 'USD', 1, '',
                                      'chat', 'small')",
         answer: "small",
         indexes: &["credit_accounts_by_user", "credit_usage_daily_pkey"],
@@ -208,13 +208,13 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "credits_hold",
-        sql: "SELECT credits_hold(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 900)",
+        sql: "SELECT credits_hold(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 900)",
         answer: "held",
         indexes: &["credit_accounts_by_user", "credit_grants_spendable"],
     },
     Row {
         name: "credits_consume",
-        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '')",
+        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), 'USD', 1, '')",
         answer: "consumed",
         indexes: &[
             "credit_accounts_by_user",
@@ -224,7 +224,7 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "credits_consume, repeated",
-        sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_digest(7), gen_random_uuid(), 'USD', 1, '')",
+        sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_hash(7), gen_random_uuid(), 'USD', 1, '')",
         answer: "{\"transaction\":null}",
         indexes: &["credit_accounts_by_user", "idempotency_keys_pkey"],
     },
@@ -449,7 +449,7 @@ const STATEMENTS: [Row; 71] = [
     Row {
         name: "credit_pool_consume",
         sql: "UPDATE credit_accounts SET user_id = NULL, organization_id = explain_id(1) WHERE id = explain_id(1);
-              SELECT credit_pool_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
+              SELECT credit_pool_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
         answer: "consumed",
         indexes: &["credit_accounts_by_organization", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
     },

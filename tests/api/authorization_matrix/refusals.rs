@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use turnpike_tests::personas::{LOGOUT, invented_token, sql_digest, sql_id};
+use turnpike_tests::personas::{LOGOUT, invented_token, sql_hash, sql_id};
 use turnpike_tests::{Call, Response, TestHost, User};
 
 use super::requests::prepare;
@@ -95,7 +95,7 @@ pub(super) async fn credentials(host: &TestHost, row: &Row, holder: &User) {
     ];
     host.execute(&format!(
         "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE digest = {}",
-        sql_digest(&expired)
+        sql_hash(&expired)
     ))
     .await;
     let logout = host.post(LOGOUT).bearer(&logged_out);
