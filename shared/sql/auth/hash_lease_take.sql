@@ -20,7 +20,7 @@ BEGIN
     SELECT count(*), count(*) FILTER (WHERE address = p_address) INTO v_held, v_own
       FROM hash_leases
      WHERE host_id = p_host_id AND id <> p_id AND expires_at > clock_timestamp();
-    IF v_held >= p_max + CASE WHEN v_own = 0 THEN hash_lease_reserve(p_max) ELSE 0 END THEN
+    IF v_held >= p_max + (CASE WHEN v_own = 0 THEN hash_lease_reserve(p_max) ELSE 0 END) THEN
         RETURN false;
     END IF;
     INSERT INTO hash_leases (id, host_id, address, expires_at)
