@@ -500,22 +500,23 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "auth_login_begin",
-        sql: "SELECT auth_login_begin('user-7@example.com', '192.0.2.1', gen_random_uuid(), 'host', 64)",
+        sql: "SELECT auth_login_begin('user-7@example.com', gen_random_uuid(), 'host', 64, '192.0.2.1', NULL, NULL, NULL)",
         answer: "password_hash",
         indexes: &["login_attempts_pkey", "users_email_key"],
     },
     Row {
         name: "auth_login",
         sql: "SELECT auth_login(explain_id(1), '-', '-', gen_random_uuid(), explain_digest(3000001),
-                                explain_digest(3000002), 900, 3600, '', '')",
+                                explain_digest(3000002), 900, 3600, '', '',
+                                p_subject => guess_subject('user-7@example.com', '192.0.2.1'))",
         answer: "session_id",
         indexes: &["users_pkey", "memberships_by_user", "login_attempts_pkey"],
     },
     Row {
-        name: "auth_login_failed",
-        sql: "SELECT auth_login_failed('user-7@example.com', '192.0.2.1', 5, 300)",
+        name: "guess_failed",
+        sql: "SELECT guess_failed(gen_random_uuid(), guess_subject('user-7@example.com', '192.0.2.1'), '192.0.2.1')",
         answer: "",
-        indexes: &[],
+        indexes: &["hash_leases_pkey", "login_attempts_pkey", "login_attempts_by_age"],
     },
 ];
 

@@ -91,8 +91,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month', n",
         ),
         (
-            "login_attempts (subject, failures, last_failed)",
-            "'account:user-' || n || '@example.com', 1, now()",
+            "login_attempts (subject, failures, last_failed, last_guess_id)",
+            "guess_subject('user-' || n || '@example.com', '192.0.2.1'), 1, now(), explain_id(n)",
         ),
     ],
     &[
