@@ -51,10 +51,8 @@ async fn tells_what_a_token_stands_for(host: &TestHost) {
     assert_eq!(body["token_type"], "Bearer", "{response}");
     assert_eq!(body["sub"], json!(user.id), "{response}");
     assert_eq!(body["sid"], json!(session.id), "{response}");
-    assert!(
-        body["exp"].is_u64() && body.get("client_id").is_none(),
-        "{response}"
-    );
+    assert!(body["exp"].is_u64(), "{response}");
+    assert_eq!(body["client_id"], "turnpike", "{response}");
     let scope = response.text_at("/scope");
     assert!(
         scope.split(' ').any(|name| name == "credits:read"),

@@ -238,7 +238,11 @@ pub async fn start_host(
     Host::start(app, options).await
 }
 
-/// The variables of `spin.toml` that lead to a database.
+/// Whom JWTs of a test may be for, beside Turnpike itself.
+const TOKEN_AUDIENCES: &str = "api https://api.example https://api.example/v1";
+
+/// The variables of `spin.toml` that lead to a database, and what tests of everything
+/// need of the others.
 fn variables(database_url: &str) -> Result<HashMap<String, String>> {
     let config: Config = database_url
         .parse()
@@ -254,6 +258,7 @@ fn variables(database_url: &str) -> Result<HashMap<String, String>> {
         ("db_url".to_owned(), database_url.to_owned()),
         ("db_host".to_owned(), host),
         ("db_port".to_owned(), port.to_string()),
+        ("token_audiences".to_owned(), TOKEN_AUDIENCES.to_owned()),
     ]))
 }
 

@@ -41,7 +41,7 @@ fn audience(text: &str) -> Result<String, Invalid> {
 }
 
 fn scope(text: &str) -> Result<String, Invalid> {
-    input::length(text, 1..=MAX_SCOPE_CHARS)?;
+    input::line(text, 1..=MAX_SCOPE_CHARS)?;
     let mut names: Vec<&str> = text.split(' ').collect();
     if names.contains(&"") {
         return Err(Invalid::new(

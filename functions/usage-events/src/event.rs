@@ -291,7 +291,7 @@ mod tests {
             "é".repeat(129),
             "t".repeat(65)
         );
-        let table: [(&str, &[(&str, &str)]); 20] = [
+        let table: [(&str, &[(&str, &str)]); 22] = [
             ("", &[("", "malformed")]),
             (r#"{"id": NaN, "type": "t"}"#, &[("", "malformed")]),
             ("[]", &[("", "wrong_type")]),

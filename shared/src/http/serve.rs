@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::http::browser_rules;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
@@ -36,5 +37,6 @@ pub async fn handle(
             &format!("{} answered {}", request.path(), reply.status),
         );
     }
-    encode(context, reply, problem.as_ref())
+    let rules = browser_rules::headers(&context).await;
+    encode(context, reply, problem.as_ref(), rules)
 }
