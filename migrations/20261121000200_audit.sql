@@ -21,6 +21,11 @@ CREATE TABLE audit_events (
     event_type      text NOT NULL,
     -- Who did it; null when nobody had signed in yet.
     actor_id        uuid,
+    -- With which session or API key; both null when nobody had signed in yet.
+    session_id      uuid,
+    api_key_id      uuid,
+    -- Where the request came from; null for what a request did not ask for.
+    address         text,
     -- Whom or what it was done to, as a prefixed id.
     subject         text NOT NULL,
     detail          jsonb NOT NULL,

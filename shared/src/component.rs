@@ -59,6 +59,7 @@ macro_rules! component {
             request: &$crate::http::Request,
         ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
             let id = request.find_operation(OPERATIONS)?;
+            $crate::component::begin(context, request).await?;
             $(if id == $operation.id {
                 return $handler(context, request).await;
             })+
@@ -69,6 +70,20 @@ macro_rules! component {
             $crate::component::handle(env!("CARGO_PKG_NAME"), wire, answer)
         });
     };
+}
+
+/// Finds out where the request comes from, if its operation leaves events in the audit log.
+/// Every event says it, and no handler has to.
+///
+/// # Errors
+/// Those of [`Request::client_address`].
+pub async fn begin(context: &Context, request: &Request) -> Result<(), Problem> {
+    let operation = request.operation();
+    if operation.is_some_and(|operation| operation.is_audited) {
+        let address = request.client_address(context).await?;
+        request.asker().note_address(address.to_string());
+    }
+    Ok(())
 }
 
 /// Runs `handler` for a request, and encodes its reply or problem. Once the answer is known, the

@@ -440,7 +440,7 @@ async fn refuses_grants(host: &TestHost) {
     refuse(host, call, 404, "not_found", &[]).await;
     // The rules are those of every account.
     host.execute(&format!(
-        "SELECT credit_pool_grant(digest, 'grant-' || n, digest, gen_random_uuid(), gen_random_uuid(),
+        "SELECT credit_pool_grant(digest, 'grant-' || n, token_hash(digest), gen_random_uuid(), gen_random_uuid(),
                                   gen_random_uuid(), '{}', 'USD', 1, '', 'paid', 50, NULL, now() + interval '1 hour')
            FROM generate_series(1, max_due_grants()) AS n,
                 (SELECT token_digest(t.organization_id, digest) AS digest

@@ -1,7 +1,7 @@
 -- The API keys of the token's user in the token's organization, newest first; each with the
 -- hashes that it has and had before its last rotation, by which the key-value store knows it.
 CREATE OR REPLACE FUNCTION auth_api_keys(p_digest bytea, p_limit integer) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'api_keys:manage');

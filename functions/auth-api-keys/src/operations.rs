@@ -110,6 +110,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/auth/api-keys",
     Access::Permission("api_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Create an API key")
 .details(
@@ -129,6 +130,7 @@ pub const REVOKE: Operation = Operation::new(
     "/api/v1/auth/api-keys/{id}",
     Access::Permission("api_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Revoke an API key")
 .details(
@@ -148,6 +150,7 @@ pub const ROTATE: Operation = Operation::new(
     "/api/v1/auth/api-keys/{id}/rotate",
     Access::Permission("api_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Give an API key a new secret")
 .details(

@@ -42,6 +42,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/auth/email",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Change the email")
 .details(
@@ -63,6 +64,7 @@ pub const VERIFICATION: Operation = Operation::new(
     "/api/v1/auth/email/verification",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Send the verification mail again")
 .details("Replaces the link that was sent before.")
@@ -82,6 +84,7 @@ pub const CONFIRM: Operation = Operation::new(
     "/api/v1/auth/email/confirm",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Confirm an email")
 .details(

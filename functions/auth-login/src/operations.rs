@@ -59,6 +59,7 @@ pub const LOGIN: Operation = Operation::new(
     "/api/v1/auth/login",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Sign in")
 .details(

@@ -16,6 +16,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/auth/organization",
     Access::Session,
 )
+.audited()
 .tag("organizations")
 .summary("Act in another organization")
 .details(

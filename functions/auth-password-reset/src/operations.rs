@@ -15,6 +15,7 @@ pub const RESET: Operation = Operation::new(
     "/api/v1/auth/password/reset",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Replace a forgotten password")
 .details(

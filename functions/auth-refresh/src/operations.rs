@@ -28,6 +28,7 @@ pub const REFRESH: Operation = Operation::new(
     "/api/v1/auth/refresh",
     Access::RefreshToken,
 )
+.audited()
 .tag("auth")
 .summary("Spend a refresh token for a new pair")
 .details(

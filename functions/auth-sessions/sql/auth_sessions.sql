@@ -1,6 +1,6 @@
 -- The live sessions of the token's user, newest first.
 CREATE OR REPLACE FUNCTION auth_sessions(p_digest bytea, p_limit integer) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := session_refusal(v_principal);

@@ -58,6 +58,7 @@ pub const REVOKE_OTHERS: Operation = Operation::new(
     "/api/v1/auth/sessions",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("End every session but the caller's")
 .details("The tokens are dead for every request that begins after this answer. API keys live on.")
@@ -73,6 +74,7 @@ pub const REVOKE: Operation = Operation::new(
     "/api/v1/auth/sessions/{id}",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("End one session")
 .details("It may be the caller's own. One that has moved to another organization since is ended there.")

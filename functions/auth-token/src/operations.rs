@@ -98,6 +98,7 @@ pub const GRANT: Operation = Operation::new(
     "/api/v1/auth/token",
     Access::User,
 )
+.audited()
 .tag("auth")
 .summary("Get a JWT for those who validate offline")
 .details(

@@ -23,6 +23,7 @@ pub const ACCEPT: Operation = Operation::new(
     "/api/v1/invitations/accept",
     Access::Session,
 )
+.audited()
 .tag("organizations")
 .summary("Accept an invitation")
 .details("The session's user must be the one whose email was invited. It works once; the same user who sends it again is answered alike while they are a member. The email counts as verified. The session goes on in its own organization.")

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION organization_role_holders(
     p_digest bytea, p_organization_id uuid, p_name text, p_max_holders integer
 ) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'roles:manage');

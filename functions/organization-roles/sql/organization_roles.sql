@@ -1,6 +1,6 @@
 -- The roles that a member can hold: the built-in ones first, then by name.
 CREATE OR REPLACE FUNCTION organization_roles(p_digest bytea, p_organization_id uuid) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'organization:read');

@@ -110,7 +110,7 @@ async fn grant(
         .await?;
     let answer: String = client
         .query_one(
-            "SELECT credits_grant($1, 'demo', $1, $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text",
+            "SELECT credits_grant($1, 'demo', token_hash($1), $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text",
             &[
                 &digest.0.as_slice(),
                 &CreditTransactionId::new(now_millis(), &random()?).as_uuid(),

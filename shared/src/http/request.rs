@@ -1,12 +1,14 @@
 //! A request as a handler reads it.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 use spin_sdk::variables;
 
+use crate::http::asker::Asker;
 use crate::http::client_address::{ClientAddress, TrustedProxies};
 use crate::http::context::Context;
 use crate::http::input::{self, Input};
@@ -45,6 +47,7 @@ pub struct Request {
     body: RefCell<Option<WireRequest>>,
     operation: Cell<Option<&'static Operation>>,
     api_key: Cell<Option<TokenDigest>>,
+    asker: Rc<Asker>,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -84,7 +87,18 @@ impl Request {
             body: RefCell::new(Some(wire)),
             operation: Cell::new(None),
             api_key: Cell::new(None),
+            asker: Rc::default(),
         }
+    }
+
+    /// Who asks, as far as it was found out.
+    pub(crate) fn asker(&self) -> &Rc<Asker> {
+        &self.asker
+    }
+
+    /// The operation that answers, once it was found.
+    pub(crate) fn operation(&self) -> Option<&'static Operation> {
+        self.operation.get()
     }
 
     /// The id of the operation that answers this request, which is noted for its path
@@ -218,6 +232,7 @@ impl Request {
         if token.kind == TokenKind::ApiKey {
             self.api_key.set(Some(token.digest));
         }
+        self.asker.note_credential(token.digest);
         Ok(token)
     }
 
@@ -247,6 +262,9 @@ impl Request {
             return Err(problem::CROSS_SITE_REQUEST.because(
                 "Send the request from the same origin, or with an Authorization header.",
             ));
+        }
+        if kind == TokenKind::Access {
+            self.asker.note_credential(token.digest);
         }
         Ok(token)
     }

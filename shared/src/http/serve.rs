@@ -1,6 +1,7 @@
 //! The one wrapper around every handler: it decodes what the host hands over,
 //! runs the handler, and encodes its reply or problem document.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::http::browser_rules;
@@ -21,7 +22,8 @@ pub async fn handle(
 ) -> WireResponse {
     let request = Request::decode(wire);
     let client_request_id = request.header("x-request-id").ok().flatten();
-    let context = Context::begin(component, client_request_id);
+    let context =
+        Context::begin(component, client_request_id).asked_by(Rc::clone(request.asker()));
     let outcome = handler(&context, &request).await;
     let (reply, problem) = match outcome {
         Ok(reply) => (reply, None),
