@@ -232,10 +232,7 @@ async fn sends_no_mail_too_often(host: &TestHost) {
     verify.send().await.expect(202);
     host.execute("UPDATE mail_quota SET sent = 10000 WHERE subject LIKE 'address:%'")
         .await;
-    for call in [
-        change(host, &user, &fresh_email()),
-        verify,
-    ] {
+    for call in [change(host, &user, &fresh_email()), verify] {
         call.send().await.expect_problem(429, "too_many_requests");
     }
 }

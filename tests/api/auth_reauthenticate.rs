@@ -173,14 +173,17 @@ async fn one_code_is_good_once(host: &TestHost) {
 async fn is_locked_out_by_itself(host: &TestHost) {
     let user = host.new_user("ada").await;
     let other = host.issue_token(&user).await;
-    let with_password = |token: &str, password: &str| call(host, token, &json!({"password": password}));
+    let with_password =
+        |token: &str, password: &str| call(host, token, &json!({"password": password}));
     for _ in 0..6 {
         let wrong = with_password(&user.token, "wrong password").send().await;
         wrong.expect_fields(422, "invalid_fields", &["password"]);
     }
     // Nothing is verified of what is not enough, so it is no guess.
     for _ in 0..3 {
-        let wrong = call(host, &other, &json!({"totp_code": "123456"})).send().await;
+        let wrong = call(host, &other, &json!({"totp_code": "123456"}))
+            .send()
+            .await;
         wrong.expect_fields(422, "invalid_fields", &["password"]);
     }
     let rows = host

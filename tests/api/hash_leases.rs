@@ -143,7 +143,11 @@ fn a_reserve_is_kept_for_others() {
                 (leases(max + reserve, "192.0.2.1"), 503),
                 (leases(1, "127.0.0.1"), if max == 1 { 503 } else { 200 }),
                 (
-                    leases(1, "127.0.0.1") + ";" + &leases(max - 1, "192.0.2.1"),
+                    format!(
+                        "{}; {}",
+                        leases(1, "127.0.0.1"),
+                        leases(max - 1, "192.0.2.1")
+                    ),
                     503,
                 ),
             ];

@@ -138,7 +138,11 @@ fn sixty_four_guesses_at_once() {
         let mut device = known_device(host, &owner.email).await;
         let unknown = "nobody@example.com";
         // From the very address of the owner, from elsewhere, and at an email that is nobody's.
-        for (email, address) in [(&*owner.email, HOME), (&owner.email, STRANGER), (unknown, HOME)] {
+        for (email, address) in [
+            (&*owner.email, HOME),
+            (&owner.email, STRANGER),
+            (unknown, HOME),
+        ] {
             let began = Instant::now();
             let is_over = AtomicBool::new(false);
             let guesses: Vec<Call> = (0..64).map(|_| wrong_guess(host, email, address)).collect();
@@ -211,7 +215,10 @@ fn a_guess_each_quarter_of_an_hour() {
         let_pass(host, "61 minutes").await;
         let wrong = wrong_guess(host, &owner.email, STRANGER);
         for _ in 0..VERIFIED_AT_ONCE {
-            wrong.send().await.expect_problem(401, "invalid_credentials");
+            wrong
+                .send()
+                .await
+                .expect_problem(401, "invalid_credentials");
         }
     });
 }
@@ -237,12 +244,20 @@ fn a_live_session_goes_on() {
                 .json(&json!({"password": password}))
                 .client(HOME)
         };
-        let change = |token: &str, from: &str, to: &str| {
-            host.password_call(token, from, to).client(HOME)
-        };
-        reauthenticate(&owner.token, PASSWORD).send().await.expect(200);
-        change(&owner.token, PASSWORD, NEW_PASSWORD).send().await.expect(200);
-        change(&owner.token, NEW_PASSWORD, PASSWORD).send().await.expect(200);
+        let change =
+            |token: &str, from: &str, to: &str| host.password_call(token, from, to).client(HOME);
+        reauthenticate(&owner.token, PASSWORD)
+            .send()
+            .await
+            .expect(200);
+        change(&owner.token, PASSWORD, NEW_PASSWORD)
+            .send()
+            .await
+            .expect(200);
+        change(&owner.token, NEW_PASSWORD, PASSWORD)
+            .send()
+            .await
+            .expect(200);
         let authenticator = Authenticator::enrol(host, &owner.token).await;
         let confirm = |token: &str, code: &str| confirm_call(host, token, code).client(HOME);
         let wrong = authenticator.wrong_code();
@@ -271,8 +286,14 @@ fn a_live_session_goes_on() {
         for call in right {
             call.send().await.expect_problem(429, "too_many_attempts");
         }
-        reauthenticate(&owner.token, PASSWORD).send().await.expect(200);
-        confirm(&owner.token, &authenticator.code()).send().await.expect(200);
+        reauthenticate(&owner.token, PASSWORD)
+            .send()
+            .await
+            .expect(200);
+        confirm(&owner.token, &authenticator.code())
+            .send()
+            .await
+            .expect(200);
         host.assert_leases_are_given_back().await;
     });
 }
@@ -310,14 +331,21 @@ fn a_device_counts_alone() {
         assert_ne!(phone, laptop, "each sign-in is a device of its own");
         for _ in 0..VERIFIED_AT_ONCE {
             let wrong = with_device(wrong_guess(host, &owner.email, HOME), &phone);
-            wrong.send().await.expect_problem(401, "invalid_credentials");
+            wrong
+                .send()
+                .await
+                .expect_problem(401, "invalid_credentials");
         }
         hold_the_waits(host).await;
         let call = sign_in(host, &owner.email, HOME);
         let waiting = with_device(call.clone(), &phone).send().await;
         waiting.expect_problem(429, "too_many_attempts");
         let subjects = host.query("SELECT subject FROM login_attempts").await;
-        assert_eq!(subjects.len(), 1, "what a device fails counts for nothing else");
+        assert_eq!(
+            subjects.len(),
+            1,
+            "what a device fails counts for nothing else"
+        );
         with_device(call.clone(), &laptop).send().await.expect(200);
         call.send().await.expect(200);
     });
@@ -503,11 +531,17 @@ fn others_mail_stops_no_reset() {
         // So do as many requests of others for a reset.
         let_pass(host, "61 minutes").await;
         for _ in 0..8 {
-            forgot(host, &owner.email, STRANGER).send().await.expect(202);
+            forgot(host, &owner.email, STRANGER)
+                .send()
+                .await
+                .expect(202);
         }
         let count = async || {
             let kinds = host.mail_kinds(&owner.email).await;
-            kinds.iter().filter(|kind| *kind == "reset_password").count()
+            kinds
+                .iter()
+                .filter(|kind| *kind == "reset_password")
+                .count()
         };
         assert_eq!(count().await, 1 + 5);
         let_pass(host, "11 minutes").await;
@@ -582,7 +616,10 @@ fn an_address_fails_for_itself() {
             .collect();
         let answers = join_all(guesses.iter().map(Call::send)).await;
         let (count, limit) = (verified(&answers), allowance(began.elapsed()) - 5);
-        assert!((1..=limit).contains(&count), "{count} were verified, and not at most {limit}");
+        assert!(
+            (1..=limit).contains(&count),
+            "{count} were verified, and not at most {limit}"
+        );
         hold_the_waits(host).await;
         for user in [&ada, &ben] {
             let waiting = sign_in(host, &user.email, STRANGER).send().await;
@@ -608,7 +645,12 @@ fn a_network_is_one_client() {
         let next = sign_in(host, &owner.email, "2001:db8:0:2::1").send().await;
         let session = next.expect(200).text_at("/session_id");
         // The list of sessions has the address itself.
-        let sessions = host.get(SESSIONS).bearer(&owner.token).send().await.expect(200);
+        let sessions = host
+            .get(SESSIONS)
+            .bearer(&owner.token)
+            .send()
+            .await
+            .expect(200);
         let listed = sessions.json()["sessions"].clone();
         let listed = listed.as_array().into_iter().flatten();
         let address = listed
@@ -629,14 +671,21 @@ fn addresses_behind_proxies() {
         ("1", "nonsense", "127.0.0.1"),
         ("2", "192.0.2.10, 10.0.0.1", HOME),
         ("127.0.0.0/8", HOME, HOME),
-        ("127.0.0.0/8, 10.0.0.0/8", "203.0.113.66, 192.0.2.10, 10.0.0.1", HOME),
+        (
+            "127.0.0.0/8, 10.0.0.0/8",
+            "203.0.113.66, 192.0.2.10, 10.0.0.1",
+            HOME,
+        ),
         ("10.0.0.0/8", HOME, "127.0.0.1"),
     ];
     for (proxies, forwarded, expected) in table {
         let settings = Settings::pooled().with_variable("trusted_proxies", proxies);
         run(settings, async |host| {
             let user: User = host.new_user("ada").await;
-            sign_in(host, &user.email, forwarded).send().await.expect(200);
+            sign_in(host, &user.email, forwarded)
+                .send()
+                .await
+                .expect(200);
             let sql = "SELECT address FROM sessions ORDER BY created_at DESC";
             let rows = host.query(sql).await;
             let address: &str = rows[0].get(0);

@@ -184,12 +184,27 @@ mod tests {
             ("1", peer, &["203.0.113.9, 192.0.2.1"], "192.0.2.1"),
             ("1", peer, &["203.0.113.9", "192.0.2.1"], "192.0.2.1"),
             ("1", peer, &[], "10.0.0.1"),
-            ("2", peer, &["203.0.113.9, 192.0.2.1, 10.9.9.9"], "192.0.2.1"),
-            ("2", peer, &["203.0.113.9, 192.0.2.1", "10.9.9.9"], "192.0.2.1"),
+            (
+                "2",
+                peer,
+                &["203.0.113.9, 192.0.2.1, 10.9.9.9"],
+                "192.0.2.1",
+            ),
+            (
+                "2",
+                peer,
+                &["203.0.113.9, 192.0.2.1", "10.9.9.9"],
+                "192.0.2.1",
+            ),
             ("3", peer, &["192.0.2.1, 10.9.9.9"], "192.0.2.1"),
             // Networks: the first that is none of them.
             (networks, peer, &["192.0.2.1"], "192.0.2.1"),
-            (networks, peer, &["203.0.113.9, 192.0.2.1, 10.9.9.9"], "192.0.2.1"),
+            (
+                networks,
+                peer,
+                &["203.0.113.9, 192.0.2.1, 10.9.9.9"],
+                "192.0.2.1",
+            ),
             (networks, peer, &["10.1.1.1, 10.9.9.9"], "10.1.1.1"),
             (networks, "192.0.2.8:1", &["203.0.113.9"], "192.0.2.8"),
             (networks, "[2001:db8::1]:80", &["192.0.2.1"], "192.0.2.1"),
@@ -199,7 +214,12 @@ mod tests {
             ("1", peer, &[""], "10.0.0.1"),
             ("2", peer, &["192.0.2.1, _hidden, 10.9.9.9"], "10.9.9.9"),
             ("2", peer, &["192.0.2.1, ', 10.9.9.9"], "10.9.9.9"),
-            (networks, peer, &["192.0.2.1, 10.0.0.300, 10.9.9.9"], "10.9.9.9"),
+            (
+                networks,
+                peer,
+                &["192.0.2.1, 10.0.0.300, 10.9.9.9"],
+                "10.9.9.9",
+            ),
             (networks, peer, &["192.0.2.1", "x"], "10.0.0.1"),
             // Ports and brackets.
             ("1", peer, &["192.0.2.1:5555"], "192.0.2.1"),
@@ -211,7 +231,12 @@ mod tests {
             ("1", peer, &["fe80::1%eth0"], "10.0.0.1"),
             // One client, however a dual-stack proxy writes it.
             ("1", peer, &["::ffff:192.0.2.1"], "192.0.2.1"),
-            (networks, "[::ffff:10.0.0.1]:80", &["192.0.2.1"], "192.0.2.1"),
+            (
+                networks,
+                "[::ffff:10.0.0.1]:80",
+                &["192.0.2.1"],
+                "192.0.2.1",
+            ),
             // A host that tells no address.
             ("1", "", &["192.0.2.1"], ""),
             ("1", "nonsense", &["192.0.2.1"], ""),
@@ -219,7 +244,11 @@ mod tests {
         for (proxies, peer, forwarded, expected) in table {
             let proxies: TrustedProxies = proxies.parse().expect("a setting");
             let client = proxies.client(peer, forwarded.iter().map(|text| text.as_bytes()));
-            assert_eq!(client.to_string(), *expected, "{proxies:?} {peer} {forwarded:?}");
+            assert_eq!(
+                client.to_string(),
+                *expected,
+                "{proxies:?} {peer} {forwarded:?}"
+            );
         }
         let not_utf8: [&[u8]; 1] = [b"192.0.2.1, \xff"];
         let client = TrustedProxies::Hops(1).client(peer, not_utf8.into_iter());
