@@ -52,6 +52,7 @@ INSERT INTO permissions (name, description, is_platform) VALUES
     ('members:manage',       'Invite members, change their roles, remove them', false),
     ('roles:manage',         'Create and change the organization''s own roles', false),
     ('audit:read',           'Read the organization''s audit log', false),
+    ('audit:read_platform',  'Read the audit log of what belongs to no organization', true),
     ('users:manage',         'See any user, disable and enable them', true),
     ('signing_keys:manage',  'See and rotate the keys that sign JWTs', true),
     ('outbox:deliver',       'Send the mail that is waiting', true),
@@ -96,7 +97,7 @@ INSERT INTO built_in_roles (name, permissions) VALUES
         'credits:read', 'credits:consume', 'api_keys:manage', 'organization:read', 'pool:consume', 'plans:read',
         'entitlements:read']),
     ('platform_admin', ARRAY[
-        'credits:read', 'credits:consume', 'credits:grant', 'users:manage', 'signing_keys:manage',
+        'credits:read', 'credits:consume', 'credits:grant', 'audit:read_platform', 'users:manage', 'signing_keys:manage',
         'outbox:deliver', 'subscriptions:manage', 'analytics:read', 'usage:upkeep', 'plans:read', 'plans:manage',
         'entitlements:grant', 'usage:close']);
 

@@ -31,6 +31,8 @@ BEGIN
     PERFORM email_token_add(p_token_digest, CASE WHEN v_is_allowed THEN v_principal.user_id END,
                             'change_email', p_email, p_ttl_secs);
     PERFORM outbox_add(no_organization(), p_message_id, 'change_email', v_recipient, p_token);
+    PERFORM audit_append(v_principal.organization_id, 'email.change_requested', v_principal.user_id,
+                         prefixed_id('usr_', v_principal.user_id), jsonb_build_object('email', p_email));
     RETURN json_build_object('kind', 'change_email', 'to', v_recipient);
 END;
 $$;

@@ -4,7 +4,6 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_token email_tokens;
     v_user users;
-    v_organization_id uuid;
     v_is_change boolean;
     v_status text;
 BEGIN
@@ -36,10 +35,8 @@ BEGIN
         UPDATE users SET email_verified_at = coalesce(email_verified_at, now()) WHERE id = v_user.id;
     END IF;
     UPDATE email_tokens SET spent_at = now(), spent_by = p_use_id WHERE digest = token_hash(p_token_digest);
-    v_organization_id := user_home_organization(v_user.id);
-    IF v_organization_id IS NOT NULL THEN
-        PERFORM audit_append(v_organization_id, 'email.' || v_status, v_user.id, prefixed_id('usr_', v_user.id));
-    END IF;
+    PERFORM audit_append(user_home_organization(v_user.id), 'email.' || v_status, v_user.id,
+                         prefixed_id('usr_', v_user.id));
     IF NOT v_is_change THEN
         RETURN json_build_object('status', v_status);
     END IF;

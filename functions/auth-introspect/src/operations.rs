@@ -4,7 +4,7 @@ use shared::auth::jwt::Audience;
 use shared::auth::session::TokenType;
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::problem::Problem;
-use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use shared::ids::{OrganizationId, SessionId, UserId};
 
 /// The form that is sent: the token to ask about. Fields of other names are ignored.
 #[derive(Debug, PartialEq, Eq)]

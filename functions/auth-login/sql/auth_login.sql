@@ -57,10 +57,11 @@ BEGIN
                                            p_access_ttl_secs, p_refresh_ttl_secs);
         PERFORM audit_append(nullif(v_organization_id, no_organization()), 'session.opened', p_user_id,
                              prefixed_id('ses_', p_session_id),
-                             jsonb_build_object('address', p_address, 'user_agent', p_user_agent)
+                             jsonb_build_object('user_agent', p_user_agent)
                              || CASE WHEN v_second_factor = 'accepted' THEN jsonb_build_object(
                                     'second_factor', CASE WHEN p_totp_step IS NULL THEN 'recovery_code' ELSE 'totp' END)
-                                ELSE '{}' END);
+                                ELSE '{}' END,
+                             p_session_id);
     END IF;
     RETURN json_build_object(
         'is_elsewhere', false,

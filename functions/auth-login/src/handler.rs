@@ -7,7 +7,7 @@
 
 use shared::auth::device::{self, DEVICE_COOKIE, DEVICE_TTL_SECS, Device};
 use shared::auth::hash_lease::HashLease;
-use shared::auth::lockout::Guess;
+use shared::auth::lockout::{Guess, Wrong};
 use shared::auth::password;
 use shared::auth::second_factor::{Code, Proof};
 use shared::auth::secrets;
@@ -49,7 +49,7 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
         .map_or(password::NOBODY, |user| user.password_hash.as_str());
     let matches = password::verify(&input.password, hash, &pepper);
     let Some(user) = user.filter(|_| matches) else {
-        guess.fail(context).await?;
+        guess.fail(context, Wrong::Password).await?;
         return Err(invalid_credentials());
     };
     let proof = match check_code(context, &user, code.as_ref()).await? {
@@ -60,7 +60,7 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
             return Err(second_factor_required());
         }
         SecondFactor::Wrong => {
-            guess.fail(context).await?;
+            guess.fail(context, Wrong::SecondFactor).await?;
             return Err(invalid_second_factor());
         }
     };
@@ -91,7 +91,7 @@ pub async fn login(context: &Context, request: &Request) -> Result<Reply, Proble
     // Read beforehand, because what is committed is answered.
     let master = secrets::master_secret(context).await?;
     let Some((pair, session, device)) = open_session(context, &login, &guess).await? else {
-        guess.fail(context).await?;
+        guess.fail(context, Wrong::SecondFactor).await?;
         return Err(invalid_second_factor());
     };
     let carrier = match input.cookie {

@@ -92,7 +92,7 @@ pub async fn begin(
     ];
     let sql = "SELECT auth_login_begin($1, $2, $3, $4, $5, $6, $7, $8)::text";
     let begun: Begun = db::call(context, sql, &parameters, lockout::refuse).await?;
-    Ok((Guess::new(lease, begun.subject), begun.user))
+    Ok((Guess::new(lease, begun.subject).at(email), begun.user))
 }
 
 /// Opens a session with the id and the tokens, takes the guess's count back, and gives the
@@ -122,6 +122,7 @@ pub async fn open_session(
         guess.lease_id(),
         guess.subject(),
     ];
-    let sql = "SELECT auth_login($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)::text";
+    let sql =
+        "SELECT auth_login($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)::text";
     db::call(context, sql, &parameters, refuse).await
 }

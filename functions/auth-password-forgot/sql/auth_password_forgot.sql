@@ -19,6 +19,9 @@ BEGIN
         RETURN v_refusal;
     END IF;
     SELECT id INTO v_user_id FROM users WHERE email = p_email AND disabled_at IS NULL;
+    -- Of an email that nobody has in the platform's chain, so that both cost the same.
+    PERFORM audit_append(user_home_organization(v_user_id), 'password.reset_requested', NULL,
+                         coalesce(prefixed_id('usr_', v_user_id), p_email));
     IF NOT mail_is_allowed('reset_password', p_email, p_address, p_max_per_email, v_user_id) THEN
         v_user_id := NULL;
     END IF;

@@ -13,6 +13,7 @@ pub const FORGOT: Operation = Operation::new(
     "/api/v1/auth/password/forgot",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Mail a link that resets the password")
 .details(

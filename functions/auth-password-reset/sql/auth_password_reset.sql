@@ -9,7 +9,6 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_token email_tokens;
     v_user users;
-    v_organization_id uuid;
 BEGIN
     PERFORM hash_lease_release(p_lease_id);
     -- The user before the token, as everyone locks who spends several tokens.
@@ -38,10 +37,8 @@ BEGIN
     END IF;
     -- Whoever resets may have mistyped before. What others guessed stops nobody here.
     PERFORM guess_forgive(guess_subject(v_user.email, p_address));
-    v_organization_id := user_home_organization(v_user.id);
-    IF v_organization_id IS NOT NULL THEN
-        PERFORM audit_append(v_organization_id, 'password.reset', v_user.id, prefixed_id('usr_', v_user.id));
-    END IF;
+    PERFORM audit_append(user_home_organization(v_user.id), 'password.reset', v_user.id,
+                         prefixed_id('usr_', v_user.id));
     PERFORM outbox_add(no_organization(), p_message_id, 'password_changed', v_user.email, NULL);
     RETURN json_build_object('kind', 'password_changed', 'to', v_user.email);
 END;

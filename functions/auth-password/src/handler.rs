@@ -3,6 +3,7 @@
 
 use shared::auth::device::{DEVICE_COOKIE, DEVICE_TTL_SECS, Device};
 use shared::auth::hash_lease::HashLease;
+use shared::auth::lockout::Wrong;
 use shared::auth::password::{self, PasswordChanged};
 use shared::auth::secrets;
 use shared::http::context::Context;
@@ -30,7 +31,7 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
     };
     let pepper = secrets::password_pepper(context).await?;
     if !password::verify(&change.current_password, &user.password_hash, &pepper) {
-        guess.fail(context).await?;
+        guess.fail(context, Wrong::Password).await?;
         return Err(queries::wrong_password());
     }
     let hash = password::hash(&new, &context.random()?, &pepper).map_err(|error| {

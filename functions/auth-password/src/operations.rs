@@ -16,6 +16,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/auth/password",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Change the password")
 .details(

@@ -3,6 +3,7 @@
 //! gets nowhere with the password alone. Whatever is given must be right.
 
 use shared::auth::hash_lease::HashLease;
+use shared::auth::lockout::Wrong;
 use shared::auth::password;
 use shared::auth::second_factor::{Code, Proof};
 use shared::auth::secrets;
@@ -49,7 +50,7 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
             let pepper = secrets::password_pepper(context).await?;
             let hash = &user.password_hash;
             if !password::verify(password, hash, &pepper) {
-                guess.fail(context).await?;
+                guess.fail(context, Wrong::Password).await?;
                 return Err(queries::wrong_password());
             }
             Some(hash.as_str())
@@ -61,7 +62,7 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
             Checked::NotNeeded => None,
             Checked::Right(proof) => Some(proof),
             Checked::Wrong => {
-                guess.fail(context).await?;
+                guess.fail(context, Wrong::SecondFactor).await?;
                 return Err(wrong_code(code));
             }
         },
@@ -70,7 +71,7 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
     match confirmed {
         Some(confirmed) => Reply::json(200, &confirmed),
         None => {
-            guess.fail(context).await?;
+            guess.fail(context, Wrong::SecondFactor).await?;
             Err(code
                 .as_ref()
                 .map_or_else(queries::code_required, wrong_code))

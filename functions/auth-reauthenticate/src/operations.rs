@@ -46,6 +46,7 @@ pub const REAUTHENTICATE: Operation = Operation::new(
     "/api/v1/auth/reauthenticate",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Prove again who one is")
 .details(

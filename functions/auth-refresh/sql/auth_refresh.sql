@@ -25,7 +25,7 @@ BEGIN
     IF v_token.successor IS NOT NULL AND v_token.successor <> v_refresh_hash THEN
         IF session_revoke(v_organization_id, v_session.id) THEN
             PERFORM audit_append(nullif(v_organization_id, no_organization()), 'session.refresh_reused',
-                                 v_session.user_id, prefixed_id('ses_', v_session.id));
+                                 v_session.user_id, prefixed_id('ses_', v_session.id), '{}', v_session.id);
         END IF;
         RETURN 'null'::json;
     END IF;

@@ -72,6 +72,7 @@ pub const ENROL: Operation = Operation::new(
     "/api/v1/auth/totp",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Begin to enrol an authenticator")
 .details(
@@ -92,6 +93,7 @@ pub const DISABLE: Operation = Operation::new(
     "/api/v1/auth/totp",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Turn the second factor off")
 .details(
@@ -111,6 +113,7 @@ pub const CONFIRM: Operation = Operation::new(
     "/api/v1/auth/totp/confirm",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Turn the second factor on")
 .details(
@@ -133,6 +136,7 @@ pub const REPLACE_RECOVERY_CODES: Operation = Operation::new(
     "/api/v1/auth/totp/recovery-codes",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Replace the recovery codes")
 .details("The old ones no longer work. Needs a recent login. The request has no body.")

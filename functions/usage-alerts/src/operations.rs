@@ -149,6 +149,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/usage/alerts",
     Access::Permission("usage_alerts:manage"),
 )
+.audited()
 .tag("usage")
 .summary("Make a usage alert")
 .details("A threshold fires once in each period, in the transaction of the batch of events that reaches it; one that has been reached already fires now. An alert does not change: archive it and make another one.")
@@ -183,6 +184,7 @@ pub const ARCHIVE: Operation = Operation::new(
     "/api/v1/usage/alerts/{id}",
     Access::Permission("usage_alerts:manage"),
 )
+.audited()
 .tag("usage")
 .summary("Archive a usage alert")
 .details("It fires no more; what it fired stays. Doing it again changes nothing.")

@@ -15,6 +15,8 @@ use crate::http::context::Context;
 use crate::http::problem::Problem;
 #[cfg(feature = "spin")]
 use crate::store::db::{self, Parameter};
+#[cfg(feature = "spin")]
+use crate::text::email::EmailAddress;
 
 crate::refusals! {
     /// Whoever guesses has to wait.
@@ -47,13 +49,48 @@ pub fn refuse(refused: &db::Refused) -> Option<Problem> {
 pub struct Guess {
     lease: HashLease,
     subject: String,
+    email: Option<EmailAddress>,
+}
+
+/// What was wrong of a guess. The audit log says it.
+#[cfg(feature = "spin")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// The password.
+    Password,
+    /// The one-time code or the recovery code.
+    SecondFactor,
+}
+
+#[cfg(feature = "spin")]
+impl Wrong {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::SecondFactor => "second_factor",
+        }
+    }
 }
 
 #[cfg(feature = "spin")]
 impl Guess {
-    /// The guess for which the statement that took `lease` answered `subject`.
+    /// The guess of a live session, for which the statement that took `lease` answered
+    /// `subject`.
     pub const fn new(lease: HashLease, subject: String) -> Self {
-        Self { lease, subject }
+        Self {
+            lease,
+            subject,
+            email: None,
+        }
+    }
+
+    /// The same of somebody who signs in as `email`.
+    #[must_use]
+    pub fn at(self, email: &EmailAddress) -> Self {
+        Self {
+            email: Some(email.clone()),
+            ..self
+        }
     }
 
     /// The parameter that names the guess, and the lease under which it is verified.
@@ -66,14 +103,21 @@ impl Guess {
         self.subject.clone().into()
     }
 
-    /// Notes that the guess was wrong: a stranger's counts against their address too.
-    /// Gives the lease back, if it was not given back before.
+    /// Notes that the guess was wrong: a stranger's counts against their address too, and
+    /// the audit log says it. Gives the lease back, if it was not given back before.
     ///
     /// # Errors
     /// Those of [`db::call_row`].
-    pub async fn fail(&self, context: &Context) -> Result<(), Problem> {
-        let sql = "SELECT guess_failed($1, $2, $3)::text";
-        let parameters = [self.lease_id(), self.subject(), self.lease.address()];
+    pub async fn fail(&self, context: &Context, wrong: Wrong) -> Result<(), Problem> {
+        let sql = "SELECT guess_failed($1, $2, $3, $4, $5)::text";
+        let email = self.email.as_ref().map(|email| email.as_str().to_owned());
+        let parameters = [
+            self.lease_id(),
+            self.subject(),
+            self.lease.address(),
+            email.into(),
+            wrong.name().to_owned().into(),
+        ];
         db::call_row(context, sql, &parameters).await.map(drop)
     }
 

@@ -5,8 +5,10 @@
 //! handler's rule takes both as values and can be tested with any.
 
 use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::http::asker::Asker;
 use crate::http::problem::Problem;
 
 /// Longest `X-Request-ID` that is taken over from the client.
@@ -43,6 +45,7 @@ pub struct Context {
     now_millis: OnceCell<u64>,
     db_queries: Cell<u32>,
     cache_status: Cell<CacheStatus>,
+    asker: Rc<Asker>,
 }
 
 thread_local! {
@@ -86,7 +89,18 @@ impl Context {
             now_millis: OnceCell::new(),
             db_queries: Cell::new(0),
             cache_status: Cell::new(CacheStatus::Bypass),
+            asker: Rc::default(),
         }
+    }
+
+    /// The same for a request of which `asker` finds out who asks.
+    pub(crate) fn asked_by(self, asker: Rc<Asker>) -> Self {
+        Self { asker, ..self }
+    }
+
+    /// Who asks.
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     /// The component that handles the request.

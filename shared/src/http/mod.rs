@@ -10,6 +10,8 @@ pub mod problem;
 pub mod time;
 
 #[cfg(feature = "spin")]
+pub(crate) mod asker;
+#[cfg(feature = "spin")]
 mod browser_rules;
 #[cfg(feature = "spin")]
 pub mod context;
