@@ -73,6 +73,7 @@ mod metering;
 mod refusals;
 
 mod audit_verify;
+mod auth_without_organization;
 mod authorization_matrix;
 mod browser_rules;
 mod cache_faults;

@@ -264,6 +264,18 @@ impl TestHost {
         self.new_user_with(name, "").await
     }
 
+    /// Somebody new who belongs to no organization, signed in.
+    pub async fn new_user_of_none(&self, name: &str) -> User {
+        let user = self.new_user(name).await;
+        self.execute(&format!(
+            "DELETE FROM memberships WHERE user_id = {}",
+            sql_id(user.id)
+        ))
+        .await;
+        let token = self.issue_token(&user).await;
+        User { token, ..user }
+    }
+
     /// Somebody new who may do everything, signed in.
     pub async fn platform_admin(&self) -> User {
         self.new_user_with("admin", "platform_admin").await
