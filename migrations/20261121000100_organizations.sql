@@ -163,6 +163,8 @@ CREATE TABLE invitations (
     email           text NOT NULL,
     role            text NOT NULL,
     invited_by      uuid NOT NULL,
+    -- The sign-in that invited, with a session or with a key that it had made.
+    sign_in_id      uuid,
     -- SHA-256 of the token in the mail, by which an invitation is accepted.
     digest          bytea NOT NULL CHECK (octet_length(digest) = 32),
     created_at      timestamptz NOT NULL DEFAULT now(),
@@ -174,6 +176,9 @@ CREATE TABLE invitations (
     CONSTRAINT invitations_by_digest UNIQUE (organization_id, digest)
 );
 
+-- Serves the end of what a person's sessions left pending.
+CREATE INDEX invitations_pending_by_inviter ON invitations (invited_by)
+    WHERE accepted_at IS NULL AND revoked_at IS NULL;
 -- Serves the list of pending invitations, and allows one for each email. An expired one
 -- counts until the next invitation of the organization settles it.
 CREATE UNIQUE INDEX invitations_pending ON invitations (organization_id, email)

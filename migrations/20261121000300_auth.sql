@@ -18,6 +18,9 @@ CREATE TABLE sessions (
     last_used_at      timestamptz NOT NULL DEFAULT now(),
     -- When the user last proved who they are; a sensitive change asks for it to be recent.
     authenticated_at  timestamptz NOT NULL DEFAULT now(),
+    -- The sign-in that opened it. A session that moves to another organization keeps it, and
+    -- whatever is made with the session names it.
+    sign_in_id        uuid NOT NULL DEFAULT gen_random_uuid(),
     -- The request that last proved it. It tells a statement that is sent twice from a code
     -- that is used twice.
     authentication_id uuid,
@@ -81,6 +84,8 @@ CREATE TABLE api_keys (
     -- The first characters, by which a person recognises the key.
     hint            text NOT NULL,
     scopes          text[] NOT NULL,
+    -- The sign-in whose session, or whose key, drew the secret. It may have ended since.
+    sign_in_id      uuid,
     expires_at      timestamptz,
     -- The newest use that a write noted. The key-value store may know of a newer one.
     last_used_at    timestamptz,
@@ -150,6 +155,8 @@ CREATE TABLE totp_enrolments (
     user_id      uuid PRIMARY KEY REFERENCES users (id),
     -- Random bytes that tell this enrolment from the user's next.
     enrolment    bytea NOT NULL CHECK (octet_length(enrolment) = 16),
+    -- The sign-in that began it.
+    sign_in_id   uuid,
     created_at   timestamptz NOT NULL DEFAULT now(),
     -- When the user showed a first code; null until then, and nothing is asked for at
     -- sign-in.
@@ -160,9 +167,12 @@ CREATE TABLE totp_enrolments (
 
 -- Codes that stand in for a lost authenticator, each of them once.
 CREATE TABLE recovery_codes (
-    user_id uuid NOT NULL REFERENCES users (id),
-    digest  bytea NOT NULL CHECK (octet_length(digest) = 32),
-    used_at timestamptz,
+    user_id    uuid NOT NULL REFERENCES users (id),
+    digest     bytea NOT NULL CHECK (octet_length(digest) = 32),
+    -- The sign-in that was shown them.
+    sign_in_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    used_at    timestamptz,
     PRIMARY KEY (user_id, digest)
 );
 

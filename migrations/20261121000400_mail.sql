@@ -36,11 +36,14 @@ CREATE TABLE email_tokens (
     -- Null for a token to nobody: it is written so that a known and an unknown email cost
     -- the same. No foreign key, whose check only a known user would pay for.
     user_id    uuid,
-    purpose    text NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'change_email')),
-    -- The email that the token proves, which is the new one for a change.
+    purpose    text NOT NULL CHECK (purpose IN ('verify_email', 'reset_password', 'change_email', 'undo_email_change')),
+    -- The email that the token proves, which is the new one for a change, and the one to give
+    -- back for its undoing.
     email      text NOT NULL,
     expires_at timestamptz NOT NULL,
-    -- When it was used, or replaced by a later one.
+    -- The sign-in that asked for it; null when nobody was signed in.
+    sign_in_id uuid,
+    -- When it was used, replaced by a later one, or ended with what its asker left pending.
     spent_at   timestamptz,
     -- The request that used it, by which that request sent twice is known.
     spent_by   uuid,

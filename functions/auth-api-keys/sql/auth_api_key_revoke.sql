@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION auth_api_key_revoke(p_digest bytea, p_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := refusal(v_principal, 'api_keys:manage');
 BEGIN
     IF v_refusal IS NOT NULL THEN

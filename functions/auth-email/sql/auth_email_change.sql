@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION auth_email_change(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := recent_login_refusal(v_principal);
     v_is_allowed boolean;
     v_recipient text;
@@ -29,7 +29,7 @@ BEGIN
                     AND NOT EXISTS (SELECT 1 FROM users WHERE email = p_email);
     v_recipient := CASE WHEN v_is_allowed THEN p_email ELSE '' END;
     PERFORM email_token_add(p_token_digest, CASE WHEN v_is_allowed THEN v_principal.user_id END,
-                            'change_email', p_email, p_ttl_secs);
+                            'change_email', p_email, p_ttl_secs, principal_sign_in(v_principal));
     PERFORM outbox_add(no_organization(), p_message_id, 'change_email', v_recipient, p_token);
     PERFORM audit_append(v_principal.organization_id, 'email.change_requested', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id), jsonb_build_object('email', p_email));

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION auth_email_verification(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := session_refusal(v_principal);
     v_user users;
     v_recipient text := '';
@@ -26,7 +26,8 @@ BEGIN
     END IF;
     IF mail_is_allowed('verify_email', v_user.email, p_address, p_max_per_email, v_user.id) THEN
         v_recipient := v_user.email;
-        PERFORM email_token_add(p_token_digest, v_user.id, 'verify_email', v_user.email, p_ttl_secs);
+        PERFORM email_token_add(p_token_digest, v_user.id, 'verify_email', v_user.email, p_ttl_secs,
+                                principal_sign_in(v_principal));
     END IF;
     PERFORM outbox_add(no_organization(), p_message_id, 'verify_email', v_recipient, p_token);
     RETURN json_build_object('status', 'accepted',

@@ -14,15 +14,16 @@ BEGIN
     IF v_session.id IS NULL THEN
         RETURN coalesce(session_refusal(authenticate(p_digest)), json_build_object('refusal', 'unauthenticated'));
     END IF;
+    PERFORM 1 FROM users WHERE id = v_session.user_id FOR NO KEY UPDATE;
     -- Held, so that a change of the organization has moved it by now or finds it ended.
     SELECT * INTO v_session FROM sessions
      WHERE organization_id = v_session.organization_id AND id = v_session.id FOR NO KEY UPDATE;
     v_principal := authenticate(p_digest);
     IF v_principal.user_id IS NOT NULL THEN
-        PERFORM session_revoke(v_session.organization_id, v_session.id);
+        PERFORM sessions_end(v_session.user_id, 'logged_out', v_session.organization_id, v_session.id);
         PERFORM audit_append(v_principal.organization_id, 'session.ended', v_principal.user_id,
                              prefixed_id('ses_', v_session.id));
-    ELSIF session_successor_revoke(v_session) THEN
+    ELSIF session_successor_end(v_session, 'logged_out') THEN
         PERFORM audit_append(v_session.successor_organization_id, 'session.ended', v_session.user_id,
                              prefixed_id('ses_', v_session.successor_id));
     ELSE

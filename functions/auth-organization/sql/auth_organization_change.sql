@@ -38,18 +38,21 @@ BEGIN
             RETURN json_build_object('refusal', 'not_found');
         END IF;
     ELSIF v_old.successor_organization_id IS DISTINCT FROM v_organization_id OR NOT v_is_member
-          OR NOT session_successor_revoke(v_old) THEN
+          OR NOT session_successor_end(v_old, 'moved') THEN
         RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
     v_old.revoked_at := coalesce(v_old.revoked_at, now());
-    INSERT INTO sessions (organization_id, id, user_id, user_agent, address, created_at, last_used_at, authenticated_at)
-    VALUES (v_organization_id, p_session_id, v_old.user_id, v_old.user_agent, v_old.address, v_old.created_at,
-            -- What session_successor_revoke() compares.
+    PERFORM sessions_end(v_old.user_id, 'moved', v_old.organization_id, v_old.id);
+    INSERT INTO sessions (organization_id, id, user_id, sign_in_id, user_agent, address, created_at, last_used_at,
+                          authenticated_at)
+    VALUES (v_organization_id, p_session_id, v_old.user_id, v_old.sign_in_id, v_old.user_agent, v_old.address,
+            v_old.created_at,
+            -- What session_successor_end() compares.
             v_old.revoked_at, v_old.authenticated_at);
     v_expires_at := session_tokens_add(p_session_id, p_access_digest, p_refresh_digest,
                                        p_access_ttl_secs, p_refresh_ttl_secs);
     UPDATE sessions
-       SET revoked_at = v_old.revoked_at, successor_organization_id = v_organization_id, successor_id = p_session_id
+       SET successor_organization_id = v_organization_id, successor_id = p_session_id
      WHERE organization_id = v_old.organization_id AND id = v_old.id;
     PERFORM audit_append(v_organization_id, 'session.organization_changed', v_old.user_id,
                          prefixed_id('ses_', p_session_id),

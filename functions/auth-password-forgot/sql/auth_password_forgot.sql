@@ -9,6 +9,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_refusal json;
     v_user_id uuid;
+    v_known_id uuid;
     v_recipient text;
 BEGIN
     IF EXISTS (SELECT 1 FROM outbox_messages WHERE organization_id = no_organization() AND id = p_message_id) THEN
@@ -18,16 +19,16 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    SELECT id INTO v_user_id FROM users WHERE email = p_email AND disabled_at IS NULL;
-    -- Of an email that nobody has in the platform's chain, so that both cost the same.
-    PERFORM audit_append(user_home_organization(v_user_id), 'password.reset_requested', NULL,
-                         coalesce(prefixed_id('usr_', v_user_id), p_email));
-    IF NOT mail_is_allowed('reset_password', p_email, p_address, p_max_per_email, v_user_id) THEN
-        v_user_id := NULL;
+    SELECT id INTO v_known_id FROM users WHERE email = p_email AND disabled_at IS NULL;
+    IF mail_is_allowed('reset_password', p_email, p_address, p_max_per_email, v_known_id) THEN
+        v_user_id := v_known_id;
     END IF;
     v_recipient := CASE WHEN v_user_id IS NULL THEN '' ELSE p_email END;
     PERFORM email_token_add(p_token_digest, v_user_id, 'reset_password', p_email, p_ttl_secs);
     PERFORM outbox_add(no_organization(), p_message_id, 'reset_password', v_recipient, p_token);
+    -- Of an email that nobody has in the platform's chain, so that both cost the same.
+    PERFORM audit_append(user_home_organization(v_known_id), 'password.reset_requested', NULL,
+                         coalesce(prefixed_id('usr_', v_known_id), p_email));
     RETURN json_build_object('kind', 'reset_password', 'to', v_recipient);
 END;
 $$;

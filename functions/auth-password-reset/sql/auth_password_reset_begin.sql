@@ -10,7 +10,7 @@ BEGIN
     SELECT * INTO v_token FROM email_tokens WHERE digest = token_hash(p_token_digest) AND purpose = 'reset_password';
     SELECT * INTO v_user FROM users
      WHERE id = v_token.user_id AND email = v_token.email AND disabled_at IS NULL;
-    IF NOT email_token_is_good(v_token) OR v_user.id IS NULL THEN
+    IF NOT email_token_is_good(v_token) OR v_user.id IS NULL OR v_token.created_at < v_user.devices_since THEN
         RETURN json_build_object('refusal', 'invalid_token');
     END IF;
     IF NOT hash_lease_take(p_lease_id, p_host_id, p_max_leases, p_address) THEN

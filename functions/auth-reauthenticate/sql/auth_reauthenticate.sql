@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION auth_reauthenticate(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := session_refusal(v_principal);
     v_user users;
     v_second_factor text;
@@ -19,7 +19,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    SELECT * INTO v_user FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
+    SELECT * INTO v_user FROM users WHERE id = v_principal.user_id;
     IF EXISTS (SELECT 1 FROM sessions
                 WHERE organization_id = session_organization(v_principal) AND id = v_principal.session_id
                   AND authentication_id = p_lease_id) THEN

@@ -20,15 +20,16 @@ BEGIN
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'invalid_refresh_token');
     END IF;
-    SELECT * INTO v_session FROM sessions
-     WHERE organization_id = v_organization_id AND id = v_token.session_id FOR NO KEY UPDATE;
     IF v_token.successor IS NOT NULL AND v_token.successor <> v_refresh_hash THEN
-        IF session_revoke(v_organization_id, v_session.id) THEN
+        SELECT * INTO v_session FROM sessions WHERE organization_id = v_organization_id AND id = v_token.session_id;
+        IF sessions_end(v_session.user_id, 'refresh_reused', v_organization_id, v_session.id) > 0 THEN
             PERFORM audit_append(nullif(v_organization_id, no_organization()), 'session.refresh_reused',
                                  v_session.user_id, prefixed_id('ses_', v_session.id), '{}', v_session.id);
         END IF;
         RETURN 'null'::json;
     END IF;
+    SELECT * INTO v_session FROM sessions
+     WHERE organization_id = v_organization_id AND id = v_token.session_id FOR NO KEY UPDATE;
     IF v_session.revoked_at IS NOT NULL OR v_token.expires_at <= now()
        OR NOT EXISTS (SELECT 1 FROM users WHERE id = v_session.user_id AND disabled_at IS NULL) THEN
         RETURN json_build_object('refusal', 'invalid_refresh_token');

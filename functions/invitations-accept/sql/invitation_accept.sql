@@ -3,19 +3,28 @@
 CREATE OR REPLACE FUNCTION invitation_accept(p_digest bytea, p_token_digest bytea) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
-    v_refusal json := session_refusal(v_principal);
+    v_principal principal;
+    v_refusal json;
     v_organization_id uuid := token_organization(p_token_digest);
     v_invitation invitations;
     v_role roles;
 BEGIN
+    -- Nobody holds an organization whose caller is nobody.
+    v_refusal := session_refusal(authenticate(p_digest));
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
     -- Of N at once the first gets the row; the others find the invitation accepted.
     PERFORM 1 FROM organizations WHERE id = v_organization_id FOR NO KEY UPDATE;
+    v_principal := principal_hold(p_digest);
+    v_refusal := session_refusal(v_principal);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    -- Held, because whoever invited may be ending it, without the organization's row.
     SELECT * INTO v_invitation FROM invitations
-     WHERE organization_id = v_organization_id AND digest = token_hash(p_token_digest) AND revoked_at IS NULL;
+     WHERE organization_id = v_organization_id AND digest = token_hash(p_token_digest) AND revoked_at IS NULL
+       FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'invalid_token');
     END IF;
