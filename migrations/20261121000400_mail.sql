@@ -52,6 +52,8 @@ CREATE TABLE email_tokens (
 
 -- Serves the unspent tokens of a user, which a later one replaces.
 CREATE INDEX email_tokens_unspent ON email_tokens (user_id, purpose) WHERE spent_at IS NULL;
+-- Serves the emails that nobody else can have while their change can be undone.
+CREATE INDEX email_tokens_undo ON email_tokens (email) WHERE purpose = 'undo_email_change' AND spent_at IS NULL;
 -- Serves the sweep of what has expired.
 CREATE INDEX email_tokens_by_expiry ON email_tokens (expires_at);
 

@@ -72,6 +72,8 @@ pub const EMAIL: &str = "/api/v1/auth/email";
 pub const EMAIL_VERIFICATION: &str = "/api/v1/auth/email/verification";
 /// The path that confirms an email with a token from a mail.
 pub const EMAIL_CONFIRM: &str = "/api/v1/auth/email/confirm";
+/// The path that undoes a change of the email with a token from a mail.
+pub const EMAIL_UNDO: &str = "/api/v1/auth/email/undo";
 /// The path that sends the mail that is waiting.
 pub const DELIVERIES: &str = "/api/v1/outbox/deliveries";
 /// The path of a developer's view of the mail.

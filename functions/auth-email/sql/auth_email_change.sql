@@ -26,7 +26,8 @@ BEGIN
         RETURN v_refusal;
     END IF;
     v_is_allowed := mail_is_allowed('change_email', p_email, p_address, p_max_per_email, NULL)
-                    AND NOT EXISTS (SELECT 1 FROM users WHERE email = p_email);
+                    AND NOT EXISTS (SELECT 1 FROM users WHERE email = p_email)
+                    AND NOT email_is_kept(p_email, v_principal.user_id);
     v_recipient := CASE WHEN v_is_allowed THEN p_email ELSE '' END;
     PERFORM email_token_add(p_token_digest, CASE WHEN v_is_allowed THEN v_principal.user_id END,
                             'change_email', p_email, p_ttl_secs, principal_sign_in(v_principal));

@@ -1,5 +1,6 @@
 //! An email becomes a user's only when they open the link that was sent to it. Asking
-//! for an email that somebody has gets the same answer.
+//! for an email that somebody has gets the same answer. The email that it was before is sent a link
+//! that gives it back.
 
 use shared::http::context::Context;
 use shared::http::problem::Problem;
@@ -10,7 +11,8 @@ use shared::store::cache;
 use shared::store::cache_key::Scope;
 
 use crate::operations::{
-    EmailChange, EmailConfirmation, EmailConfirmed, EmailVerified, EmailVerifiedStatus,
+    EmailChange, EmailConfirmation, EmailConfirmed, EmailUndoing, EmailUndone, EmailUndoneStatus,
+    EmailVerified, EmailVerifiedStatus,
 };
 use crate::queries::{self, Verification};
 
@@ -45,12 +47,28 @@ pub async fn confirm(context: &Context, request: &Request) -> Result<Reply, Prob
     let token = confirmation.token.presented()?;
     let user_id = queries::find_holder(context, token.digest).await?;
     let scopes = Scope::all_of_user(user_id);
-    let message_id = outbox::message_to_person(context)?;
-    let write = queries::confirm(context, token.digest, message_id);
+    let draft = Draft::draw(context)?;
+    let write = queries::confirm(context, token.digest, &draft);
     let spent = cache::during_write(context, &scopes, write).await?;
-    outbox::announce(context, spent.mail.as_ref(), None).await?;
+    outbox::announce(context, spent.mail.as_ref(), Some(draft.token())).await?;
     let status = spent.status;
     Reply::json(200, &EmailConfirmed { status })
+}
+
+/// Whoever reads the mail of the old email is the account's owner: the answer is no session,
+/// and a link that sets another password.
+pub async fn undo(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let (undoing, _) = request.json::<EmailUndoing>().await?;
+    let token = undoing.token.presented()?;
+    let user_id = queries::find_owner(context, token.digest).await?;
+    let scopes = Scope::all_of_user(user_id);
+    let notice_id = outbox::message_to_person(context)?;
+    let draft = Draft::draw(context)?;
+    let write = queries::undo(context, token.digest, notice_id, &draft);
+    let undone = cache::during_write(context, &scopes, write).await?;
+    outbox::announce(context, undone.mail.first(), Some(draft.token())).await?;
+    let status = EmailUndoneStatus::Undone;
+    Reply::json(200, &EmailUndone { status })
 }
 
 #[cfg(test)]
@@ -77,5 +95,9 @@ mod tests {
         check::<EmailConfirmation>(json!({"token": ""}), &["token"]);
         check::<EmailConfirmation>(json!({"token": "t".repeat(201)}), &["token"]);
         check::<EmailConfirmation>(json!({"token": 1}), &["token"]);
+        check::<EmailUndoing>(json!({"token": "tpe_x"}), &[]);
+        check::<EmailUndoing>(json!({}), &["token"]);
+        check::<EmailUndoing>(json!({"token": ""}), &["token"]);
+        check::<EmailUndoing>(json!({"token": "tpe_x", "email": "x"}), &["email"]);
     }
 }

@@ -33,6 +33,10 @@ pub const EMAIL_TTL_SECS: i32 = 24 * 60 * 60;
 /// reads the mail can take over the account.
 pub const RESET_TTL_SECS: i32 = 60 * 60;
 
+/// How long the link works that gives a changed email back: a week, because whoever lost
+/// their account may be away. Until then nobody else can have the email.
+pub const UNDO_TTL_SECS: i32 = 7 * 24 * 60 * 60;
+
 /// Longest token that is looked at, in characters. Ours have 95.
 const MAX_TOKEN_CHARS: usize = 200;
 
@@ -50,7 +54,8 @@ pub enum Kind {
     ResetPassword,
     /// To a user's new email: the link that confirms it.
     ChangeEmail,
-    /// To a user's old email, after the change.
+    /// To a user's old email, after the change: the link that undoes it, if the old email had
+    /// been proved to be theirs.
     EmailChanged,
     /// To a user whose password was reset.
     PasswordChanged,
@@ -107,9 +112,8 @@ impl Kind {
             Self::VerifyEmail | Self::ChangeEmail => Some("verify-email"),
             Self::ResetPassword => Some("reset-password"),
             Self::Invitation => Some("accept-invitation"),
-            Self::EmailTaken | Self::EmailChanged | Self::PasswordChanged | Self::UsageAlert => {
-                None
-            }
+            Self::EmailChanged => Some("undo-email-change"),
+            Self::EmailTaken | Self::PasswordChanged | Self::UsageAlert => None,
         }
     }
 }
@@ -154,9 +158,18 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
         ),
         Kind::EmailChanged => (
             "Your email address was changed".to_owned(),
-            "Your account has another email address from now on, and this one does not sign in any more.\n\n\
-             If this was not you, tell whoever runs this service at once."
-                .to_owned(),
+            format!(
+                "Your account has another email address from now on, and this one does not sign in any more.\n\n{}",
+                if token.is_none() {
+                    "If this was not you, tell whoever runs this service at once.".to_owned()
+                } else {
+                    format!(
+                        "If this was not you, open this link: it gives your account this address back, ends \
+                         every session, and sends you a link to choose a new password:\n\n{link}\n\n\
+                         The link works once, for 7 days. If it was you, ignore this message."
+                    )
+                }
+            ),
         ),
         Kind::PasswordChanged => (
             "Your password was reset".to_owned(),
@@ -344,7 +357,10 @@ mod tests {
                 Kind::EmailChanged,
                 "Your email address was changed",
                 "Your account has another email address from now on, and this one does not sign in any more.\n\n\
-                 If this was not you, tell whoever runs this service at once.",
+                 If this was not you, open this link: it gives your account this address back, ends every \
+                 session, and sends you a link to choose a new password:\n\n\
+                 https://pay.example/#/undo-email-change?token=tpe_x\n\n\
+                 The link works once, for 7 days. If it was you, ignore this message.",
             ),
             (
                 Kind::PasswordChanged,
@@ -382,6 +398,21 @@ mod tests {
                 assert_eq!(message.text, text, "{kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_email_that_was_never_proved_gets_no_link_that_undoes() {
+        let message = render(
+            Kind::EmailChanged,
+            "https://pay.example",
+            None,
+            &Value::Null,
+        );
+        assert_eq!(
+            message.text,
+            "Your account has another email address from now on, and this one does not sign in any more.\n\n\
+             If this was not you, tell whoever runs this service at once."
+        );
     }
 
     #[test]

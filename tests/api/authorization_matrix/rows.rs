@@ -530,6 +530,9 @@ pub(super) fn auth_rows() -> Vec<Row> {
         row(post(), "/api/v1/auth/email/confirm", Body::Empty, None)
             .public(422)
             .reads(json!({"token": "tpe_x"})),
+        row(post(), "/api/v1/auth/email/undo", Body::Empty, None)
+            .public(422)
+            .reads(json!({"token": "tpe_x"})),
         row(put(), "/api/v1/auth/email", Body::Email, None)
             .owner(202)
             .sessions_only(403),
