@@ -22,8 +22,9 @@ BEGIN
         END IF;
         -- A session that has moved since it was listed is ended where it went. One that has ended
         -- already is as revoked as the caller wants it. To end one's own is a logout.
-        v_revoked := CASE WHEN p_session_id = v_principal.session_id
-                          THEN sessions_end(v_principal.user_id, 'logged_out', v_named.organization_id, v_named.id)
+        v_revoked := CASE WHEN v_named.sign_in_id = principal_sign_in(v_principal)
+                          THEN sessions_end(v_principal.user_id, 'logged_out', session_organization(v_principal),
+                                            v_principal.session_id)
                           ELSE sessions_end(v_principal.user_id, 'session_ended', p_sign_in_id => v_named.sign_in_id) END;
     END IF;
     IF v_revoked > 0 THEN
