@@ -48,7 +48,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 71] = [
+const STATEMENTS: [Row; 72] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -122,25 +122,25 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "audit_log",
-        sql: "SELECT audit_log(explain_digest(5), NULL, NULL, NULL, 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), NULL, NULL, NULL, 20, 1000000, false)",
         answer: "type-",
         indexes: &["audit_events_pkey"],
     },
     Row {
         name: "audit_log by type",
-        sql: "SELECT audit_log(explain_digest(5), 'type-3', NULL, NULL, 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), 'type-3', NULL, NULL, 20, 1000000, false)",
         answer: "type-3",
         indexes: &["audit_events_by_type"],
     },
     Row {
         name: "audit_log by time",
-        sql: "SELECT audit_log(explain_digest(5), NULL, now(), now() + interval '20 minutes', 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), NULL, now(), now() + interval '20 minutes', 20, 1000000, false)",
         answer: "type-",
         indexes: &["audit_events_by_time", "audit_events_pkey"],
     },
     Row {
         name: "audit_log by type and time",
-        sql: "SELECT audit_log(explain_digest(5), 'type-3', now(), now() + interval '20 minutes', 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), 'type-3', now(), now() + interval '20 minutes', 20, 1000000, false)",
         answer: "type-3",
         indexes: &["audit_events_by_time", "audit_events_by_type"],
     },
@@ -514,9 +514,22 @@ const STATEMENTS: [Row; 71] = [
     },
     Row {
         name: "guess_failed",
-        sql: "SELECT guess_failed(gen_random_uuid(), guess_subject('user-7@example.com', '192.0.2.1'), '192.0.2.1')",
+        sql: "SELECT guess_failed(gen_random_uuid(), guess_subject('user-7@example.com', '192.0.2.1'), '192.0.2.1',
+                                  'user-7@example.com', 'password')",
         answer: "",
-        indexes: &["hash_leases_pkey", "login_attempts_pkey", "login_attempts_by_age"],
+        indexes: &[
+            "hash_leases_pkey",
+            "login_attempts_pkey",
+            "login_attempts_by_age",
+            "users_email_key",
+            "audit_heads_pkey",
+        ],
+    },
+    Row {
+        name: "audit_asker, API key",
+        sql: "SELECT audit_asker('192.0.2.1', explain_digest(1000005))",
+        answer: "",
+        indexes: &["access_tokens_pkey", "api_keys_by_digest"],
     },
 ];
 

@@ -555,6 +555,13 @@ pub(super) fn auth_rows() -> Vec<Row> {
         .names(Named::SigningKey)
         .owner(403),
         row(get(), "/api/v1/audit-log", Body::None, Some("audit:read")),
+        row(
+            get(),
+            "/api/v1/audit-log/platform",
+            Body::None,
+            Some("audit:read_platform"),
+        )
+        .owner(403),
     ]
 }
 
