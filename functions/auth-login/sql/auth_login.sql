@@ -50,7 +50,6 @@ BEGIN
         IF p_new_hash <> p_verified_hash THEN
             UPDATE users SET password_hash = p_new_hash WHERE id = p_user_id;
         END IF;
-        PERFORM guess_forgive(p_subject);
         INSERT INTO sessions (organization_id, id, user_id, user_agent, address)
         VALUES (v_organization_id, p_session_id, p_user_id, p_user_agent, p_address);
         v_expires_at := session_tokens_add(p_session_id, p_access_digest, p_refresh_digest,
@@ -62,6 +61,8 @@ BEGIN
                                     'second_factor', CASE WHEN p_totp_step IS NULL THEN 'recovery_code' ELSE 'totp' END)
                                 ELSE '{}' END,
                              p_session_id);
+        -- Last, because the next guess waits for the row.
+        PERFORM guess_forgive(p_subject);
     END IF;
     RETURN json_build_object(
         'is_elsewhere', false,

@@ -3,26 +3,23 @@
 -- else's way.
 --
 -- Callers that ask at the same moment queue on the lock for the length of one transaction,
--- so that the bound is exact. Leases that ran out are swept, without waiting for one that
--- is just being given back.
+-- so that the bound is exact. Whoever is turned away anyhow does not queue. Leases that ran
+-- out are swept, without waiting for one that is just being given back.
 CREATE OR REPLACE FUNCTION hash_lease_take(p_id uuid, p_host_id text, p_max integer, p_address text) RETURNS boolean
 LANGUAGE plpgsql AS $$
-DECLARE
-    v_held integer;
-    v_own integer;
 BEGIN
+    IF NOT hash_lease_is_free(p_id, p_host_id, p_max, p_address) THEN
+        RETURN false;
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('hash_leases'), hashtext(p_host_id));
+    IF NOT hash_lease_is_free(p_id, p_host_id, p_max, p_address) THEN
+        RETURN false;
+    END IF;
     DELETE FROM hash_leases WHERE id IN (
         SELECT id FROM hash_leases
          -- The clock, not the transaction's start, which was before the lock.
          WHERE host_id = p_host_id AND expires_at <= clock_timestamp()
            FOR UPDATE SKIP LOCKED);
-    SELECT count(*), count(*) FILTER (WHERE address = p_address) INTO v_held, v_own
-      FROM hash_leases
-     WHERE host_id = p_host_id AND id <> p_id AND expires_at > clock_timestamp();
-    IF v_held >= p_max + (CASE WHEN v_own = 0 THEN hash_lease_reserve(p_max) ELSE 0 END) THEN
-        RETURN false;
-    END IF;
     INSERT INTO hash_leases (id, host_id, address, expires_at)
     -- Ten seconds: several times what a host with a full queue needs for a hash.
     VALUES (p_id, p_host_id, p_address, clock_timestamp() + interval '10 seconds')
