@@ -52,6 +52,7 @@ INSERT INTO permissions (name, description, is_platform) VALUES
     ('members:manage',       'Invite members, change their roles, remove them', false),
     ('roles:manage',         'Create and change the organization''s own roles', false),
     ('audit:read',           'Read the organization''s audit log', false),
+    ('audit:read_platform',  'Read the audit log of what belongs to no organization', true),
     ('users:manage',         'See any user, disable and enable them', true),
     ('signing_keys:manage',  'See and rotate the keys that sign JWTs', true),
     ('outbox:deliver',       'Send the mail that is waiting', true),
@@ -72,21 +73,16 @@ INSERT INTO permissions (name, description, is_platform) VALUES
     ('entitlements:manage',  'Give, change, reset and revoke entitlements of the organization''s subjects', false),
     ('entitlements:grant',   'Give, change, reset and revoke any organization''s entitlements', true);
 
--- A role is a set of permissions. Built-in roles belong to no organization, and stand
--- beside those of an organization's own making.
-CREATE TABLE roles (
-    id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    organization_id uuid REFERENCES organizations (id),
-    name            text NOT NULL,
-    permissions     text[] NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    -- Serves a role by its name, and the list of an organization's roles.
-    CONSTRAINT roles_by_name UNIQUE NULLS NOT DISTINCT (organization_id, name)
+-- A role is a set of permissions. Every organization has the built-in roles, and those of
+-- its own making beside them.
+CREATE TABLE built_in_roles (
+    name        text PRIMARY KEY,
+    permissions text[] NOT NULL
 );
 
 -- 'platform_admin' reaches across tenants. It reads plans itself, for whoever has a role
 -- of an organization's own beside it.
-INSERT INTO roles (name, permissions) VALUES
+INSERT INTO built_in_roles (name, permissions) VALUES
     ('owner', ARRAY[
         'credits:read', 'credits:consume', 'tokens:introspect', 'api_keys:manage', 'organization:read',
         'members:manage', 'roles:manage', 'audit:read', 'organization:manage', 'billing:read', 'pool:manage',
@@ -101,10 +97,23 @@ INSERT INTO roles (name, permissions) VALUES
         'credits:read', 'credits:consume', 'api_keys:manage', 'organization:read', 'pool:consume', 'plans:read',
         'entitlements:read']),
     ('platform_admin', ARRAY[
-        'credits:read', 'credits:consume', 'credits:grant', 'users:manage', 'signing_keys:manage',
+        'credits:read', 'credits:consume', 'credits:grant', 'audit:read_platform', 'users:manage', 'signing_keys:manage',
         'outbox:deliver', 'subscriptions:manage', 'analytics:read', 'usage:upkeep', 'plans:read', 'plans:manage',
         'entitlements:grant', 'usage:close']);
 
+CREATE TABLE roles (
+    organization_id uuid NOT NULL REFERENCES organizations (id),
+    -- No built-in role's.
+    name            text NOT NULL,
+    permissions     text[] NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    -- Serves a role by its name, and the list of an organization's roles.
+    PRIMARY KEY (organization_id, name)
+);
+
+-- People belong to several organizations or to none, and will be in a database of their
+-- own. So what an organization owns has no foreign key to them, but for a membership, which
+-- is what joins the two.
 CREATE TABLE users (
     id                uuid PRIMARY KEY,
     -- Lower case; the component normalizes before it asks. Its index serves sign-in.
@@ -114,6 +123,8 @@ CREATE TABLE users (
     password_hash     text NOT NULL,
     -- Permissions beyond those of the user's memberships, if any.
     platform_role     text,
+    -- Devices that they signed in from before are no longer known.
+    devices_since     timestamptz NOT NULL DEFAULT '-infinity',
     created_at        timestamptz NOT NULL DEFAULT now(),
     disabled_at       timestamptz
 );
@@ -146,21 +157,28 @@ CREATE TRIGGER memberships_number BEFORE INSERT ON memberships
 ALTER TABLE memberships ALTER COLUMN organization_id SET (n_distinct = -0.1);
 
 CREATE TABLE invitations (
-    id              uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES organizations (id),
+    id              uuid NOT NULL,
     -- Lower case, as users have theirs.
     email           text NOT NULL,
     role            text NOT NULL,
-    invited_by      uuid NOT NULL REFERENCES users (id),
+    invited_by      uuid NOT NULL,
+    -- The sign-in that invited, with a session or with a key that it had made.
+    sign_in_id      uuid,
     -- SHA-256 of the token in the mail, by which an invitation is accepted.
-    digest          bytea NOT NULL UNIQUE CHECK (octet_length(digest) = 32),
+    digest          bytea NOT NULL CHECK (octet_length(digest) = 32),
     created_at      timestamptz NOT NULL DEFAULT now(),
     expires_at      timestamptz NOT NULL,
     accepted_at     timestamptz,
-    accepted_by     uuid REFERENCES users (id),
-    revoked_at      timestamptz
+    accepted_by     uuid,
+    revoked_at      timestamptz,
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT invitations_by_digest UNIQUE (organization_id, digest)
 );
 
+-- Serves the end of what a person's sessions left pending.
+CREATE INDEX invitations_pending_by_inviter ON invitations (invited_by)
+    WHERE accepted_at IS NULL AND revoked_at IS NULL;
 -- Serves the list of pending invitations, and allows one for each email. An expired one
 -- counts until the next invitation of the organization settles it.
 CREATE UNIQUE INDEX invitations_pending ON invitations (organization_id, email)

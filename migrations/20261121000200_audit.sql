@@ -1,9 +1,11 @@
--- The audit log: append-only, and a chain of hashes for each organization.
+-- The audit log: append-only, and a chain of hashes for each organization. What somebody does
+-- who belongs to none is in the chain of no_organization(), so there is no foreign key to
+-- organizations.
 
 -- The newest link of each chain. Locking its row gives the events of one organization an
 -- order. Two organizations never wait for each other.
 CREATE TABLE audit_heads (
-    organization_id uuid PRIMARY KEY REFERENCES organizations (id),
+    organization_id uuid PRIMARY KEY,
     sequence        bigint NOT NULL,
     hash            bytea NOT NULL,
     -- The time of the newest event.
@@ -13,12 +15,17 @@ CREATE TABLE audit_heads (
 -- Times follow the sequence. So a bound in time is one in sequence, and finding it reads
 -- one row of an index.
 CREATE TABLE audit_events (
-    organization_id uuid NOT NULL REFERENCES organizations (id),
+    organization_id uuid NOT NULL,
     sequence        bigint NOT NULL,
     occurred_at     timestamptz NOT NULL,
     event_type      text NOT NULL,
     -- Who did it; null when nobody had signed in yet.
     actor_id        uuid,
+    -- With which session or API key; both null when nobody had signed in yet.
+    session_id      uuid,
+    api_key_id      uuid,
+    -- Where the request came from; null for what a request did not ask for.
+    address         text,
     -- Whom or what it was done to, as a prefixed id.
     subject         text NOT NULL,
     detail          jsonb NOT NULL,

@@ -3,72 +3,104 @@
 -- A session is a token family: a chain of refresh tokens, of which only the last is
 -- unspent. It outlives a membership that ended, as a record; authenticate() asks for
 -- both, so such a session opens nothing.
+--
+-- A session acts in one organization, and so do its tokens, which lead to it. Somebody who
+-- belongs to none has sessions in no_organization(), a UUID that no organization has. So
+-- there is no foreign key to organizations.
 CREATE TABLE sessions (
-    id                uuid PRIMARY KEY,
-    user_id           uuid NOT NULL REFERENCES users (id),
-    organization_id   uuid NOT NULL REFERENCES organizations (id),
+    organization_id   uuid NOT NULL,
+    id                uuid NOT NULL,
+    user_id           uuid NOT NULL,
     user_agent        text NOT NULL DEFAULT '',
     address           text NOT NULL DEFAULT '',
+    -- When the user signed in. A session that moved to another organization keeps it.
     created_at        timestamptz NOT NULL DEFAULT now(),
     last_used_at      timestamptz NOT NULL DEFAULT now(),
     -- When the user last proved who they are; a sensitive change asks for it to be recent.
     authenticated_at  timestamptz NOT NULL DEFAULT now(),
+    -- The sign-in that opened it. A session that moves to another organization keeps it, and
+    -- whatever is made with the session names it.
+    sign_in_id        uuid NOT NULL DEFAULT gen_random_uuid(),
     -- The request that last proved it. It tells a statement that is sent twice from a code
     -- that is used twice.
     authentication_id uuid,
-    revoked_at        timestamptz
+    revoked_at        timestamptz,
+    -- The session in another organization that took this one's place when it ended. No
+    -- foreign key: the other organization may be in another database.
+    successor_organization_id uuid,
+    successor_id              uuid,
+    PRIMARY KEY (organization_id, id),
+    CHECK ((successor_id IS NULL) = (successor_organization_id IS NULL)),
+    CHECK (successor_id IS NULL OR revoked_at IS NOT NULL)
 );
 
 -- Serves the live sessions of a user.
 CREATE INDEX sessions_live_by_user ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
+-- Serves one session of a user, who names it without its organization, and the one that
+-- took its place.
+CREATE INDEX sessions_by_user ON sessions (user_id, id);
 
 CREATE TABLE access_tokens (
+    organization_id uuid NOT NULL,
     -- SHA-256 of the token; the token itself is never stored.
-    digest     bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
-    session_id uuid NOT NULL REFERENCES sessions (id),
-    expires_at timestamptz NOT NULL
+    digest          bytea NOT NULL CHECK (octet_length(digest) = 32),
+    session_id      uuid NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, digest),
+    FOREIGN KEY (organization_id, session_id) REFERENCES sessions (organization_id, id)
 );
 
 -- Serves the end of a session, which ends its tokens.
-CREATE INDEX access_tokens_by_session ON access_tokens (session_id);
+CREATE INDEX access_tokens_by_session ON access_tokens (organization_id, session_id);
 
 CREATE TABLE refresh_tokens (
-    digest     bytea PRIMARY KEY CHECK (octet_length(digest) = 32),
-    session_id uuid NOT NULL REFERENCES sessions (id),
-    expires_at timestamptz NOT NULL,
+    organization_id uuid NOT NULL,
+    digest          bytea NOT NULL CHECK (octet_length(digest) = 32),
+    session_id      uuid NOT NULL,
+    expires_at      timestamptz NOT NULL,
     -- The digest of the token that replaced it; null while it is unspent.
-    successor  bytea
+    successor       bytea CHECK (octet_length(successor) = 32),
+    PRIMARY KEY (organization_id, digest),
+    FOREIGN KEY (organization_id, session_id) REFERENCES sessions (organization_id, id)
 );
 
 -- Serves the list of sessions, which asks of each whether it can still be refreshed. A
 -- session that is refreshed every 15 minutes for a month has 2,880 spent tokens and one
 -- that is not; only that one is in this index.
-CREATE INDEX refresh_tokens_unspent_by_session ON refresh_tokens (session_id) WHERE successor IS NULL;
+CREATE INDEX refresh_tokens_unspent_by_session ON refresh_tokens (organization_id, session_id)
+    WHERE successor IS NULL;
 
 -- A user's own keys, for one organization, with part of their permissions.
 CREATE TABLE api_keys (
-    id              uuid PRIMARY KEY,
-    user_id         uuid NOT NULL REFERENCES users (id),
     organization_id uuid NOT NULL REFERENCES organizations (id),
+    id              uuid NOT NULL,
+    user_id         uuid NOT NULL,
     name            text NOT NULL,
     -- SHA-256 of the key; the key itself is shown once and never stored.
-    digest          bytea NOT NULL UNIQUE CHECK (octet_length(digest) = 32),
+    digest          bytea NOT NULL CHECK (octet_length(digest) = 32),
     -- The digest before the last rotation, which works until it overlaps no more.
-    previous_digest bytea UNIQUE CHECK (octet_length(previous_digest) = 32),
+    previous_digest bytea CHECK (octet_length(previous_digest) = 32),
     previous_until  timestamptz,
     -- The first characters, by which a person recognises the key.
     hint            text NOT NULL,
     scopes          text[] NOT NULL,
+    -- The sign-in whose session, or whose key, drew the secret. It may have ended since.
+    sign_in_id      uuid,
     expires_at      timestamptz,
+    -- The newest use that a write noted. The key-value store may know of a newer one.
     last_used_at    timestamptz,
     revoked_at      timestamptz,
-    created_at      timestamptz NOT NULL DEFAULT now()
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT api_keys_by_digest UNIQUE (organization_id, digest),
+    CONSTRAINT api_keys_by_previous_digest UNIQUE (organization_id, previous_digest)
 );
 
 -- Serves a user's list of keys, newest first.
 CREATE INDEX api_keys_by_user ON api_keys (user_id, organization_id, created_at DESC);
 
 -- What a valid token or API key stands for. All attributes are null when it is not valid.
+-- The organization is null, and there are no permissions, for somebody who belongs to none.
 CREATE TYPE principal AS (
     user_id         uuid,
     organization_id uuid,
@@ -78,14 +110,23 @@ CREATE TYPE principal AS (
     api_key_id      uuid
 );
 
--- Failures to sign in, by account and by address.
-CREATE TABLE login_attempts (
-    -- 'account:' and the email, known or not, or 'address:' and the client's.
-    subject      text PRIMARY KEY,
-    failures     integer NOT NULL,
-    last_failed  timestamptz NOT NULL,
-    locked_until timestamptz
+-- Guesses at passwords and codes, by whoever guesses. A guess is counted before it is
+-- verified, and taken back when it was right. The table is not logged: it is written on
+-- every sign-in, and a crash costs no more than an hour's counts.
+CREATE UNLOGGED TABLE login_attempts (
+    -- 'account:', the email, known or not, and the address that guesses at it; 'address:' and
+    -- an address for all that failed from it; 'device:' or 'session:' and the id of one that
+    -- is the user's own.
+    subject       text PRIMARY KEY,
+    failures      integer NOT NULL,
+    last_failed   timestamptz NOT NULL,
+    -- The newest guess that was counted, by which one that is sent twice is known.
+    last_guess_id uuid NOT NULL,
+    locked_until  timestamptz
 );
+
+-- Serves the sweep of counts that have ended.
+CREATE INDEX login_attempts_by_age ON login_attempts (last_failed);
 
 -- The secret that keys are derived from when the variable master_secret is not set. It is
 -- drawn once, and as safe as the database is.
@@ -100,6 +141,8 @@ CREATE TABLE deployment_secrets (
 CREATE UNLOGGED TABLE hash_leases (
     id         uuid PRIMARY KEY,
     host_id    text NOT NULL,
+    -- The client's, as limits count it.
+    address    text NOT NULL,
     expires_at timestamptz NOT NULL
 );
 
@@ -112,6 +155,8 @@ CREATE TABLE totp_enrolments (
     user_id      uuid PRIMARY KEY REFERENCES users (id),
     -- Random bytes that tell this enrolment from the user's next.
     enrolment    bytea NOT NULL CHECK (octet_length(enrolment) = 16),
+    -- The sign-in that began it.
+    sign_in_id   uuid,
     created_at   timestamptz NOT NULL DEFAULT now(),
     -- When the user showed a first code; null until then, and nothing is asked for at
     -- sign-in.
@@ -122,9 +167,12 @@ CREATE TABLE totp_enrolments (
 
 -- Codes that stand in for a lost authenticator, each of them once.
 CREATE TABLE recovery_codes (
-    user_id uuid NOT NULL REFERENCES users (id),
-    digest  bytea NOT NULL CHECK (octet_length(digest) = 32),
-    used_at timestamptz,
+    user_id    uuid NOT NULL REFERENCES users (id),
+    digest     bytea NOT NULL CHECK (octet_length(digest) = 32),
+    -- The sign-in that was shown them.
+    sign_in_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    used_at    timestamptz,
     PRIMARY KEY (user_id, digest)
 );
 

@@ -17,8 +17,8 @@ crate::text_type! {
 
 crate::text_type! {
     /// A subject of an organization, such as one of its customers.
-    EntitlementSubject, |text| input::length(text, 1..=MAX_SUBJECT_CHARS).map(str::to_owned), {
-        "type": "string", "minLength": 1, "maxLength": 128,
+    EntitlementSubject, |text| input::line(text, 1..=MAX_SUBJECT_CHARS).map(str::to_owned), {
+        "type": "string", "pattern": input::LINE_PATTERN, "minLength": 1, "maxLength": 128,
         "description": "Whose entitlement it is, as usage events name them.",
         "examples": ["cus_42"],
     }
@@ -44,6 +44,8 @@ mod tests {
         let table = [
             ("cus_42", true),
             (" ", true),
+            ("a\nb", false),
+            ("a\u{202e}b", false),
             ("", false),
             (&long, false),
             (&long[2..], true),

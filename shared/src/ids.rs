@@ -130,6 +130,10 @@ id!(
 );
 
 impl OrganizationId {
+    /// In place of an organization where there is none: the nil UUID, which no organization
+    /// has. Sessions of somebody in no organization carry it, and mail about their account.
+    pub const NONE: Self = Self(Uuid::nil());
+
     /// The last two bytes. They are random, so that slots hold equally many organizations.
     pub fn slot(&self) -> [u8; SLOT_BYTES] {
         let [.., high, low] = *self.0.as_bytes();
@@ -156,6 +160,16 @@ id!(
     /// A message in the outbox, sent or not.
     OutboxMessageId,
     "msg_"
+);
+id!(
+    /// A device that a user has signed in from.
+    DeviceId,
+    "dev_"
+);
+id!(
+    /// One guess at a code.
+    GuessId,
+    "gss_"
 );
 id!(
     /// The right to hash one password.

@@ -20,6 +20,8 @@ pub use schemars;
 
 pub mod auth;
 pub mod billing;
+#[cfg(feature = "spin")]
+pub mod component;
 pub mod credits;
 pub mod entitlements;
 pub mod http;

@@ -1,14 +1,16 @@
 //! Opaque bearer tokens.
 //!
-//! A token reads `tpa_` followed by 70 characters of URL-safe base64: the
-//! owner's UUID (16 bytes), a secret of 256 random bits (32 bytes) and a CRC-32
-//! of what precedes it (4 bytes). Three properties follow.
+//! A token reads `tpa_` followed by 91 characters of URL-safe base64: the UUIDs of its
+//! organization and of its owner (16 bytes each), a secret of 256 random bits (32 bytes)
+//! and a CRC-32 of what precedes it (4 bytes). Four properties follow.
 //!
 //! - The checksum lets a component refuse a mistyped or invented token without a
 //!   lookup, and lets secret scanners recognise a leaked one.
 //! - The owner inside names the cache generation of everything cached about them,
-//!   before the first lookup. The owner grants nothing: the digest covers the whole
-//!   token, so a token with a changed owner is unknown.
+//!   before the first lookup.
+//! - The organization inside leads to the database that knows the token, once there are
+//!   several. Neither of the two grants anything: the digest covers the whole token, so a
+//!   token with a changed owner or organization is unknown.
 //! - Only a SHA-256 of the token is stored. The secret is uniformly random, so nobody
 //!   can guess it, and a fast hash is enough.
 
@@ -16,16 +18,18 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::ids::UserId;
+use crate::ids::{OrganizationId, UserId};
 
 /// Bytes of randomness in a token: 256 bits.
 pub const SECRET_BYTES: usize = 32;
 
-const OWNER_BYTES: usize = 16;
+const UUID_BYTES: usize = 16;
+const SIGNED_BYTES: usize = 2 * UUID_BYTES + SECRET_BYTES;
 const CHECKSUM_BYTES: usize = 4;
-const BODY_BYTES: usize = OWNER_BYTES + SECRET_BYTES + CHECKSUM_BYTES;
+const BODY_BYTES: usize = SIGNED_BYTES + CHECKSUM_BYTES;
+const HASH_BYTES: usize = 32;
 
-/// Characters after the prefix: 52 bytes at 6 bits a character, rounded up.
+/// Characters after the prefix: 68 bytes at 6 bits a character, rounded up.
 pub const BODY_CHARS: usize = (BODY_BYTES * 8).div_ceil(6);
 
 /// What a token may be used for. Its prefix says so.
@@ -53,14 +57,30 @@ impl TokenKind {
     }
 }
 
-/// The SHA-256 of a whole token. The database and the cache know the token by it.
+/// The organization that a token leads to (16 bytes), and then the SHA-256 of the whole
+/// token (32 bytes). SQL takes it as one parameter, described at the SQL function
+/// `authenticate`, so that the parameter alone leads to the organization's database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TokenDigest(pub [u8; 32]);
+pub struct TokenDigest(pub [u8; UUID_BYTES + HASH_BYTES]);
 
 impl TokenDigest {
-    /// The digest as 43 characters of URL-safe base64, for cache keys.
+    fn new(organization: OrganizationId, token: &str) -> Self {
+        let mut bytes = [0; UUID_BYTES + HASH_BYTES];
+        bytes[..UUID_BYTES].copy_from_slice(organization.as_uuid().as_bytes());
+        bytes[UUID_BYTES..].copy_from_slice(&Sha256::digest(token.as_bytes()));
+        Self(bytes)
+    }
+
+    /// The SHA-256 as 64 lower-case hexadecimal digits, as Postgres writes it.
+    pub fn to_hex(self) -> String {
+        let hash = &self.0[UUID_BYTES..];
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The SHA-256 as 43 characters of URL-safe base64, for cache keys. The organization is
+    /// left out: it is part of what was hashed.
     pub fn to_base64(self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
+        URL_SAFE_NO_PAD.encode(&self.0[UUID_BYTES..])
     }
 }
 
@@ -68,20 +88,32 @@ impl TokenDigest {
 /// exists and is still valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PresentedToken {
+    /// The organization that the token claims to act in, [`OrganizationId::NONE`] for none.
+    /// Never a reason to grant anything.
+    pub organization: OrganizationId,
     /// The owner that the token claims. Never a reason to grant anything.
     pub owner: UserId,
+    /// What it is used for.
+    pub kind: TokenKind,
     /// The digest to look it up by.
     pub digest: TokenDigest,
 }
 
-/// Makes a new token of `kind` for `owner`. The secret must come from a cryptographic
-/// source.
-pub fn mint(kind: TokenKind, owner: UserId, secret: &[u8; SECRET_BYTES]) -> String {
+/// Makes a new token of `kind` for `owner`, which acts in `organization`:
+/// [`OrganizationId::NONE`] for what belongs to a person alone. The secret must come from a
+/// cryptographic source.
+pub fn mint(
+    kind: TokenKind,
+    organization: OrganizationId,
+    owner: UserId,
+    secret: &[u8; SECRET_BYTES],
+) -> String {
     let mut body = [0u8; BODY_BYTES];
-    body[..OWNER_BYTES].copy_from_slice(owner.as_uuid().as_bytes());
-    body[OWNER_BYTES..OWNER_BYTES + SECRET_BYTES].copy_from_slice(secret);
-    let checksum = checksum(kind, &body[..OWNER_BYTES + SECRET_BYTES]);
-    body[OWNER_BYTES + SECRET_BYTES..].copy_from_slice(&checksum);
+    body[..UUID_BYTES].copy_from_slice(organization.as_uuid().as_bytes());
+    body[UUID_BYTES..2 * UUID_BYTES].copy_from_slice(owner.as_uuid().as_bytes());
+    body[2 * UUID_BYTES..SIGNED_BYTES].copy_from_slice(secret);
+    let checksum = checksum(kind, &body[..SIGNED_BYTES]);
+    body[SIGNED_BYTES..].copy_from_slice(&checksum);
     let mut token = String::with_capacity(kind.prefix().len() + BODY_CHARS);
     token.push_str(kind.prefix());
     URL_SAFE_NO_PAD.encode_string(body, &mut token);
@@ -99,20 +131,35 @@ pub fn parse(kind: TokenKind, text: &str) -> Option<PresentedToken> {
     if written != BODY_BYTES {
         return None;
     }
-    let (signed, presented_checksum) = body.split_at(OWNER_BYTES + SECRET_BYTES);
+    let (signed, presented_checksum) = body.split_at(SIGNED_BYTES);
     if checksum(kind, signed) != *presented_checksum {
         return None;
     }
-    let owner = Uuid::from_slice(&signed[..OWNER_BYTES]).ok()?;
+    let organization = Uuid::from_slice(&signed[..UUID_BYTES]).ok()?;
+    let owner = Uuid::from_slice(&signed[UUID_BYTES..2 * UUID_BYTES]).ok()?;
+    let organization = OrganizationId::from_uuid(organization);
     Some(PresentedToken {
+        organization,
         owner: UserId::from_uuid(owner),
-        digest: digest(text),
+        kind,
+        digest: TokenDigest::new(organization, text),
     })
 }
 
-/// The digest under which `token` is stored.
-pub fn digest(token: &str) -> TokenDigest {
-    TokenDigest(Sha256::digest(token.as_bytes()).into())
+/// The digest under which `text` is looked up. A text that is no token leads to no
+/// organization, and is found nowhere.
+pub fn digest(text: &str) -> TokenDigest {
+    let kinds = [
+        TokenKind::Access,
+        TokenKind::Refresh,
+        TokenKind::ApiKey,
+        TokenKind::Email,
+    ];
+    let token = kinds.into_iter().find_map(|kind| parse(kind, text));
+    token.map_or_else(
+        || TokenDigest::new(OrganizationId::NONE, text),
+        |token| token.digest,
+    )
 }
 
 /// The checksum covers the kind, so that a token with the prefix of another kind is
@@ -128,9 +175,15 @@ fn checksum(kind: TokenKind, signed: &[u8]) -> [u8; CHECKSUM_BYTES] {
 mod tests {
     use super::*;
 
+    fn organization() -> OrganizationId {
+        OrganizationId::new(1_700_000_000_001, &[4; 10])
+    }
+
     fn sample() -> (UserId, String) {
         let owner = UserId::new(1_700_000_000_000, &[3; 10]);
-        (owner, mint(TokenKind::Access, owner, &[9; SECRET_BYTES]))
+        let secret = [9; SECRET_BYTES];
+        let token = mint(TokenKind::Access, organization(), owner, &secret);
+        (owner, token)
     }
 
     #[test]
@@ -139,14 +192,40 @@ mod tests {
         assert_eq!(token.len(), 4 + BODY_CHARS);
         let presented = parse(TokenKind::Access, &token).expect("a minted token is well formed");
         assert_eq!(presented.owner, owner);
+        assert_eq!(presented.organization, organization());
         assert_eq!(presented.digest, digest(&token));
+        assert_eq!(
+            presented.digest.0[..16],
+            *organization().as_uuid().as_bytes()
+        );
+        assert_eq!(presented.digest.0[16..], *Sha256::digest(&token));
     }
 
     #[test]
-    fn another_secret_is_another_digest() {
+    fn a_text_that_is_no_token_leads_to_no_organization() {
+        for text in ["", "tpa_", &sample().1[1..]] {
+            let digest = digest(text);
+            assert_eq!(digest.0[..16], [0; 16], "{text:?}");
+            assert_eq!(digest.0[16..], *Sha256::digest(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_differs_is_another_hash() {
         let (owner, token) = sample();
-        let other = mint(TokenKind::Access, owner, &[8; SECRET_BYTES]);
-        assert_ne!(digest(&token), digest(&other));
+        let secret = [9; SECRET_BYTES];
+        let elsewhere = OrganizationId::new(1, &[5; 10]);
+        let stranger = UserId::new(1, &[5; 10]);
+        let others = [
+            mint(TokenKind::Access, organization(), owner, &[8; SECRET_BYTES]),
+            mint(TokenKind::Access, organization(), stranger, &secret),
+            mint(TokenKind::Access, elsewhere, owner, &secret),
+            mint(TokenKind::Access, OrganizationId::NONE, owner, &secret),
+            mint(TokenKind::ApiKey, organization(), owner, &secret),
+        ];
+        for other in others {
+            assert_ne!(digest(&token).to_base64(), digest(&other).to_base64());
+        }
     }
 
     #[test]

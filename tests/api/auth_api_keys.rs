@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use turnpike_host::Fault;
 use turnpike_tests::personas::{
-    API_KEYS, AUDIT_LOG, BALANCE, CONSUME, LOGOUT, ME, TRANSACTIONS, fresh_key,
+    API_KEYS, AUDIT_LOG, BALANCE, CONSUME, LOGOUT, ME, ORGANIZATIONS, TRANSACTIONS, fresh_key,
 };
 use turnpike_tests::{Call, TestHost, api_tests};
 
@@ -22,8 +23,13 @@ fn consume(host: &TestHost, key: &str) -> Call {
         .json(&body)
 }
 
+/// How far the moments of a key's use may be from the database's clock: the time of some requests,
+/// on a busy machine too.
+const USE_TOLERANCE: &str = "2 minutes";
+
 api_tests![
     acts_as_its_user_within_its_scopes,
+    a_change_notes_the_use_in_its_row,
     is_listed_without_its_secret,
     a_key_makes_no_key_stronger_than_itself,
     refuses,
@@ -33,7 +39,125 @@ api_tests![
     fresh_too:
     is_rotated_with_an_overlap,
     is_dead_once_revoked_or_expired,
+    shows_when_it_was_last_used,
 ];
+
+/// When each of the user's keys was used last, newest key first.
+async fn uses(host: &TestHost, token: &str) -> Vec<Value> {
+    let keys = list(host, token).await;
+    keys.iter().map(|key| key["last_used_at"].clone()).collect()
+}
+
+/// Fails unless the moment is about now.
+async fn expect_now(host: &TestHost, moment: &Value) {
+    let text = moment.as_str().unwrap_or("null");
+    let rows = host
+        .query(&format!(
+            "SELECT abs(extract(epoch FROM clock_timestamp() - nullif('{text}', 'null')::timestamptz))
+                    < extract(epoch FROM interval '{USE_TOLERANCE}')"
+        ))
+        .await;
+    assert_eq!(
+        rows[0].get::<_, Option<bool>>(0),
+        Some(true),
+        "{text} is not now"
+    );
+}
+
+/// A read writes no row: the store knows.
+async fn shows_when_it_was_last_used(host: &TestHost) {
+    let user = host.new_user("ada").await;
+    let unused = host.issue_api_key(&user, &["credits:read"]).await;
+    let used = host.issue_api_key(&user, &["credits:read"]).await;
+    assert_eq!(uses(host, &user.token).await, [Value::Null, Value::Null]);
+    // What anybody may be told of anything that looks like a key shows no use.
+    let owner = unused.key.clone();
+    let revoked = host.issue_api_key(&user, &["credits:read"]).await;
+    let path = format!("{API_KEYS}/{}", revoked.id);
+    host.delete(path)
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    host.get(ME).bearer(&revoked.key).send().await.expect(401);
+    host.post(CONSUME).bearer(&owner).send().await.expect(415);
+    assert_eq!(uses(host, &user.token).await, [Value::Null, Value::Null]);
+    let rows = host
+        .key_value()
+        .keys()
+        .await
+        .expect("the store lists its keys");
+    let noted = rows.iter().filter(|key| key.contains("api_key_use"));
+    assert_eq!(noted.count(), 0, "strangers leave nothing in the store");
+
+    // An answer from the cache notes it too.
+    host.warm(&host.get(ME).bearer(&used.key)).await;
+    let seen = uses(host, &user.token).await;
+    expect_now(host, &seen[0]).await;
+    assert_eq!(seen[1], Value::Null);
+    host.key_value()
+        .clear()
+        .await
+        .expect("the store is emptied");
+    let rows = host
+        .query("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL")
+        .await;
+    assert_eq!(rows[0].get::<_, i64>(0), 0, "no row was written");
+    assert_eq!(uses(host, &user.token).await, [Value::Null, Value::Null]);
+
+    // A refusal for want of a permission is a use; the old secret's is the key's.
+    let rotate = host.post(format!("{API_KEYS}/{}/rotate", unused.id));
+    let rotate = rotate.bearer(&user.token).json(&json!({}));
+    rotate.send().await.expect(200);
+    host.get(AUDIT_LOG)
+        .bearer(&unused.key)
+        .send()
+        .await
+        .expect(403);
+    let seen = uses(host, &user.token).await;
+    expect_now(host, &seen[1]).await;
+
+    // The newer of what row and store know, and the row's when the store is away.
+    let mut of_row = Value::Null;
+    for (moment, is_rows) in [("1 hour", true), ("-1 hour", false)] {
+        host.execute(&format!(
+            "UPDATE api_keys SET last_used_at = date_trunc('hour', now()) + interval '{moment}' WHERE id = '{}'",
+            unused.id.as_uuid()
+        ))
+        .await;
+        let rows = host
+            .query(&format!(
+                "SELECT rfc3339(last_used_at) FROM api_keys WHERE id = '{}'",
+                unused.id.as_uuid()
+            ))
+            .await;
+        of_row = json!(rows[0].get::<_, String>(0));
+        let seen = uses(host, &user.token).await;
+        assert_eq!(seen[1] == of_row, is_rows, "{moment}: {seen:?}");
+    }
+    for fault in [Fault::Error, Fault::Hang] {
+        host.key_value().set_fault(fault);
+        let seen = uses(host, &user.token).await;
+        assert_eq!(seen[1], of_row, "{fault:?}");
+    }
+    host.key_value().set_fault(Fault::None);
+}
+
+/// A change that a key makes notes its use with what it changes.
+async fn a_change_notes_the_use_in_its_row(host: &TestHost) {
+    let user = host.new_user("ada").await;
+    let organization = host.organization_of(&user).await;
+    let key = host.issue_api_key(&user, &["organization:manage"]).await;
+    let rename = host.patch(format!("{ORGANIZATIONS}/{organization}"));
+    let rename = rename.bearer(&key.key).json(&json!({"name": "Engines"}));
+    rename.send().await.expect(200);
+    host.key_value()
+        .clear()
+        .await
+        .expect("the store is emptied");
+    let seen = uses(host, &user.token).await;
+    expect_now(host, &seen[0]).await;
+}
 
 async fn acts_as_its_user_within_its_scopes(host: &TestHost) {
     let (user, _) = host.user_with("10.00").await;

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::auth::jwt::{self, Audience, Claims, Expected};
@@ -33,6 +34,13 @@ pub async fn validate(host: &TestHost, token: &str, audience: &str) -> Claims {
 fn kid(token: &str) -> String {
     let (kid, _) = jwt::read_unverified(token).expect("it was just issued");
     kid
+}
+
+/// The claims as they are written.
+fn payload(token: &str) -> Value {
+    let encoded = token.split('.').nth(1).expect("three segments");
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).expect("base64");
+    serde_json::from_slice(&bytes).expect("an object")
 }
 
 async fn published(host: &TestHost) -> BTreeSet<String> {
@@ -77,7 +85,7 @@ async fn is_validated_offline(host: &TestHost) {
     assert_eq!(claims.aud, Audience::One(ISSUER.to_owned()));
     assert_eq!(claims.sub, user.id.to_string());
     assert_eq!(claims.sid, Some(session.id));
-    assert_eq!(claims.client_id, None);
+    assert_eq!(claims.client_id, "turnpike");
     assert_eq!(claims.exp - claims.iat, 300);
     assert_eq!(claims.jti.len(), 36, "a UUID: {}", claims.jti);
     assert_eq!(json!(claims.scope), response.json()["scope"], "{response}");
@@ -90,7 +98,7 @@ async fn is_validated_offline(host: &TestHost) {
     let response = host.token_call(&key.key, &body).send().await.expect(200);
     let token = response.text_at("/access_token");
     let of_key = validate(host, &token, "https://api.example/v1").await;
-    assert_eq!(of_key.client_id, Some(key.id.to_string()));
+    assert_eq!(of_key.client_id, key.id.to_string());
     assert_eq!((of_key.sid, of_key.scope.as_str()), (None, "credits:read"));
     assert_ne!(of_key.jti, claims.jti);
 }
@@ -137,7 +145,12 @@ async fn says_no_more_than_the_credential(host: &TestHost) {
 
     take_permissions(host, &user).await;
     let nothing = host.token_call(&user.token, &json!({}));
-    assert_eq!(nothing.send().await.expect(200).json()["scope"], "");
+    let response = nothing.send().await.expect(200);
+    assert_eq!(response.json().get("scope"), None, "{response}");
+    let claims = validate(host, &response.text_at("/access_token"), ISSUER).await;
+    assert_eq!(claims.scope, "");
+    let payload = payload(&response.text_at("/access_token"));
+    assert_eq!(payload.get("scope"), None, "{payload}");
 }
 
 async fn opens_no_route_of_ours(host: &TestHost) {
@@ -194,8 +207,10 @@ async fn keys_rotate_by_themselves(host: &TestHost) {
 
 async fn refuses(host: &TestHost) {
     let user = host.new_user("ada").await;
-    let table: [(Value, &str); 14] = [
+    let table: [(Value, &str); 16] = [
         (json!({"audience": ""}), "audience"),
+        (json!({"audience": "https://other.example"}), "audience"),
+        (json!({"audience": "https://api.example/v1/"}), "audience"),
         (json!({"audience": "x".repeat(256)}), "audience"),
         (json!({"audience": "a b"}), "audience"),
         (json!({"audience": "a\u{0}b"}), "audience"),

@@ -194,10 +194,11 @@ async fn is_turned_on_once(host: &TestHost) {
     let call = confirm_call(host, &user.token, &authenticator.code());
     let mut confirmed = Vec::new();
     for response in join_all((0..8).map(|_| call.send())).await {
-        if response.status == 200 {
-            confirmed.push(recovery_codes(&response));
-        } else {
-            response.expect_problem(409, "totp_enabled");
+        match response.status {
+            200 => confirmed.push(recovery_codes(&response)),
+            // More guesses at once than the session may make.
+            429 => {}
+            _ => drop(response.expect_problem(409, "totp_enabled")),
         }
     }
     // The winner's answer may be lost on a busy machine, and its second attempt be too late.
@@ -237,7 +238,7 @@ async fn begins_anew_until_it_is_confirmed(host: &TestHost) {
         .expect(200);
 }
 
-/// Guessing here is guessing at the login, and the other way round.
+/// Wrong codes count at the login against whoever signs in, and here against the session.
 async fn counts_wrong_codes(host: &TestHost) {
     let user = host.new_user("ada").await;
     let authenticator = Authenticator::enrol(host, &user.token).await;
@@ -260,14 +261,19 @@ async fn counts_wrong_codes(host: &TestHost) {
         ("totp_code", wrong.as_str()),
         ("totp_code", &code),
         ("recovery_code", "x"),
+        ("totp_code", &wrong),
+        ("recovery_code", "AAAAA-AAAAA"),
+        ("totp_code", "000"),
     ] {
         let refused = login_with(host, &user, field, code).send().await;
         refused.expect_problem(401, "invalid_second_factor");
     }
     let rows = host
-        .query("SELECT failures FROM login_attempts WHERE subject LIKE 'account:%'")
+        .query("SELECT failures, subject FROM login_attempts ORDER BY subject")
         .await;
-    assert_eq!(rows[0].get::<_, i32>(0), 6);
+    let counted: Vec<(i32, &str)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let subject = format!("account:{} from 127.0.0.1", user.email);
+    assert_eq!(counted, [(6, &*subject), (6, "address:127.0.0.1")]);
     // Longer than a slow machine may take between two requests.
     host.execute("UPDATE login_attempts SET locked_until = now() + interval '1 minute'")
         .await;

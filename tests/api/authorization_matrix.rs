@@ -13,7 +13,7 @@ use serde_json::json;
 use turnpike_host::manifest::Manifest;
 use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
-use turnpike_tests::personas::{sql_digest, unique};
+use turnpike_tests::personas::{sql_hash, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use requests::{build, build_in, prepare};
@@ -80,7 +80,7 @@ async fn check(host: &TestHost, cast: &Cast, row: &Row) {
     let expired = host.issue_token(owner).await;
     host.execute(&format!(
         "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE digest = {}",
-        sql_digest(&expired)
+        sql_hash(&expired)
     ))
     .await;
     expect(

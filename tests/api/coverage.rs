@@ -84,6 +84,36 @@ fn every_route_leads_to_the_component_that_declares_it() {
     );
 }
 
+/// The use of an API key is noted in the store, by whichever component answers it.
+#[test]
+fn whoever_takes_credentials_reaches_the_store() {
+    let description = description();
+    let manifest =
+        Manifest::read(&project_root().join("spin.toml")).expect("spin.toml can be read");
+    let mut takers = BTreeSet::new();
+    for path in description.paths() {
+        let item = description
+            .path_item(path)
+            .expect("the path was just listed");
+        for method in Description::methods(item) {
+            let operation = &item[method.to_ascii_lowercase()];
+            let schemes = operation["security"].as_array().into_iter().flatten();
+            let mut schemes = schemes.filter_map(Value::as_object);
+            if schemes.any(|scheme| scheme.contains_key("bearer")) {
+                takers.insert(operation["x-component"].as_str().unwrap_or_default());
+            }
+        }
+    }
+    assert!(!takers.is_empty(), "no operation takes credentials");
+    for id in takers {
+        let component = manifest.components.get(id);
+        assert!(
+            component.is_some_and(|component| !component.key_value_stores.is_empty()),
+            "add `key_value_stores = [\"default\"]` to [component.{id}] of spin.toml: it answers API keys"
+        );
+    }
+}
+
 /// The rules of the description that a validator of OpenAPI does not know.
 #[test]
 fn every_operation_is_described_whole() {

@@ -438,10 +438,11 @@ async fn refuses_grants(host: &TestHost) {
     refuse(host, call, 404, "not_found", &[]).await;
     // The rules are those of every account.
     host.execute(&format!(
-        "SELECT credit_pool_grant(digest, 'grant-' || n, digest, gen_random_uuid(), gen_random_uuid(),
+        "SELECT credit_pool_grant(digest, 'grant-' || n, token_hash(digest), gen_random_uuid(), gen_random_uuid(),
                                   gen_random_uuid(), '{}', 'USD', 1, '', 'paid', 50, NULL, now() + interval '1 hour')
            FROM generate_series(1, max_due_grants()) AS n,
-                (SELECT digest FROM access_tokens t JOIN sessions s ON s.id = t.session_id
+                (SELECT token_digest(t.organization_id, digest) AS digest
+                   FROM access_tokens t JOIN sessions s ON s.id = t.session_id
                   WHERE s.user_id = {} LIMIT 1) token",
         organization.as_uuid(),
         sql_id(admin.id)

@@ -136,7 +136,7 @@ async fn spend(host: &TestHost, user: &User, rows: RangeInclusive<usize>) {
     let (first, last) = rows.into_inner();
     let digest = sql_digest(&user.token);
     let sql = format!(
-        "SELECT count(credits_consume({digest}, 'bulk-' || n, {digest}, gen_random_uuid(), 'USD', 0.01,
+        "SELECT count(credits_consume({digest}, 'bulk-' || n, token_hash({digest}), gen_random_uuid(), 'USD', 0.01,
                                       'number ' || n, 'chat', 'model-' || n % 7))
            FROM generate_series({first}, {last}) n"
     );
@@ -249,7 +249,7 @@ async fn shows_one_moment_to_whoever_began(host: &TestHost, user: &User) {
     let expected = listed(host, user, "").await;
     let digest = sql_digest(&user.token);
     let meanwhile = format!(
-        "PERFORM credits_consume({digest}, 'meanwhile', {digest}, gen_random_uuid(), 'USD', 1, 'meanwhile');
+        "PERFORM credits_consume({digest}, 'meanwhile', token_hash({digest}), gen_random_uuid(), 'USD', 1, 'meanwhile');
          UPDATE sessions SET revoked_at = now() WHERE user_id = {}",
         sql_id(user.id)
     );

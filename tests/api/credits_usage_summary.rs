@@ -349,7 +349,7 @@ async fn has_every_one_of_many_parallel_spends(host: &TestHost) {
 async fn spend_with_models(host: &TestHost, user: &User, count: usize) {
     let digest = sql_digest(&user.token);
     let sql = format!(
-        "SELECT count(credits_consume({digest}, 'model-' || n, {digest}, gen_random_uuid(), 'USD', 0.01, '',
+        "SELECT count(credits_consume({digest}, 'model-' || n, token_hash({digest}), gen_random_uuid(), 'USD', 0.01, '',
                                       NULL, 'model-' || n))
            FROM generate_series(1, {count}) n"
     );

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use turnpike_tests::personas::{BALANCE, ME, TRANSACTIONS, available, decimal, sql_digest, sql_id};
+use turnpike_tests::personas::{
+    BALANCE, ME, TRANSACTIONS, available, decimal, sql_digest, sql_hash, sql_id,
+};
 use turnpike_tests::{Response, TestHost, api_tests};
 
 /// By how much the clocks of the test, the host and Postgres may seem to differ.
@@ -52,7 +54,7 @@ async fn a_token_that_expires_while_cached_is_refused(host: &TestHost) {
         host.execute(&format!(
             "UPDATE access_tokens SET expires_at = clock_timestamp() + interval '{life_secs} seconds'
               WHERE digest = {}",
-            sql_digest(&user.token)
+            sql_hash(&user.token)
         ))
         .await;
         let began = Instant::now();
@@ -176,10 +178,10 @@ async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
     host.execute(&format!(
-        "SELECT credits_grant({admin}, 'grant-' || n, {admin}, gen_random_uuid(), gen_random_uuid(),
+        "SELECT credits_grant({admin}, 'grant-' || n, token_hash({admin}), gen_random_uuid(), gen_random_uuid(),
                               gen_random_uuid(), {id}, 'USD', 4, '', 'paid', 50, NULL, now() + interval '1 hour')
            FROM generate_series(1, max_due_grants()) AS n;
-         SELECT credits_hold({user}, 'hold-' || n, {user}, gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 3600)
+         SELECT credits_hold({user}, 'hold-' || n, token_hash({user}), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 3600)
            FROM generate_series(1, max_open_holds()) AS n;
          UPDATE credit_grants SET expires_at = effective_at + interval '1 microsecond';
          UPDATE credit_holds SET expires_at = clock_timestamp();

@@ -65,7 +65,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 76] = [
+const STATEMENTS: [Row; 77] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -76,13 +76,13 @@ const STATEMENTS: [Row; 76] = [
         name: "authenticate, API key",
         sql: "SELECT authenticate(explain_digest(1000005))",
         answer: "credits:read",
-        indexes: &["api_keys_digest_key", "api_keys_pkey"],
+        indexes: &["api_keys_by_digest"],
     },
     Row {
         name: "authenticate, API key before its rotation",
         sql: "SELECT authenticate(explain_digest(2000005))",
         answer: "credits:read",
-        indexes: &["api_keys_previous_digest_key", "api_keys_pkey"],
+        indexes: &["api_keys_by_previous_digest"],
     },
     Row {
         name: "auth_me",
@@ -108,7 +108,7 @@ const STATEMENTS: [Row; 76] = [
     },
     Row {
         name: "auth_refresh, reuse",
-        sql: "UPDATE refresh_tokens SET successor = explain_digest(9) WHERE digest = explain_digest(5);
+        sql: "UPDATE refresh_tokens SET successor = explain_hash(9) WHERE organization_id = explain_id(1) AND digest = explain_hash(5);
               SELECT auth_refresh(explain_digest(5), explain_digest(3000001), explain_digest(3000002), 900, 3600)",
         answer: "null",
         indexes: &["refresh_tokens_pkey", "sessions_pkey", "audit_heads_pkey"],
@@ -139,25 +139,25 @@ const STATEMENTS: [Row; 76] = [
     },
     Row {
         name: "audit_log",
-        sql: "SELECT audit_log(explain_digest(5), NULL, NULL, NULL, 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), NULL, NULL, NULL, 20, 1000000, false)",
         answer: "type-",
         indexes: &["audit_events_pkey"],
     },
     Row {
         name: "audit_log by type",
-        sql: "SELECT audit_log(explain_digest(5), 'type-3', NULL, NULL, 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), 'type-3', NULL, NULL, 20, 1000000, false)",
         answer: "type-3",
         indexes: &["audit_events_by_type"],
     },
     Row {
         name: "audit_log by time",
-        sql: "SELECT audit_log(explain_digest(5), NULL, now(), now() + interval '20 minutes', 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), NULL, now(), now() + interval '20 minutes', 20, 1000000, false)",
         answer: "type-",
         indexes: &["audit_events_by_time", "audit_events_pkey"],
     },
     Row {
         name: "audit_log by type and time",
-        sql: "SELECT audit_log(explain_digest(5), 'type-3', now(), now() + interval '20 minutes', 20, 1000000)",
+        sql: "SELECT audit_log(explain_digest(5), 'type-3', now(), now() + interval '20 minutes', 20, 1000000, false)",
         answer: "type-3",
         indexes: &["audit_events_by_time", "audit_events_by_type"],
     },
@@ -212,7 +212,7 @@ const STATEMENTS: [Row; 76] = [
     },
     Row {
         name: "credits_consume, with names",
-        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '',
+        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), 'USD', 1, '',
                                      'chat', 'small')",
         answer: "small",
         indexes: &["credit_accounts_by_owner", "credit_usage_daily_pkey"],
@@ -225,13 +225,13 @@ const STATEMENTS: [Row; 76] = [
     },
     Row {
         name: "credits_hold",
-        sql: "SELECT credits_hold(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 900)",
+        sql: "SELECT credits_hold(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 900)",
         answer: "held",
         indexes: &["credit_accounts_by_owner", "credit_grants_spendable"],
     },
     Row {
         name: "credits_consume",
-        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), 'USD', 1, '')",
+        sql: "SELECT credits_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), 'USD', 1, '')",
         answer: "consumed",
         indexes: &[
             "credit_accounts_by_owner",
@@ -255,7 +255,7 @@ const STATEMENTS: [Row; 76] = [
     },
     Row {
         name: "credits_consume, repeated",
-        sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_digest(7), gen_random_uuid(), 'USD', 1, '')",
+        sql: "SELECT credits_consume(explain_digest(5), 'key-7', explain_hash(7), gen_random_uuid(), 'USD', 1, '')",
         answer: "{\"transaction\":null}",
         indexes: &["credit_accounts_by_owner", "idempotency_keys_pkey"],
     },
@@ -505,7 +505,7 @@ const STATEMENTS: [Row; 76] = [
     Row {
         name: "credit_pool_consume",
         sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
-              SELECT credit_pool_consume(explain_digest(5), 'new key', explain_digest(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
+              SELECT credit_pool_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
         answer: "consumed",
         indexes: &["credit_accounts_by_owner", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
     },
@@ -556,22 +556,36 @@ const STATEMENTS: [Row; 76] = [
     },
     Row {
         name: "auth_login_begin",
-        sql: "SELECT auth_login_begin('user-7@example.com', '192.0.2.1', gen_random_uuid(), 'host', 64)",
+        sql: "SELECT auth_login_begin('user-7@example.com', gen_random_uuid(), 'host', 64, '192.0.2.1', NULL, NULL, NULL)",
         answer: "password_hash",
         indexes: &["login_attempts_pkey", "users_email_key"],
     },
     Row {
         name: "auth_login",
         sql: "SELECT auth_login(explain_id(1), '-', '-', gen_random_uuid(), explain_digest(3000001),
-                                explain_digest(3000002), 900, 3600, '', '')",
+                                explain_digest(3000002), 900, 3600, '', '',
+                                p_subject => guess_subject('user-7@example.com', '192.0.2.1'))",
         answer: "session_id",
         indexes: &["users_pkey", "memberships_by_user", "login_attempts_pkey"],
     },
     Row {
-        name: "auth_login_failed",
-        sql: "SELECT auth_login_failed('user-7@example.com', '192.0.2.1', 5, 300)",
+        name: "guess_failed",
+        sql: "SELECT guess_failed(gen_random_uuid(), guess_subject('user-7@example.com', '192.0.2.1'), '192.0.2.1',
+                                  'user-7@example.com', 'password')",
         answer: "",
-        indexes: &[],
+        indexes: &[
+            "hash_leases_pkey",
+            "login_attempts_pkey",
+            "login_attempts_by_age",
+            "users_email_key",
+            "audit_heads_pkey",
+        ],
+    },
+    Row {
+        name: "audit_asker, API key",
+        sql: "SELECT audit_asker('192.0.2.1', explain_digest(1000005))",
+        answer: "",
+        indexes: &["access_tokens_pkey", "api_keys_by_digest"],
     },
 ];
 

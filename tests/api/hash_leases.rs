@@ -1,6 +1,9 @@
 //! A host hashes only so many passwords at once, and says so to the rest.
 
-use futures::future::join_all;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::{join, join_all};
 use serde_json::json;
 use turnpike_tests::personas::{LOGIN, PASSWORD, PASSWORD_CHANGE, REAUTHENTICATE};
 use turnpike_tests::{Call, Settings, TestHost, run};
@@ -51,8 +54,8 @@ fn a_lease_is_in_the_way_until_it_runs_out() {
         let lease = |host_id: &str, secs: i32| {
             format!(
                 "DELETE FROM hash_leases;
-                 INSERT INTO hash_leases
-                 VALUES (gen_random_uuid(), '{host_id}', now() + interval '{secs} seconds')"
+                 INSERT INTO hash_leases (id, host_id, address, expires_at)
+                 VALUES (gen_random_uuid(), '{host_id}', '127.0.0.1', now() + interval '{secs} seconds')"
             )
         };
         let new = "a quite different phrase";
@@ -116,5 +119,104 @@ fn every_way_out_gives_the_lease_back() {
             call.send().await.expect(status);
             host.assert_leases_are_given_back().await;
         }
+    });
+}
+
+/// Who holds a lease leaves the reserve to those who hold none: one beside a bound below 16, and
+/// one more for each eight.
+#[test]
+fn a_reserve_is_kept_for_others() {
+    for (max, reserve) in [(1, 1), (8, 1), (64, 8)] {
+        let settings = Settings::pooled().with_variable("max_hashes_in_flight", max.to_string());
+        run(settings, async |host| {
+            let user = host.new_user("ada").await;
+            let call = host.login_call(&user.email, PASSWORD);
+            let leases = |count: i32, address: &str| {
+                format!(
+                    "INSERT INTO hash_leases (id, host_id, address, expires_at)
+                     SELECT gen_random_uuid(), '', '{address}', now() + interval '1 minute'
+                       FROM generate_series(1, {count})"
+                )
+            };
+            let table = [
+                (leases(max, "192.0.2.1"), 200),
+                (leases(max + reserve - 1, "192.0.2.1"), 200),
+                (leases(max + reserve, "192.0.2.1"), 503),
+                (leases(1, "127.0.0.1"), if max == 1 { 503 } else { 200 }),
+                (
+                    format!(
+                        "{}; {}",
+                        leases(1, "127.0.0.1"),
+                        leases(max - 1, "192.0.2.1")
+                    ),
+                    503,
+                ),
+            ];
+            for (others, status) in table {
+                host.execute("DELETE FROM hash_leases").await;
+                host.execute(&others).await;
+                let answer = call.send().await.expect(status);
+                if status == 503 {
+                    answer.expect_problem(503, "too_many_hashes");
+                }
+            }
+        });
+    }
+}
+
+/// The pause of a client that was turned away.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A hundred connections of one client at once are in nobody else's way.
+#[test]
+fn one_client_with_a_hundred_connections() {
+    let settings = Settings::pooled()
+        .with_variable("trusted_proxies", "1")
+        .with_variable("max_hashes_in_flight", "4");
+    run(settings, async |host| {
+        let mut crowd = Vec::new();
+        for _ in 0..100 {
+            crowd.push(host.new_user("crowd").await.email);
+        }
+        let is_over = AtomicBool::new(false);
+        let connections = crowd.iter().map(async |email| {
+            let call = host.login_call(email, PASSWORD).client("203.0.113.66");
+            let mut refused = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let response = call.send().await;
+                if response.status == 503 {
+                    response.expect_problem(503, "too_many_hashes");
+                    refused += 1;
+                    tokio::time::sleep(PAUSE).await;
+                } else if response.status != 429 {
+                    response.expect(200);
+                }
+            }
+            refused
+        });
+        let others = async {
+            let mut answered = 0;
+            for number in 1.. {
+                let user = host.new_user("other").await;
+                let call = host.login_call(&user.email, PASSWORD);
+                let call = call.client(&format!("198.51.{}.{}", number / 256, number % 256));
+                let response = call.send_once().await;
+                if response.is_from_a_busy_machine() {
+                    // It may have left its lease, which then is in the next one's way.
+                    host.execute("DELETE FROM hash_leases WHERE address LIKE '198.51.%'")
+                        .await;
+                    continue;
+                }
+                response.expect(200);
+                answered += 1;
+                if answered == 12 {
+                    break;
+                }
+            }
+            is_over.store(true, Ordering::SeqCst);
+        };
+        let (refused, ()) = join(join_all(connections), others).await;
+        let refused: u32 = refused.into_iter().sum();
+        assert!(refused > 0, "the crowd must have filled its part");
     });
 }

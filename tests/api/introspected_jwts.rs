@@ -66,6 +66,7 @@ async fn says_what_the_token_says(host: &TestHost) {
             "active": true, "token_type": "Bearer", "iss": ISSUER, "aud": ISSUER,
             "sub": user.id, "org": claims.org, "sid": session.id, "jti": claims.jti,
             "iat": claims.iat, "exp": claims.exp, "scope": "audit:read credits:read",
+            "client_id": "turnpike",
         })
     );
 
@@ -380,7 +381,7 @@ async fn a_real_key_signs_only_what_is_true(host: &TestHost) {
         ("no such session", &|c| c.sid = Some(unknown)),
         ("neither session nor key", &|c| c.sid = None),
         ("a client besides", &|c| {
-            c.client_id = Some("cli".to_owned())
+            c.client_id = "cli".to_owned();
         }),
     ];
     for (claim, change) in table {

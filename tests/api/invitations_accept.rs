@@ -1,7 +1,10 @@
 use futures::future::join_all;
 use serde_json::json;
 use shared::ids::OrganizationId;
-use turnpike_tests::personas::{ACCEPT, ME, ORGANIZATIONS, SESSION_ORGANIZATION, sql_id};
+use shared::token::TokenKind;
+use turnpike_tests::personas::{
+    ACCEPT, ME, ORGANIZATIONS, SESSION_ORGANIZATION, invented_in, sql_id,
+};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use crate::refusals::refuse;
@@ -57,12 +60,14 @@ async fn makes_its_recipient_a_member(host: &TestHost) {
         organization.to_string(),
         "the session goes on where it was"
     );
-    host.put(SESSION_ORGANIZATION)
+    let changed = host
+        .put(SESSION_ORGANIZATION)
         .bearer(&bob.token)
         .json(&json!({"organization_id": organization}))
         .send()
         .await
         .expect(200);
+    let me = host.get(ME).bearer(&changed.text_at("/access_token"));
     let seen = me.send().await.expect(200);
     assert_eq!(seen.text_at("/organization_id"), organization.to_string());
     let rows = host
@@ -169,8 +174,10 @@ async fn refuses(host: &TestHost) {
             .json(&json!({"token": token}));
         refuse(host, call, 422, "invalid_fields", &["token"]).await;
     }
-    let invented = turnpike_tests::personas::invented(shared::token::TokenKind::Email, ada.id);
-    for token in ["tpe_x", &ada.token, &invented] {
+    let organization = host.organization_of(&ada).await;
+    let [of_nobody, invented] = [OrganizationId::NONE, organization]
+        .map(|organization| invented_in(organization, TokenKind::Email, ada.id));
+    for token in ["tpe_x", &ada.token, &of_nobody, &invented] {
         refuse(
             host,
             accept(host, &ada, token),

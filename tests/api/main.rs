@@ -74,7 +74,9 @@ mod metering;
 mod refusals;
 
 mod audit_verify;
+mod auth_without_organization;
 mod authorization_matrix;
+mod browser_rules;
 mod cache_faults;
 mod chaining;
 mod coverage;
@@ -87,6 +89,8 @@ mod freshness;
 mod hash_leases;
 mod introspected_jwts;
 mod local_days;
+mod lockout;
+mod names;
 mod parallel_spending;
 mod postgres_outage;
 mod random_operations;

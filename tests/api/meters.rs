@@ -166,7 +166,7 @@ async fn there_are_so_many(host: &TestHost) {
     let make = |slug: &str| host.post(METERS).bearer(&user.token).json(&valid(slug));
     host.execute(&format!(
         "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
-         SELECT '{organization}', gen_random_uuid(), 'm' || n, 'call', 'count' FROM generate_series(1, 49) n"
+         SELECT '{organization}', owned_id('{organization}', gen_random_uuid()), 'm' || n, 'call', 'count' FROM generate_series(1, 49) n"
     ))
     .await;
     make("last").send().await.expect(201);
@@ -180,7 +180,7 @@ async fn there_are_so_many(host: &TestHost) {
     host.execute(&format!(
         "UPDATE meters SET archived_at = now();
          INSERT INTO meters (organization_id, id, slug, event_type, aggregation, archived_at)
-         SELECT '{organization}', gen_random_uuid(), 'n' || n, 'call', 'count', now() FROM generate_series(1, 149) n"
+         SELECT '{organization}', owned_id('{organization}', gen_random_uuid()), 'n' || n, 'call', 'count', now() FROM generate_series(1, 149) n"
     ))
     .await;
     refuse(host, make("ever"), 409, "meter_limit", &[]).await;

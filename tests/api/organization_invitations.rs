@@ -150,8 +150,8 @@ async fn are_bounded(host: &TestHost) {
     let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     host.execute(&format!(
-        "INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
-         SELECT gen_random_uuid(), m.organization_id, n || '@example.com', 'member', m.user_id,
+        "INSERT INTO invitations (organization_id, id, email, role, invited_by, digest, expires_at)
+         SELECT m.organization_id, owned_id(m.organization_id, gen_random_uuid()), n || '@example.com', 'member', m.user_id,
                 sha256(n::text::bytea), now() + interval '1 day'
            FROM generate_series(1, 98) n, memberships m WHERE m.organization_id = '{}'",
         organization.as_uuid()

@@ -64,13 +64,15 @@ async fn makes_one_that_its_maker_owns(host: &TestHost) {
         &[],
     )
     .await;
-    host.put(SESSION_ORGANIZATION)
+    let changed = host
+        .put(SESSION_ORGANIZATION)
         .bearer(&ada.token)
         .json(&json!({"organization_id": id}))
         .send()
         .await
         .expect(200);
-    let read = host.get(&path).bearer(&ada.token).send().await.expect(200);
+    let token = changed.text_at("/access_token");
+    let read = host.get(&path).bearer(&token).send().await.expect(200);
     assert_eq!(read.json(), made.json());
 }
 

@@ -141,7 +141,7 @@ api_tests![without_a_mail_service_nothing_is_taken, refuses];
 
 async fn add(host: &TestHost, to: &str) {
     host.execute(&format!(
-        "SELECT outbox_add(gen_random_uuid(), 'verify_email', '{to}', 'tpe_of_{to}')"
+        "SELECT outbox_add(no_organization(), owned_id(no_organization(), gen_random_uuid()), 'verify_email', '{to}', 'tpe_of_{to}')"
     ))
     .await;
 }

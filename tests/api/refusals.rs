@@ -20,7 +20,7 @@ pub async fn refuse(host: &TestHost, call: Call, status: u16, code: &str, fields
 /// Takes every permission from the user.
 pub async fn take_permissions(host: &TestHost, user: &User) {
     host.execute(&format!(
-        "INSERT INTO roles (name, permissions) VALUES ('nobody', '{{}}') ON CONFLICT DO NOTHING;
+        "INSERT INTO built_in_roles (name, permissions) VALUES ('nobody', '{{}}') ON CONFLICT DO NOTHING;
          UPDATE memberships SET role = 'nobody' WHERE user_id = {}",
         sql_id(user.id)
     ))

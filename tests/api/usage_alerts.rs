@@ -149,7 +149,7 @@ async fn there_are_so_many(host: &TestHost) {
     let organization = host.organization_of(&user).await.as_uuid();
     host.execute(&format!(
         "INSERT INTO usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds)
-         SELECT organization_id, gen_random_uuid(), 'Alert', id, 'cus_' || n, 'day', '{{1}}'
+         SELECT organization_id, owned_id(organization_id, gen_random_uuid()), 'Alert', id, 'cus_' || n, 'day', '{{1}}'
            FROM meters, generate_series(1, 49) n WHERE organization_id = '{organization}'"
     ))
     .await;

@@ -553,7 +553,9 @@ async fn is_cached_for_all_who_may_see_it(host: &TestHost) {
     let made = made.json(&json!({"name": "Looms"})).send().await;
     let elsewhere = json!({"organization_id": made.expect(201).text_at("/id")});
     let moved = host.put(SESSION_ORGANIZATION).bearer(&session);
-    moved.json(&elsewhere).send().await.expect(200);
+    let moved = moved.json(&elsewhere).send().await.expect(200);
+    refuse(host, get(&session), 401, "unauthenticated", &[]).await;
+    let session = moved.text_at("/access_token");
     for _ in 0..3 {
         refuse(host, get(&session), 404, "not_found", &[]).await;
     }

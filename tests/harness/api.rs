@@ -132,6 +132,11 @@ impl Call {
         self.header("authorization", format!("Bearer {token}"))
     }
 
+    /// Says who the client behind a proxy is, to a host that trusts one proxy.
+    pub fn client(self, address: &str) -> Self {
+        self.header("x-forwarded-for", address)
+    }
+
     /// `Idempotency-Key`.
     pub fn idempotency_key(self, key: &str) -> Self {
         self.header("idempotency-key", key)

@@ -67,6 +67,16 @@ fn check_headers(response: &Response) -> Result<(), String> {
         |text| matches!(text, "hit" | "miss" | "bypass"),
         "hit, miss or bypass",
     )?;
+    expect(
+        "x-content-type-options",
+        |text| text == "nosniff",
+        "nosniff",
+    )?;
+    expect(
+        "content-security-policy",
+        |text| text == "default-src 'none'; frame-ancestors 'none'",
+        "default-src 'none'; frame-ancestors 'none'",
+    )?;
     let path = response.target.split('?').next().unwrap_or_default();
     if response.status == 200 && PUBLIC_FOR_A_WHILE.contains(&path) {
         let is_public = |text: &str| text.starts_with("public, max-age=");

@@ -37,6 +37,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
 /// How long what a test left running may take to end.
 const RUNTIME_END_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Tables whose ids do not lead to their organization yet: those of credits.
+const WITHOUT_SLOTS: [&str; 1] = ["credit_accounts"];
+
 /// How instances are reused between requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
@@ -235,7 +238,11 @@ pub async fn start_host(
     Host::start(app, options).await
 }
 
-/// The variables of `spin.toml` that lead to a database.
+/// Whom JWTs of a test may be for, beside Turnpike itself.
+const TOKEN_AUDIENCES: &str = "api https://api.example https://api.example/v1";
+
+/// The variables of `spin.toml` that lead to a database, and what tests of everything
+/// need of the others.
 fn variables(database_url: &str) -> Result<HashMap<String, String>> {
     let config: Config = database_url
         .parse()
@@ -251,6 +258,7 @@ fn variables(database_url: &str) -> Result<HashMap<String, String>> {
         ("db_url".to_owned(), database_url.to_owned()),
         ("db_host".to_owned(), host),
         ("db_port".to_owned(), port.to_string()),
+        ("token_audiences".to_owned(), TOKEN_AUDIENCES.to_owned()),
     ]))
 }
 
@@ -338,13 +346,14 @@ impl TestHost {
         self.remove().await;
     }
 
-    /// Fails if the ledger, the platform's figures, the alerts on usage or the audit log are not
-    /// what they are kept to be.
+    /// Fails if the ledger, the platform's figures, the alerts on usage, the audit log or the ids
+    /// of what organizations own are not what they are kept to be.
     pub async fn assert_books_are_sound(&self) {
         self.assert_ledger_is_sound().await;
         self.assert_analytics_are_sound().await;
         self.assert_usage_alerts_are_sound().await;
         self.assert_audit_log_is_sound().await;
+        self.assert_ids_lead_to_owners().await;
     }
 
     /// Shuts the host down and drops the database.
@@ -356,6 +365,39 @@ impl TestHost {
                 .await
                 .unwrap_or_else(|error| panic!("{error:#}"));
         }
+    }
+
+    /// Fails with every row of an organization whose id does not end with the organization's slot,
+    /// which is what leads from the id to the organization's database.
+    pub async fn assert_ids_lead_to_owners(&self) {
+        let tables = self
+            .query(
+                "SELECT table_name::text FROM information_schema.columns c
+                   JOIN information_schema.tables t USING (table_schema, table_name)
+                  WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+                    AND (column_name, udt_name) IN (('organization_id', 'uuid'), ('id', 'uuid'))
+                  GROUP BY table_name HAVING count(*) = 2 ORDER BY table_name",
+            )
+            .await;
+        let tables = tables.iter().map(|row| row.get::<_, String>(0));
+        let strays: Vec<String> = tables
+            .filter(|table| !WITHOUT_SLOTS.contains(&table.as_str()))
+            .map(|table| {
+                format!(
+                    "SELECT '{table} ' || id || ' of ' || organization_id FROM {table}
+                      WHERE owned_id(organization_id, id) <> id"
+                )
+            })
+            .collect();
+        assert!(!strays.is_empty(), "no table has what organizations own");
+        let rows = self.query(&strays.join(" UNION ALL ")).await;
+        let strays: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(
+            strays.is_empty(),
+            "ids must end with the slot of their organization (`owned` in shared/src/ids.rs, owned_id() in \
+             SQL):\n{}",
+            strays.join("\n")
+        );
     }
 
     /// Fails with every violation that the ledger's own check finds.

@@ -72,6 +72,8 @@ pub const EMAIL: &str = "/api/v1/auth/email";
 pub const EMAIL_VERIFICATION: &str = "/api/v1/auth/email/verification";
 /// The path that confirms an email with a token from a mail.
 pub const EMAIL_CONFIRM: &str = "/api/v1/auth/email/confirm";
+/// The path that undoes a change of the email with a token from a mail.
+pub const EMAIL_UNDO: &str = "/api/v1/auth/email/undo";
 /// The path that sends the mail that is waiting.
 pub const DELIVERIES: &str = "/api/v1/outbox/deliveries";
 /// The path of a developer's view of the mail.
@@ -165,22 +167,32 @@ fn password_hash() -> &'static str {
     })
 }
 
-/// A well-formed access token of `owner` that nobody was given.
+/// A well-formed access token of `owner`, in no organization, that nobody was given.
 pub fn invented_token(owner: UserId) -> String {
     invented(TokenKind::Access, owner)
 }
 
-/// A well-formed token of any kind that nobody was given.
+/// A well-formed token of any kind, in no organization, that nobody was given.
 pub fn invented(kind: TokenKind, owner: UserId) -> String {
-    let mut secret = [0; token::SECRET_BYTES];
-    secret[..8].copy_from_slice(&unique().to_be_bytes());
-    token::mint(kind, owner, &secret)
+    invented_in(OrganizationId::NONE, kind, owner)
 }
 
-/// A token's digest inside a SQL statement.
+/// A well-formed token of any kind and organization that nobody was given.
+pub fn invented_in(organization: OrganizationId, kind: TokenKind, owner: UserId) -> String {
+    let mut secret = [0; token::SECRET_BYTES];
+    secret[..8].copy_from_slice(&unique().to_be_bytes());
+    token::mint(kind, organization, owner, &secret)
+}
+
+/// A token's organization and hash inside a SQL statement, as SQL functions take them.
 pub fn sql_digest(token: &str) -> String {
     let digits = token::digest(token).0.map(|byte| format!("{byte:02x}"));
     format!("'\\x{}'::bytea", digits.concat())
+}
+
+/// A token's hash inside a SQL statement, as tables hold it.
+pub fn sql_hash(token: &str) -> String {
+    format!("token_hash({})", sql_digest(token))
 }
 
 /// The user's id inside a SQL statement.
@@ -257,6 +269,18 @@ impl TestHost {
         self.new_user_with(name, "").await
     }
 
+    /// Somebody new who belongs to no organization, signed in.
+    pub async fn new_user_of_none(&self, name: &str) -> User {
+        let user = self.new_user(name).await;
+        self.execute(&format!(
+            "DELETE FROM memberships WHERE user_id = {}",
+            sql_id(user.id)
+        ))
+        .await;
+        let token = self.issue_token(&user).await;
+        User { token, ..user }
+    }
+
     /// Somebody new who may do everything, signed in.
     pub async fn platform_admin(&self) -> User {
         self.new_user_with("admin", "platform_admin").await
@@ -298,10 +322,15 @@ impl TestHost {
     /// Another session of the user. It is written straight to the database, because checking a
     /// password takes longer than all the rest of a test.
     pub async fn issue_session(&self, user: &User) -> IssuedSession {
+        let rows = self
+            .query(&format!("SELECT user_home_organization({})", sql_id(user.id)))
+            .await;
+        let organization = rows[0].get::<_, Option<_>>(0);
+        let organization = organization.map_or(OrganizationId::NONE, OrganizationId::from_uuid);
         let session = IssuedSession {
-            id: SessionId::new(now_millis(), &unique_bytes()),
-            token: invented_token(user.id),
-            refresh_token: invented(TokenKind::Refresh, user.id),
+            id: SessionId::owned(organization, now_millis(), &unique_bytes()),
+            token: invented_in(organization, TokenKind::Access, user.id),
+            refresh_token: invented_in(organization, TokenKind::Refresh, user.id),
         };
         self.execute(&format!(
             "SELECT auth_login(id, password_hash, password_hash, '{}', {}, {}, 3600, 7200, 'test', '127.0.0.1')
@@ -317,21 +346,23 @@ impl TestHost {
 
     /// The access tokens of so many new sessions of the user, which one statement opens.
     pub async fn issue_tokens(&self, user: &User, count: usize) -> Vec<String> {
-        let tokens: Vec<String> = (0..count).map(|_| invented_token(user.id)).collect();
+        let organization = self.organization_of(user).await;
+        let invent = |_| invented_in(organization, TokenKind::Access, user.id);
+        let tokens: Vec<String> = (0..count).map(invent).collect();
         let digests: Vec<Vec<u8>> = tokens
             .iter()
             .map(|token| token::digest(token).0.to_vec())
             .collect();
         let sql = format!(
             "WITH issued AS MATERIALIZED (
-                 SELECT gen_random_uuid() AS session_id, digest FROM unnest($1::bytea[]) AS digest
+                 SELECT token_organization(digest) AS organization_id, token_hash(digest) AS digest,
+                        owned_id(token_organization(digest), gen_random_uuid()) AS session_id
+                   FROM unnest($1::bytea[]) AS digest
              ), opened AS (
-                 INSERT INTO sessions (id, user_id, organization_id)
-                 SELECT session_id, m.user_id, m.organization_id
-                   FROM issued, (SELECT * FROM memberships WHERE user_id = {}
-                                  ORDER BY created_at LIMIT 1) m)
-             INSERT INTO access_tokens (digest, session_id, expires_at)
-             SELECT digest, session_id, now() + interval '1 hour' FROM issued",
+                 INSERT INTO sessions (organization_id, id, user_id)
+                 SELECT organization_id, session_id, {} FROM issued)
+             INSERT INTO access_tokens (organization_id, digest, session_id, expires_at)
+             SELECT organization_id, digest, session_id, now() + interval '1 hour' FROM issued",
             sql_id(user.id)
         );
         let issued = self.db().execute(&sql, &[&digests]).await;
@@ -359,16 +390,17 @@ impl TestHost {
     /// Another access token of the user, in a session that acts in `organization`. It is written
     /// straight to the database.
     pub async fn token_in(&self, user: &User, organization: OrganizationId) -> String {
-        let token = invented_token(user.id);
+        let token = invented_in(organization, TokenKind::Access, user.id);
         self.execute(&format!(
             "WITH opened AS (
-                 INSERT INTO sessions (id, user_id, organization_id)
-                 VALUES (gen_random_uuid(), {}, '{}') RETURNING id)
-             INSERT INTO access_tokens (digest, session_id, expires_at)
-             SELECT {}, id, now() + interval '1 hour' FROM opened",
+                 INSERT INTO sessions (organization_id, id, user_id)
+                 VALUES ('{organization}', owned_id('{organization}', gen_random_uuid()), {})
+                 RETURNING organization_id, id)
+             INSERT INTO access_tokens (organization_id, digest, session_id, expires_at)
+             SELECT organization_id, {}, id, now() + interval '1 hour' FROM opened",
             sql_id(user.id),
-            organization.as_uuid(),
-            sql_digest(&token)
+            sql_hash(&token),
+            organization = organization.as_uuid(),
         ))
         .await;
         token

@@ -3,13 +3,21 @@ use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 
 use crate::operations::{AuditPage, AuditQuery};
-use crate::queries;
+use crate::queries::{self, Chain};
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    page(context, request, Chain::Organization).await
+}
+
+pub async fn list_platform(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    page(context, request, Chain::Platform).await
+}
+
+async fn page(context: &Context, request: &Request, chain: Chain) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let query = request.query::<AuditQuery>()?;
     let page = request.page::<AuditQuery>(&token, query.limit, query.cursor.as_ref())?;
-    let events = queries::list(context, token.digest, query, &page).await?;
+    let events = queries::list(context, token.digest, chain, query, &page).await?;
     let (events, next_cursor) = page.cut(events, |event| event.sequence)?;
     Reply::json(
         200,

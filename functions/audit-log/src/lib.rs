@@ -1,4 +1,4 @@
-//! `GET /api/v1/audit-log`: what happened in the caller's organization, newest first.
+//! `/api/v1/audit-log`: what happened in the caller's organization, or in none, newest first.
 
 mod handler;
 mod operations;
@@ -6,4 +6,5 @@ mod queries;
 
 shared::component! {
     operations::LIST => handler::list,
+    operations::LIST_PLATFORM => handler::list_platform,
 }

@@ -4,7 +4,7 @@ use shared::http::input::Text;
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::time::{Moment, Time};
-use shared::ids::UserId;
+use shared::ids::{ApiKeyId, SessionId, UserId};
 use shared::serde_json::Value;
 
 /// Longest event type in characters.
@@ -35,6 +35,12 @@ pub struct AuditEvent {
     event_type: String,
     /// Who did it; null when nobody had signed in.
     actor_id: Option<UserId>,
+    /// The session that it was done in; null for an API key, and when nobody had signed in.
+    session_id: Option<SessionId>,
+    /// The API key that it was done with.
+    api_key_id: Option<ApiKeyId>,
+    /// Where the request came from; null for what no request asked for.
+    address: Option<String>,
     /// What it was done to: an id with its prefix, or a name.
     subject: String,
     detail: BTreeMap<String, Value>,
@@ -59,8 +65,11 @@ pub struct AuditPage {
     pub next_cursor: Option<Cursor>,
 }
 
+/// An example of a page.
+const PAGE: &str = r#"{"events": [{"sequence": 1, "occurred_at": "2026-11-21T09:30:00.123456Z", "event_type": "user.registered", "actor_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "session_id": null, "api_key_id": null, "address": "192.0.2.1", "subject": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "detail": {}, "hash": "9f3c2a7be4d105869f3c2a7be4d105869f3c2a7be4d105869f3c2a7be4d10586", "previous_hash": ""}], "next_cursor": null}"#;
+
 pub const LIST: Operation = Operation::new(
-    "audit-log",
+    "audit-log-list",
     Verb::Get,
     "/api/v1/audit-log",
     Access::Permission("audit:read"),
@@ -68,11 +77,23 @@ pub const LIST: Operation = Operation::new(
 .tag("auth")
 .summary("List what happened in the organization")
 .details(
-    "Newest first. Each event carries the hash of the one before it in the organization.",
+    "Newest first. Each event carries the hash of the one before it in the organization, and \
+     where the request came from, with which session or API key.",
 )
 .query::<AuditQuery>()
-.answers(&[Answer::json::<AuditPage>(
-    200,
-    "A page of events.",
-    r#"{"events": [{"sequence": 1, "occurred_at": "2026-11-21T09:30:00.123456Z", "event_type": "user.registered", "actor_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "subject": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "detail": {}, "hash": "9f3c2a7be4d105869f3c2a7be4d105869f3c2a7be4d105869f3c2a7be4d10586", "previous_hash": ""}], "next_cursor": null}"#,
-)]);
+.answers(&[Answer::json::<AuditPage>(200, "A page of events.", PAGE)]);
+
+pub const LIST_PLATFORM: Operation = Operation::new(
+    "audit-log-list-platform",
+    Verb::Get,
+    "/api/v1/audit-log/platform",
+    Access::Permission("audit:read_platform"),
+)
+.tag("auth")
+.summary("List what happened in no organization")
+.details(
+    "The platform's own chain, newest first: signing keys, sign-ins that failed for an email that \
+     nobody has, addresses that were locked out, and what people do who are in no organization.",
+)
+.query::<AuditQuery>()
+.answers(&[Answer::json::<AuditPage>(200, "A page of events.", PAGE)]);

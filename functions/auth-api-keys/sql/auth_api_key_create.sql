@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION auth_api_key_create(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := refusal(v_principal, 'api_keys:manage');
     v_key api_keys;
 BEGIN
@@ -15,17 +15,18 @@ BEGIN
     IF NOT p_scopes <@ v_principal.permissions THEN
         RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;
-    INSERT INTO api_keys (id, user_id, organization_id, name, digest, hint, scopes, expires_at)
-    VALUES (p_id, v_principal.user_id, v_principal.organization_id, p_name, p_key_digest, p_hint, p_scopes,
+    INSERT INTO api_keys (organization_id, id, user_id, name, digest, hint, scopes, sign_in_id, expires_at)
+    VALUES (v_principal.organization_id, p_id, v_principal.user_id, p_name, token_hash(p_key_digest), p_hint, p_scopes,
+            principal_sign_in(v_principal),
             -- A key that makes a key does not outlive itself in it. LEAST passes over null.
             least(now() + make_interval(secs => p_ttl_secs),
                   CASE WHEN v_principal.api_key_id IS NOT NULL THEN nullif(v_principal.expires_at, 'infinity') END))
-    ON CONFLICT (id) DO NOTHING;
+    ON CONFLICT (organization_id, id) DO NOTHING;
     IF FOUND THEN
         PERFORM audit_append(v_principal.organization_id, 'api_key.created', v_principal.user_id,
                              prefixed_id('key_', p_id), jsonb_build_object('name', p_name, 'scopes', p_scopes));
     END IF;
-    SELECT * INTO v_key FROM api_keys WHERE id = p_id;
+    SELECT * INTO v_key FROM api_keys WHERE organization_id = v_principal.organization_id AND id = p_id;
     RETURN api_key_json(v_key);
 END;
 $$;

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION auth_api_key_rotate(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := refusal(v_principal, 'api_keys:manage');
     v_key api_keys;
 BEGIN
@@ -12,8 +12,8 @@ BEGIN
         RETURN v_refusal;
     END IF;
     SELECT * INTO v_key FROM api_keys
-     WHERE id = p_id AND user_id = v_principal.user_id
-       AND organization_id = v_principal.organization_id AND revoked_at IS NULL
+     WHERE organization_id = v_principal.organization_id AND id = p_id
+       AND user_id = v_principal.user_id AND revoked_at IS NULL
        FOR UPDATE;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
@@ -23,11 +23,13 @@ BEGIN
     IF v_principal.api_key_id IS NOT NULL AND NOT v_key.scopes <@ v_principal.permissions THEN
         RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;
-    IF v_key.digest <> p_key_digest THEN
+    IF v_key.digest <> token_hash(p_key_digest) THEN
         UPDATE api_keys
-           SET digest = p_key_digest, previous_digest = v_key.digest,
-               previous_until = now() + make_interval(secs => p_overlap_secs), hint = p_hint
-         WHERE id = p_id
+           SET digest = token_hash(p_key_digest), previous_digest = v_key.digest,
+               previous_until = now() + make_interval(secs => p_overlap_secs), hint = p_hint,
+               -- Whoever rotates it has the new secret, and may leave it behind.
+               sign_in_id = principal_sign_in(v_principal)
+         WHERE organization_id = v_key.organization_id AND id = p_id
         RETURNING * INTO v_key;
         PERFORM audit_append(v_principal.organization_id, 'api_key.rotated', v_principal.user_id, prefixed_id('key_', p_id));
     END IF;

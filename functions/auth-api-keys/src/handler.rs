@@ -1,15 +1,18 @@
 //! A key is shown once, when it is made or rotated. It acts as its user, within its
 //! scopes. A permission that the user loses is lost to the key too.
 
+use futures::future::join_all;
+use shared::auth::api_key_use;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
+use shared::http::time::Time;
 use shared::http::{Reply, Request};
 use shared::ids::ApiKeyId;
 use shared::organizations::Permission;
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 
-use crate::operations::{ApiKeyIssued, ApiKeyRotation, NewApiKey};
+use crate::operations::{ApiKeyIssued, ApiKeyList, ApiKeyRotation, NewApiKey};
 use crate::queries;
 use crate::secret::Secret;
 
@@ -23,19 +26,25 @@ const DEFAULT_OVERLAP_SECS: i64 = 24 * 60 * 60;
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let listed = queries::list(context, token.digest, MAX_LISTED).await?;
-    Reply::json(200, &listed)
+    let api_keys = listed.into_iter().map(async |mut listed| {
+        let newest = api_key_use::newest(context, &listed.hashes).await;
+        listed.api_key.note_use(newest.and_then(Time::from_millis));
+        listed.api_key
+    });
+    let api_keys = join_all(api_keys).await;
+    Reply::json(200, &ApiKeyList { api_keys })
 }
 
 pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let (wanted, _) = request.json::<NewApiKey>().await?;
     let wanted = queries::Wanted {
-        id: ApiKeyId::new(context.now_millis(), &context.random()?),
+        id: ApiKeyId::owned(token.organization, context.now_millis(), &context.random()?),
         name: wanted.name.0,
         scopes: sorted(wanted.scopes.0),
         ttl_secs: wanted.ttl_secs.map(|secs| secs.0),
     };
-    let secret = Secret::draw(context, token.owner)?;
+    let secret = Secret::draw(context, &token)?;
     let api_key = queries::create(context, token.digest, wanted, &secret).await?;
     let key = secret.key;
     Reply::json(201, &ApiKeyIssued { key, api_key })
@@ -57,7 +66,7 @@ pub async fn rotate(context: &Context, request: &Request) -> Result<Reply, Probl
     let overlap_secs = rotation
         .overlap_secs
         .map_or(DEFAULT_OVERLAP_SECS, |secs| secs.0);
-    let secret = Secret::draw(context, token.owner)?;
+    let secret = Secret::draw(context, &token)?;
     let scopes = Scope::all_of_user(token.owner);
     let write = queries::rotate(context, token.digest, id, &secret, overlap_secs);
     let api_key = cache::during_write(context, &scopes, write).await?;

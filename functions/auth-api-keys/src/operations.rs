@@ -1,4 +1,4 @@
-use shared::http::input::{List, Text, Whole};
+use shared::http::input::{List, Name, Whole};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::time::Time;
 use shared::ids::ApiKeyId;
@@ -20,7 +20,7 @@ pub const MAX_OVERLAP_SECS: i64 = 7 * 24 * 60 * 60;
 #[shared::body]
 pub struct NewApiKey {
     /// What you call it.
-    pub name: Text<1, MAX_NAME_CHARS>,
+    pub name: Name<MAX_NAME_CHARS>,
     /// Permissions that the caller holds. Any other is a 422 with the code exceeds_own.
     pub scopes: List<Permission, 1, MAX_SCOPES>,
     /// Seconds that the key lives, at most two years. Absent and null: until it is revoked.
@@ -45,12 +45,23 @@ pub struct ApiKey {
     scopes: Vec<Permission>,
     /// Null: until it is revoked.
     expires_at: Option<Time>,
-    /// Null: not recorded.
+    /// The last request with the key that succeeded or was forbidden, within about a minute.
+    /// Null when none is known.
     last_used_at: Option<Time>,
     created_at: Time,
 }
 
-#[shared::answer(read)]
+impl ApiKey {
+    /// Shows a use that is newer than the one that the row knows.
+    pub fn note_use(&mut self, used_at: Option<Time>) {
+        let is_newer = |new: &Time| self.last_used_at.as_ref().is_none_or(|known| **known < **new);
+        if let Some(used_at) = used_at.filter(is_newer) {
+            self.last_used_at = Some(used_at);
+        }
+    }
+}
+
+#[shared::answer]
 pub struct ApiKeyList {
     pub api_keys: Vec<ApiKey>,
 }
@@ -58,7 +69,7 @@ pub struct ApiKeyList {
 #[shared::answer]
 pub struct ApiKeyIssued {
     /// Send it as Authorization: Bearer. Only its SHA-256 is stored, so it cannot be shown again.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = "^tpk_[A-Za-z0-9_-]{70}$")))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = "^tpk_[A-Za-z0-9_-]{91}$")))]
     pub key: String,
     pub api_key: ApiKey,
 }
@@ -87,11 +98,11 @@ pub const LIST: Operation = Operation::new(
 .answers(&[Answer::json::<ApiKeyList>(
     200,
     "The keys, newest first, without their secrets.",
-    r#"{"api_keys": [{"id": "key_0199a2c4e2339f708192a3b4c5d6e7f8", "name": "CI", "hint": "6tDMWw", "scopes": ["credits:read"], "expires_at": null, "last_used_at": null, "created_at": "2026-11-21T09:30:00.123456Z"}]}"#,
+    r#"{"api_keys": [{"id": "key_0199a2c4e2339f708192a3b4c5d6e7f8", "name": "CI", "hint": "o82KrQ", "scopes": ["credits:read"], "expires_at": null, "last_used_at": null, "created_at": "2026-11-21T09:30:00.123456Z"}]}"#,
 )]);
 
 /// The answer of an operation that shows a key.
-const ISSUED: &str = r#"{"key": "tpk_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw", "api_key": {"id": "key_0199a2c4e2339f708192a3b4c5d6e7f8", "name": "CI", "hint": "6tDMWw", "scopes": ["credits:read"], "expires_at": null, "last_used_at": null, "created_at": "2026-11-21T09:30:00.123456Z"}}"#;
+const ISSUED: &str = r#"{"key": "tpk_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7RdVnQtMbLddLK5iAGf5BQtogkpUgBXxMeMskMdBcFIko82KrQ", "api_key": {"id": "key_0199a2c4e2339f708192a3b4c5d6e7f8", "name": "CI", "hint": "o82KrQ", "scopes": ["credits:read"], "expires_at": null, "last_used_at": null, "created_at": "2026-11-21T09:30:00.123456Z"}}"#;
 
 pub const CREATE: Operation = Operation::new(
     "auth-api-keys-create",
@@ -99,6 +110,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/auth/api-keys",
     Access::Permission("api_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Create an API key")
 .details(
@@ -118,6 +130,7 @@ pub const REVOKE: Operation = Operation::new(
     "/api/v1/auth/api-keys/{id}",
     Access::Permission("api_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Revoke an API key")
 .details(
@@ -137,6 +150,7 @@ pub const ROTATE: Operation = Operation::new(
     "/api/v1/auth/api-keys/{id}/rotate",
     Access::Permission("api_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Give an API key a new secret")
 .details(

@@ -1,3 +1,4 @@
+use serde::Deserialize;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::ApiKeyId;
@@ -5,7 +6,7 @@ use shared::organizations::Permission;
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::operations::{ApiKey, ApiKeyList, ApiKeyRevoked};
+use crate::operations::{ApiKey, ApiKeyRevoked};
 use crate::secret::Secret;
 
 /// A key that is to be made.
@@ -14,6 +15,13 @@ pub struct Wanted {
     pub name: String,
     pub scopes: Vec<Permission>,
     pub ttl_secs: Option<i64>,
+}
+
+/// A key, and the hashes by which the key-value store knows it.
+#[derive(Deserialize)]
+pub struct Listed {
+    pub api_key: ApiKey,
+    pub hashes: Vec<String>,
 }
 
 /// 404: the caller has no such key.
@@ -37,7 +45,7 @@ pub async fn list(
     context: &Context,
     digest: TokenDigest,
     limit: i32,
-) -> Result<ApiKeyList, Problem> {
+) -> Result<Vec<Listed>, Problem> {
     let parameters = [digest.0.to_vec().into(), limit.into()];
     let sql = "SELECT auth_api_keys($1, $2)::text";
     db::call(context, sql, &parameters, refuse).await

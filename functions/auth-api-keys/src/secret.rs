@@ -2,8 +2,7 @@
 
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::ids::UserId;
-use shared::token::{self, TokenDigest, TokenKind};
+use shared::token::{self, PresentedToken, TokenDigest, TokenKind};
 
 /// Characters of a key that are kept in the clear, by which a person recognises it: the
 /// last six. They are most of the checksum. An attacker who knows them still has to
@@ -21,8 +20,15 @@ pub struct Secret {
 }
 
 impl Secret {
-    pub fn draw(context: &Context, owner: UserId) -> Result<Self, Problem> {
-        let key = token::mint(TokenKind::ApiKey, owner, &context.random()?);
+    /// For a key of the caller's organization and user.
+    pub fn draw(context: &Context, caller: &PresentedToken) -> Result<Self, Problem> {
+        let secret = context.random()?;
+        let key = token::mint(
+            TokenKind::ApiKey,
+            caller.organization,
+            caller.owner,
+            &secret,
+        );
         Ok(Self {
             digest: token::digest(&key),
             hint: key[key.len() - HINT_CHARS..].to_owned(),

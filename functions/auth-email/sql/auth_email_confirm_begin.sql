@@ -5,7 +5,7 @@ DECLARE
     v_token email_tokens;
 BEGIN
     SELECT * INTO v_token FROM email_tokens
-     WHERE digest = p_token_digest AND purpose IN ('verify_email', 'change_email');
+     WHERE digest = token_hash(p_token_digest) AND purpose IN ('verify_email', 'change_email');
     IF NOT email_token_is_good(v_token) THEN
         RETURN json_build_object('refusal', 'invalid_token');
     END IF;

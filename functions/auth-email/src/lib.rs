@@ -1,4 +1,4 @@
-//! `/api/v1/auth/email`: changes, verifies and confirms the caller's email.
+//! `/api/v1/auth/email`: changes, verifies and confirms the caller's email, and undoes a change.
 
 mod handler;
 mod operations;
@@ -8,4 +8,5 @@ shared::component! {
     operations::CHANGE => handler::change,
     operations::VERIFICATION => handler::verify,
     operations::CONFIRM => handler::confirm,
+    operations::UNDO => handler::undo,
 }

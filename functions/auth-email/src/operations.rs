@@ -14,6 +14,22 @@ pub struct EmailConfirmation {
     pub token: MailToken,
 }
 
+/// The link that was sent to the email of before.
+#[shared::body]
+pub struct EmailUndoing {
+    pub token: MailToken,
+}
+
+#[shared::answer]
+pub struct EmailUndone {
+    pub status: EmailUndoneStatus,
+}
+
+#[shared::answer]
+pub enum EmailUndoneStatus {
+    Undone,
+}
+
 #[shared::answer]
 pub struct EmailVerified {
     pub status: EmailVerifiedStatus,
@@ -42,6 +58,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/auth/email",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Change the email")
 .details(
@@ -63,6 +80,7 @@ pub const VERIFICATION: Operation = Operation::new(
     "/api/v1/auth/email/verification",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Send the verification mail again")
 .details("Replaces the link that was sent before.")
@@ -82,17 +100,45 @@ pub const CONFIRM: Operation = Operation::new(
     "/api/v1/auth/email/confirm",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Confirm an email")
 .details(
-    "Spends the token of a mail that verifies the email or changes it. After a change the old email \
-     is told, and every link that was sent before is void.",
+    "Spends the token of a mail that verifies the email or changes it. After a change every other \
+     session than the one that asked for it ends, every link that was sent before is void, and the old \
+     email is told. If it had been verified, it is sent a link that undoes the change, for 7 days, \
+     within which nobody else can have it.",
 )
 .body::<EmailConfirmation>(
-    r#"{"token": "tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"}"#,
+    r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"}"#,
 )
 .answers(&[Answer::json::<EmailConfirmed>(
     200,
     "The email is verified, or changed.",
     r#"{"status": "verified"}"#,
+)]);
+
+pub const UNDO: Operation = Operation::new(
+    "auth-email-undo",
+    Verb::Post,
+    "/api/v1/auth/email/undo",
+    Access::Public,
+)
+.audited()
+.tag("auth")
+.summary("Undo a change of the email")
+.details(
+    "Spends the token of the mail that told the old email of its change. The account has that email \
+     again, whatever it was changed to since. Every session ends, with all that is pending and every \
+     API key; a second factor ends that was put in force since the change was asked for, or by the \
+     session that asked; the password opens nothing any more, and a link that sets another is sent to \
+     the email.",
+)
+.body::<EmailUndoing>(
+    r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"}"#,
+)
+.answers(&[Answer::json::<EmailUndone>(
+    200,
+    "The account has the email again. The link that sets a password is on its way.",
+    r#"{"status": "undone"}"#,
 )]);

@@ -1,4 +1,5 @@
 use serde::Deserialize;
+use shared::http::ClientAddress;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{OutboxMessageId, UserId};
@@ -44,14 +45,14 @@ pub async fn change(
     context: &Context,
     digest: TokenDigest,
     email: &EmailAddress,
-    address: &str,
+    address: &ClientAddress,
     draft: &Draft,
 ) -> Result<Option<Written>, Problem> {
     let [message_id, token, token_digest] = draft.parameters();
     let parameters = [
         digest.0.to_vec().into(),
         email.as_str().to_owned().into(),
-        address.to_owned().into(),
+        address.counted().into(),
         message_id,
         token,
         token_digest,
@@ -67,13 +68,13 @@ pub async fn change(
 pub async fn verify(
     context: &Context,
     digest: TokenDigest,
-    address: &str,
+    address: &ClientAddress,
     draft: &Draft,
 ) -> Result<Verification, Problem> {
     let [message_id, token, token_digest] = draft.parameters();
     let parameters = [
         digest.0.to_vec().into(),
-        address.to_owned().into(),
+        address.counted().into(),
         message_id,
         token,
         token_digest,
@@ -92,18 +93,59 @@ pub async fn find_holder(context: &Context, digest: TokenDigest) -> Result<UserI
     db::call(context, sql, &parameters, mail::refuse).await
 }
 
-/// Spends the token. The id of the message that this may cause names the use: by it, a
+/// Spends the token. After a change the draft is the link that undoes it. The id of the message that this may cause names the use: by it, a
 /// statement that is sent twice knows itself.
 pub async fn confirm(
     context: &Context,
     digest: TokenDigest,
-    message_id: OutboxMessageId,
+    draft: &Draft,
 ) -> Result<Spent, Problem> {
+    let [message_id, token, token_digest] = draft.parameters();
     let parameters = [
         digest.0.to_vec().into(),
-        message_id.as_uuid().into(),
-        message_id.as_uuid().into(),
+        message_id.clone(),
+        message_id,
+        token,
+        token_digest,
+        mail::UNDO_TTL_SECS.into(),
     ];
-    let sql = "SELECT auth_email_confirm($1, $2, $3)::text";
+    let sql = "SELECT auth_email_confirm($1, $2, $3, $4, $5, $6)::text";
+    db::call(context, sql, &parameters, mail::refuse).await
+}
+
+/// What an undoing has done.
+#[derive(Deserialize)]
+pub struct Undone {
+    /// The link that sets another password. No mail is written by a statement that is sent
+    /// twice.
+    pub mail: Vec<Written>,
+}
+
+/// Whose change of the email a token would undo.
+pub async fn find_owner(context: &Context, digest: TokenDigest) -> Result<UserId, Problem> {
+    let sql = "SELECT auth_email_undo_begin($1)::text";
+    let parameters = [digest.0.to_vec().into()];
+    db::call(context, sql, &parameters, mail::refuse).await
+}
+
+/// Gives the old email back. The draft is the link that sets another password, and
+/// `notice_id` the message to the email that the account had; it names the use.
+pub async fn undo(
+    context: &Context,
+    digest: TokenDigest,
+    notice_id: OutboxMessageId,
+    draft: &Draft,
+) -> Result<Undone, Problem> {
+    let [message_id, token, token_digest] = draft.parameters();
+    let parameters = [
+        digest.0.to_vec().into(),
+        notice_id.as_uuid().into(),
+        notice_id.as_uuid().into(),
+        message_id,
+        token,
+        token_digest,
+        mail::RESET_TTL_SECS.into(),
+    ];
+    let sql = "SELECT auth_email_undo($1, $2, $3, $4, $5, $6, $7)::text";
     db::call(context, sql, &parameters, mail::refuse).await
 }

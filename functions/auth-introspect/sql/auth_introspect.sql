@@ -1,7 +1,7 @@
 -- What a token of the caller's organization stands for (RFC 7662). Unknown,
 -- expired, revoked and foreign tokens are all just not active.
 CREATE OR REPLACE FUNCTION auth_introspect(p_caller bytea, p_subject bytea) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_caller principal := authenticate(p_caller);
     v_refusal json := refusal(v_caller, 'tokens:introspect');

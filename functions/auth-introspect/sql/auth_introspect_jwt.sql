@@ -11,7 +11,7 @@ DECLARE
     v_caller principal := authenticate(p_caller);
     v_refusal json := refusal(v_caller, 'tokens:introspect');
     v_subject principal;
-    v_digest bytea;
+    v_hash bytea;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
@@ -22,14 +22,14 @@ BEGIN
         IF p_session_id IS NOT NULL THEN
             -- A refresh replaces the access token and keeps the session, so the one
             -- that is live now need not be the one that was presented then.
-            SELECT digest INTO v_digest FROM access_tokens
-             WHERE session_id = p_session_id ORDER BY expires_at DESC LIMIT 1;
+            SELECT digest INTO v_hash FROM access_tokens
+             WHERE organization_id = p_organization_id AND session_id = p_session_id ORDER BY expires_at DESC LIMIT 1;
         ELSE
-            SELECT digest INTO v_digest FROM api_keys
-             WHERE id = p_api_key_id AND organization_id = p_organization_id;
+            SELECT digest INTO v_hash FROM api_keys
+             WHERE organization_id = p_organization_id AND id = p_api_key_id;
         END IF;
-        IF v_digest IS NOT NULL THEN
-            v_subject := authenticate(v_digest);
+        IF v_hash IS NOT NULL THEN
+            v_subject := authenticate(token_digest(p_organization_id, v_hash));
         END IF;
     END IF;
     RETURN json_build_object(

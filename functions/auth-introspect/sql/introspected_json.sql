@@ -1,7 +1,8 @@
--- What a credential stands for, as an introspection keeps it; null for a null one.
+-- What a credential stands for, as an introspection keeps it; null for a null one, and for a
+-- session in no organization, which no caller can be in.
 CREATE OR REPLACE FUNCTION introspected_json(p_subject principal) RETURNS json
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN (p_subject).user_id IS NOT NULL THEN json_build_object(
+    SELECT CASE WHEN (p_subject).organization_id IS NOT NULL THEN json_build_object(
         'organization_id', prefixed_id('org_', (p_subject).organization_id),
         'user_id', prefixed_id('usr_', (p_subject).user_id),
         'session_id', prefixed_id('ses_', (p_subject).session_id),

@@ -9,6 +9,8 @@
 //! organization is answered alike (RFC 7662, section 2.2), so that the route
 //! cannot be used to find out which tokens exist.
 
+use std::borrow::Cow;
+
 use shared::auth::jwt;
 use shared::auth::session::TokenType;
 use shared::http::context::Context;
@@ -22,6 +24,20 @@ use crate::jwt_subject::{self, Live};
 use crate::operations::{ActiveToken, Introspection, IntrospectionForm};
 use crate::queries::{self, Caller, Subject};
 
+/// A scope is never empty (RFC 6749, section 3.3): without permissions there is none.
+fn scope(permissions: String) -> Option<String> {
+    (!permissions.is_empty()).then_some(permissions)
+}
+
+/// Which client the subject is used by, as its JWTs say it.
+fn client_id(subject: &Subject) -> Cow<'static, str> {
+    subject
+        .api_key_id
+        .map_or(Cow::Borrowed(jwt::FIRST_PARTY_CLIENT), |id| {
+            id.to_string().into()
+        })
+}
+
 fn answer(caller: Caller, subject: Option<&Subject>) -> Introspection {
     match subject.filter(|subject| subject.organization_id == caller.organization_id) {
         None => Introspection::INACTIVE,
@@ -29,11 +45,11 @@ fn answer(caller: Caller, subject: Option<&Subject>) -> Introspection {
             active: true,
             token_type: TokenType::Bearer,
             sub: subject.user_id,
-            scope: subject.permissions.join(" "),
+            scope: scope(subject.permissions.join(" ")),
             exp: subject.expires_millis.map(|millis| millis / 1_000),
             org: subject.organization_id,
             sid: subject.session_id,
-            client_id: subject.api_key_id,
+            client_id: client_id(subject),
             iss: None,
             aud: None,
             jti: None,
@@ -47,17 +63,17 @@ fn answer_jwt(live: Option<Live>) -> Introspection {
     let Some(live) = live else {
         return Introspection::INACTIVE;
     };
-    let scope = live.scope();
+    let permissions = live.scope();
     let Live { claims, subject } = live;
     Introspection::Active(Box::new(ActiveToken {
         active: true,
         token_type: TokenType::Bearer,
         sub: subject.user_id,
-        scope,
+        scope: scope(permissions),
         exp: Some(claims.exp),
         org: subject.organization_id,
         sid: subject.session_id,
-        client_id: subject.api_key_id,
+        client_id: client_id(&subject),
         iss: Some(claims.iss),
         aud: Some(claims.aud),
         jti: Some(claims.jti),

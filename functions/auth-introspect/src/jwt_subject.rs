@@ -3,9 +3,8 @@
 //! live, and the key that signed it published.
 //!
 //! The database is asked first, with what the token claims, because only it knows
-//! which keys there are. For that it notes at most the use of an API key of the
-//! caller's organization, and its answer counts only if the signature is then found
-//! right over the very same claims.
+//! which keys there are. Its answer counts only if the signature is then found right
+//! over the very same claims.
 
 use shared::auth::jwt::{self, Claims, Expected, Refusal, SigningKey};
 use shared::auth::secrets;
@@ -50,7 +49,7 @@ pub async fn find(
         organization_id: claims.org,
         session_id: claims.sid,
         // A client that is no API key of ours is no client of ours.
-        api_key_id: claims.client_id.as_deref().and_then(|id| id.parse().ok()),
+        api_key_id: claims.client_id.parse().ok(),
     };
     let at_present = queries::introspect_jwt(context, caller, &claimed).await?;
     let Some(subject) = at_present.subject else {
@@ -81,7 +80,9 @@ fn verify(
 
 /// Both together, if the token is of this very user, organization and session or key.
 fn belong(claims: Claims, subject: Subject) -> Option<Live> {
-    let client_id = subject.api_key_id.map(|id| id.to_string());
+    let client_id = subject
+        .api_key_id
+        .map_or_else(|| jwt::FIRST_PARTY_CLIENT.to_owned(), |id| id.to_string());
     let is_same = claims.sub == subject.user_id.to_string()
         && claims.org == subject.organization_id
         && claims.sid == subject.session_id
@@ -119,7 +120,7 @@ mod tests {
             iat: NOW,
             nbf: None,
             jti: "1".to_owned(),
-            client_id: None,
+            client_id: jwt::FIRST_PARTY_CLIENT.to_owned(),
             scope: "a b".to_owned(),
             org: subject.organization_id,
             sid: subject.session_id,
@@ -185,7 +186,7 @@ mod tests {
             assert!(belong(claims(), other.clone()).is_none(), "{other:?}");
         }
         let of_client = Claims {
-            client_id: Some("cli".to_owned()),
+            client_id: "cli".to_owned(),
             ..claims()
         };
         assert!(belong(of_client, subject()).is_none());

@@ -1,8 +1,10 @@
+use std::borrow::Cow;
+
 use shared::auth::jwt::Audience;
 use shared::auth::session::TokenType;
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::problem::Problem;
-use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
+use shared::ids::{OrganizationId, SessionId, UserId};
 
 /// The form that is sent: the token to ask about. Fields of other names are ignored.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,8 +65,11 @@ pub struct ActiveToken {
     pub active: bool,
     pub token_type: TokenType,
     pub sub: UserId,
-    /// Permissions, in alphabetical order, with a space between each two.
-    pub scope: String,
+    /// Permissions, in alphabetical order, with a space between each two. Absent when there
+    /// are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "String", length(min = 1)))]
+    pub scope: Option<String>,
     /// When it expires, in seconds since 1970. Absent for a key that does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "u64"))]
@@ -74,10 +79,8 @@ pub struct ActiveToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "SessionId"))]
     pub sid: Option<SessionId>,
-    /// The API key, if it is one's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "ApiKeyId"))]
-    pub client_id: Option<ApiKeyId>,
+    /// The API key's id, or turnpike for a session.
+    pub client_id: Cow<'static, str>,
     /// Who issued it. Of a JWT only, as are aud, jti and iat.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "String"))]
@@ -119,7 +122,7 @@ pub const INTROSPECT: Operation = Operation::new(
 )
 .body_of::<IntrospectionForm>(
     "application/x-www-form-urlencoded",
-    r#"{"token": "tpa_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"}"#,
+    r#"{"token": "tpa_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7QlixSJb70h6nMxSV5Z5tJ_kOiDamLvr5xPm6wm1W7JSia-EJ0"}"#,
 )
 .answers(&[Answer::json::<Introspection>(
     200,

@@ -59,13 +59,16 @@ pub const LOGIN: Operation = Operation::new(
     "/api/v1/auth/login",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Sign in")
 .details(
-    "Checks the password and opens a session in the user's oldest organization. The access token \
-     lives for 15 minutes, the refresh token for 30 days. An account is locked after 5 failures, \
-     an address after 300, when no hour passes between two of them: for 1 second, then 2, 4 and so \
-     on up to 900. A user with a second factor sends totp_code or recovery_code too. A user \
+    "Checks the password and opens a session in the user's oldest organization, or in none for a \
+     user who belongs to none. The access token lives for 15 minutes, the refresh token for 30 days. After 5 wrong guesses in a row at an \
+     email, known or not, the address that guesses waits for it: for 1 second, then 2, 4 and so on \
+     up to 900. After 300 an address waits for all. A right guess or an hour without any ends the \
+     count. Nobody else waits. The login sets a cookie by which it knows the device again: one that \
+     is shown is counted by itself, whatever strangers and its address did. A user with a second factor sends totp_code or recovery_code too. A user \
      without one is not asked, and a code of theirs is not looked at.",
 )
 .body::<Login>(r#"{"email": "ada@example.com", "password": "correct horse battery"}"#)

@@ -16,6 +16,7 @@ pub const LOGOUT: Operation = Operation::new(
     "/api/v1/auth/logout",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("End the session")
 .details(

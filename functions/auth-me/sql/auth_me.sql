@@ -1,6 +1,7 @@
--- The user, organization and permissions behind a token, and when it expires.
+-- The user, organization and permissions behind a token, and when it expires. The
+-- organization is null for a user who belongs to none.
 CREATE OR REPLACE FUNCTION auth_me(p_digest bytea) RETURNS json
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
 BEGIN
@@ -20,8 +21,8 @@ BEGIN
                 'permissions', (SELECT coalesce(json_agg(DISTINCT p ORDER BY p), '[]'::json)
                                   FROM unnest(v_principal.permissions) p),
                 'created_at', rfc3339(u.created_at)))
-          FROM users u, organizations o
-         WHERE u.id = v_principal.user_id AND o.id = v_principal.organization_id
+          FROM users u LEFT JOIN organizations o ON o.id = v_principal.organization_id
+         WHERE u.id = v_principal.user_id
     );
 END;
 $$;

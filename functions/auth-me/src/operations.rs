@@ -10,8 +10,10 @@ pub struct Me {
     pub email: String,
     /// Whether mail to the email was shown to arrive.
     pub email_verified: bool,
-    pub organization_id: OrganizationId,
-    pub organization_name: String,
+    /// Null for a user who belongs to none.
+    pub organization_id: Option<OrganizationId>,
+    /// Null with the organization.
+    pub organization_name: Option<String>,
     /// Null for an API key.
     pub session_id: Option<SessionId>,
     /// What the credential may do, in alphabetical order.

@@ -1,6 +1,8 @@
+use shared::auth::session::{Carrier, TokenPair};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
+use shared::ids::SessionId;
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 
@@ -11,9 +13,19 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
     let token = request.access_token()?;
     let (body, _) = request.json::<OrganizationChange>().await?;
     let scopes = Scope::all_of_user(token.owner);
-    let write = queries::change(context, token.digest, body.organization_id);
-    let changed = cache::during_write(context, &scopes, write).await?;
-    Reply::json(200, &changed)
+    let organization = body.organization_id;
+    let (access, refresh) = (context.random()?, context.random()?);
+    let pair = TokenPair::mint(organization, token.owner, &access, &refresh);
+    let session_id = SessionId::owned(organization, context.now_millis(), &context.random()?);
+    let write = queries::change(context, token.digest, session_id, &pair);
+    let session = cache::during_write(context, &scopes, write).await?;
+    // As the old token came, so do the new ones.
+    let carrier = if request.header_is_present("authorization") {
+        Carrier::Bearer
+    } else {
+        Carrier::Cookie
+    };
+    pair.reply(session, carrier)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `PUT /api/v1/auth/organization`: lets a session act in another organization of its user.
+//! `PUT /api/v1/auth/organization`: moves a session to another organization of its user.
 
 mod handler;
 mod operations;

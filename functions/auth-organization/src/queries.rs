@@ -1,10 +1,9 @@
+use shared::auth::session::{ACCESS_TTL_SECS, REFRESH_TTL_SECS, Session, TokenPair};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::ids::OrganizationId;
+use shared::ids::SessionId;
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
-
-use crate::operations::SessionOrganization;
 
 fn refuse(refused: &Refused) -> Option<Problem> {
     match refused.code.as_str() {
@@ -18,9 +17,17 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 pub async fn change(
     context: &Context,
     digest: TokenDigest,
-    organization_id: OrganizationId,
-) -> Result<SessionOrganization, Problem> {
-    let parameters = [digest.0.to_vec().into(), organization_id.as_uuid().into()];
-    let sql = "SELECT auth_organization_change($1, $2)::text";
+    session_id: SessionId,
+    pair: &TokenPair,
+) -> Result<Session, Problem> {
+    let parameters = [
+        digest.0.to_vec().into(),
+        session_id.as_uuid().into(),
+        pair.access_digest().0.to_vec().into(),
+        pair.refresh_digest().0.to_vec().into(),
+        ACCESS_TTL_SECS.into(),
+        REFRESH_TTL_SECS.into(),
+    ];
+    let sql = "SELECT auth_organization_change($1, $2, $3, $4, $5, $6)::text";
     db::call(context, sql, &parameters, refuse).await
 }

@@ -1,6 +1,6 @@
 -- Sends a link with which the password can be replaced. For an email that
 -- nobody has, or that was sent enough mail, the same rows are written, for
--- nobody, and nothing is sent. Answers the mail, or null when it was sent before.
+-- nobody, nothing is sent, and a link that was sent before stays good. Answers the mail, or null when it was sent before.
 CREATE OR REPLACE FUNCTION auth_password_forgot(
     p_email text, p_address text, p_message_id uuid, p_token text, p_token_digest bytea, p_ttl_secs integer,
     p_max_per_email integer, p_max_per_address integer
@@ -8,23 +8,27 @@ CREATE OR REPLACE FUNCTION auth_password_forgot(
 LANGUAGE plpgsql AS $$
 DECLARE
     v_refusal json;
-    v_is_allowed boolean;
     v_user_id uuid;
+    v_known_id uuid;
     v_recipient text;
 BEGIN
-    IF EXISTS (SELECT 1 FROM outbox_messages WHERE id = p_message_id) THEN
+    IF EXISTS (SELECT 1 FROM outbox_messages WHERE organization_id = no_organization() AND id = p_message_id) THEN
         RETURN 'null'::json;
     END IF;
-    v_refusal := mail_refusal(p_address, p_max_per_address);
+    v_refusal := mail_refusal('reset_password', p_address, p_max_per_address);
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_is_allowed := mail_quota_take('email:' || p_email, p_max_per_email) IS NULL;
-    SELECT id INTO v_user_id FROM users
-     WHERE email = p_email AND disabled_at IS NULL AND v_is_allowed;
+    SELECT id INTO v_known_id FROM users WHERE email = p_email AND disabled_at IS NULL;
+    IF mail_is_allowed('reset_password', p_email, p_address, p_max_per_email, v_known_id) THEN
+        v_user_id := v_known_id;
+    END IF;
     v_recipient := CASE WHEN v_user_id IS NULL THEN '' ELSE p_email END;
     PERFORM email_token_add(p_token_digest, v_user_id, 'reset_password', p_email, p_ttl_secs);
-    PERFORM outbox_add(p_message_id, 'reset_password', v_recipient, p_token);
+    PERFORM outbox_add(no_organization(), p_message_id, 'reset_password', v_recipient, p_token);
+    -- Of an email that nobody has in the platform's chain, so that both cost the same.
+    PERFORM audit_append(user_home_organization(v_known_id), 'password.reset_requested', NULL,
+                         coalesce(prefixed_id('usr_', v_known_id), p_email));
     RETURN json_build_object('kind', 'reset_password', 'to', v_recipient);
 END;
 $$;

@@ -13,8 +13,8 @@ use crate::queries;
 pub async fn forgot(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (forgotten, _) = request.json::<ForgottenPassword>().await?;
     let draft = Draft::draw(context)?;
-    let address = request.client_address();
-    let mail = queries::forgot(context, &forgotten.email, address, &draft).await?;
+    let address = request.client_address(context).await?;
+    let mail = queries::forgot(context, &forgotten.email, &address, &draft).await?;
     outbox::announce(context, mail.as_ref(), Some(draft.token())).await?;
     Reply::json(202, &MailAccepted::ANSWER)
 }

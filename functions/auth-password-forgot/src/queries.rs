@@ -1,3 +1,4 @@
+use shared::http::ClientAddress;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::mail;
@@ -9,13 +10,13 @@ use shared::text::email::EmailAddress;
 pub async fn forgot(
     context: &Context,
     email: &EmailAddress,
-    address: &str,
+    address: &ClientAddress,
     draft: &Draft,
 ) -> Result<Option<Written>, Problem> {
     let [message_id, token, token_digest] = draft.parameters();
     let parameters = [
         email.as_str().to_owned().into(),
-        address.to_owned().into(),
+        address.counted().into(),
         message_id,
         token,
         token_digest,

@@ -1,5 +1,8 @@
 //! Whoever reads the user's mail may replace the password, and nothing else. The second
-//! factor stays as it was, and every session ends.
+//! factor stays as it was, every session ends, and no device is known any more.
+//!
+//! An account whose email nobody had proved becomes new: whoever signed up with the email
+//! may have been somebody else, and nothing that they left behind stays.
 
 use shared::auth::hash_lease::HashLease;
 use shared::auth::password::{self, NewPassword, PasswordChanged};
@@ -7,19 +10,23 @@ use shared::auth::secrets;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::OutboxMessageId;
 use shared::mail::outbox;
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 use shared::token::TokenDigest;
 
 use crate::operations::PasswordReset;
-use crate::queries::{self, Holder};
+use crate::queries::{self, Holder, Reset};
+
+/// How often a reset begins anew because somebody else has just joined an organization that
+/// it takes back.
+const ATTEMPTS: u32 = 4;
 
 pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (reset, _) = request.json::<PasswordReset>().await?;
     let token = reset.token.presented()?;
-    let lease = HashLease::draw(context).await?;
+    let address = request.client_address(context).await?;
+    let lease = HashLease::draw(context, &address).await?;
     let holder = queries::begin(context, token.digest, &lease).await?;
     let hash = match hash(context, reset.new_password, &holder).await {
         Ok(hash) => hash,
@@ -50,11 +57,18 @@ async fn change(
     new_hash: &str,
     lease: &HashLease,
 ) -> Result<(), Problem> {
-    let scopes = Scope::all_of_user(holder.user_id);
-    let message_id = OutboxMessageId::new(context.now_millis(), &context.random()?);
-    let write = queries::reset(context, digest, message_id, new_hash, lease);
-    let mail = cache::during_write(context, &scopes, write).await?;
-    outbox::announce(context, mail.as_ref(), None).await
+    let message_id = outbox::message_to_person(context)?;
+    let mut members = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let people = [holder.user_id].into_iter().chain(members.iter().copied());
+        let scopes: Vec<Scope> = people.flat_map(Scope::all_of_user).collect();
+        let write = queries::reset(context, digest, message_id, new_hash, lease, &members);
+        match cache::during_write(context, &scopes, write).await? {
+            Reset::Done { mail } => return outbox::announce(context, mail.as_ref(), None).await,
+            Reset::Renews { member_ids } => members = member_ids,
+        }
+    }
+    Err(Problem::in_flight())
 }
 
 #[cfg(test)]

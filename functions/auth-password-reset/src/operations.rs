@@ -15,15 +15,18 @@ pub const RESET: Operation = Operation::new(
     "/api/v1/auth/password/reset",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Replace a forgotten password")
 .details(
     "Spends the token of a reset mail, sets the password, verifies the email and ends every session \
-     of the user. The second factor stays. API keys stay too, unless the email was never verified \
-     before.",
+     of the user, with every pending link and with the invitations, API keys and unconfirmed second \
+     factor that those sessions made. A second factor in force stays, and so do other API keys. If the \
+     email was never verified before, the account becomes new: its second factor, recovery codes, API \
+     keys and invitations end, and so do the memberships of those who joined its organizations after it.",
 )
 .body::<PasswordReset>(
-    r#"{"token": "tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw", "new_password": "staple of a new battery"}"#,
+    r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8", "new_password": "staple of a new battery"}"#,
 )
 .answers(&[Answer::json::<PasswordChanged>(
     200,

@@ -29,13 +29,25 @@ pub async fn begin(
     digest: TokenDigest,
     lease: &HashLease,
 ) -> Result<Holder, Problem> {
-    let [lease_id, host_id, max_leases] = lease.parameters();
-    let parameters = [digest.0.to_vec().into(), lease_id, host_id, max_leases];
-    let sql = "SELECT auth_password_reset_begin($1, $2, $3, $4)::text";
+    let [lease_id, host_id, max_leases, address] = lease.parameters();
+    let digest = digest.0.to_vec().into();
+    let parameters = [digest, lease_id, host_id, max_leases, address];
+    let sql = "SELECT auth_password_reset_begin($1, $2, $3, $4, $5)::text";
     db::call(context, sql, &parameters, refuse_begin).await
 }
 
-/// Spends the token and replaces the password. The id of the message that this causes
+/// What a reset has done, or what it waits for.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Reset {
+    /// Nothing was done: these people lose memberships by it, and not all of them were named.
+    Renews { member_ids: Vec<UserId> },
+    /// The password is replaced. No mail is written by a statement that is sent twice.
+    Done { mail: Option<Written> },
+}
+
+/// Spends the token and replaces the password. `known_members` are those who may lose
+/// memberships by it, so that what is cached of them is invalidated. The id of the message that this causes
 /// names the use: by it, a statement that is sent twice knows itself, and answers no
 /// message then.
 pub async fn reset(
@@ -44,14 +56,21 @@ pub async fn reset(
     message_id: OutboxMessageId,
     new_hash: &str,
     lease: &HashLease,
-) -> Result<Option<Written>, Problem> {
+    known_members: &[UserId],
+) -> Result<Reset, Problem> {
+    let known_members: Vec<String> = known_members
+        .iter()
+        .map(|member| member.as_uuid().to_string())
+        .collect();
     let parameters = [
         digest.0.to_vec().into(),
         message_id.as_uuid().into(),
         new_hash.to_owned().into(),
         message_id.as_uuid().into(),
         lease.id(),
+        lease.address(),
+        known_members.into(),
     ];
-    let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5)::text";
+    let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5, $6, $7::text[]::uuid[])::text";
     db::call(context, sql, &parameters, mail::refuse).await
 }

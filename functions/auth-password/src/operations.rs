@@ -16,11 +16,13 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/auth/password",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Change the password")
 .details(
     "Ends every other session of the user. API keys live on. A wrong current password is a 422 that \
-     names current_password with the code wrong, and counts as a failed login.",
+     names current_password with the code wrong, and counts against the session alone. Every device that \
+     the user signed in from is forgotten but this one, whose cookie is set anew.",
 )
 .body::<PasswordChange>(
     r#"{"current_password": "correct horse battery", "new_password": "staple of a new battery"}"#,
@@ -29,5 +31,6 @@ pub const CHANGE: Operation = Operation::new(
     200,
     "The password is changed.",
     r#"{"status": "changed"}"#,
-)])
+)
+.with_cookies()])
 .refuses(&[&TOO_MANY_ATTEMPTS, &TOO_MANY_HASHES]);

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION auth_reauthenticate(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := session_refusal(v_principal);
     v_user users;
     v_second_factor text;
@@ -19,9 +19,10 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    SELECT * INTO v_user FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
+    SELECT * INTO v_user FROM users WHERE id = v_principal.user_id;
     IF EXISTS (SELECT 1 FROM sessions
-                WHERE id = v_principal.session_id AND authentication_id = p_lease_id) THEN
+                WHERE organization_id = session_organization(v_principal) AND id = v_principal.session_id
+                  AND authentication_id = p_lease_id) THEN
         RETURN v_confirmed;
     END IF;
     IF p_verified_hash <> v_user.password_hash THEN
@@ -37,9 +38,9 @@ BEGIN
     IF v_second_factor = 'not_enabled' AND p_verified_hash IS NULL THEN
         RETURN json_build_object('refusal', 'password_required');
     END IF;
-    DELETE FROM login_attempts WHERE subject = 'account:' || v_user.email;
+    PERFORM guess_forgive(session_guess_subject(v_principal.session_id));
     UPDATE sessions SET authenticated_at = now(), authentication_id = p_lease_id
-     WHERE id = v_principal.session_id;
+     WHERE organization_id = session_organization(v_principal) AND id = v_principal.session_id;
     PERFORM audit_append(v_principal.organization_id, 'session.reauthenticated', v_principal.user_id,
                          prefixed_id('ses_', v_principal.session_id));
     RETURN v_confirmed;

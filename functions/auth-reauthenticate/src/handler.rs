@@ -3,7 +3,7 @@
 //! gets nowhere with the password alone. Whatever is given must be right.
 
 use shared::auth::hash_lease::HashLease;
-use shared::auth::lockout;
+use shared::auth::lockout::Wrong;
 use shared::auth::password;
 use shared::auth::second_factor::{Code, Proof};
 use shared::auth::secrets;
@@ -37,11 +37,11 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
     let (given, _) = request.json::<Reauthentication>().await?;
     let password = given.password;
     let code = Code::given(given.totp_code, given.recovery_code);
-    let address = request.client_address();
-    let lease = HashLease::draw(context).await?;
-    let user = queries::begin(context, token.digest, address, &lease).await?;
+    let address = request.client_address(context).await?;
+    let lease = HashLease::draw(context, &address).await?;
+    let (guess, user) = queries::begin(context, token.digest, lease).await?;
     if let Some(problem) = insufficient(&user, password.is_some(), code.is_some()) {
-        lease.release(context).await?;
+        guess.withdraw(context).await?;
         return Err(problem);
     }
     let verified_hash = match &password {
@@ -50,7 +50,7 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
             let pepper = secrets::password_pepper(context).await?;
             let hash = &user.password_hash;
             if !password::verify(password, hash, &pepper) {
-                lockout::record_failure(context, &user.email, address, Some(&lease)).await?;
+                guess.fail(context, Wrong::Password).await?;
                 return Err(queries::wrong_password());
             }
             Some(hash.as_str())
@@ -62,17 +62,16 @@ pub async fn reauthenticate(context: &Context, request: &Request) -> Result<Repl
             Checked::NotNeeded => None,
             Checked::Right(proof) => Some(proof),
             Checked::Wrong => {
-                lockout::record_failure(context, &user.email, address, Some(&lease)).await?;
+                guess.fail(context, Wrong::SecondFactor).await?;
                 return Err(wrong_code(code));
             }
         },
     };
-    let confirmed = queries::confirm(context, token.digest, verified_hash, proof, &lease).await?;
+    let confirmed = queries::confirm(context, token.digest, verified_hash, proof, &guess).await?;
     match confirmed {
         Some(confirmed) => Reply::json(200, &confirmed),
-        // The statement that refused the code gave the lease back.
         None => {
-            lockout::record_failure(context, &user.email, address, None).await?;
+            guess.fail(context, Wrong::SecondFactor).await?;
             Err(code
                 .as_ref()
                 .map_or_else(queries::code_required, wrong_code))

@@ -46,14 +46,15 @@ pub const REAUTHENTICATE: Operation = Operation::new(
     "/api/v1/auth/reauthenticate",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Prove again who one is")
 .details(
     "The session may make sensitive changes for 10 minutes. Without that, each of them answers \
      recent_login_required. A user without a second factor sends the password. A user with one sends \
      totp_code or recovery_code, and may send the password too. Whatever is sent must be right: a \
-     wrong password or code is a 422 that names it with the code wrong, and counts as a failed \
-     login.",
+     wrong password or code is a 422 that names it with the code wrong, and counts against the \
+     session alone.",
 )
 .body::<Reauthentication>(r#"{"password": "correct horse battery"}"#)
 .answers(&[Answer::json::<Reauthenticated>(

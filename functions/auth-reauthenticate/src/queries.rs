@@ -1,12 +1,11 @@
 use serde::Deserialize;
 use shared::auth::hash_lease::HashLease;
-use shared::auth::lockout;
+use shared::auth::lockout::{self, Guess};
 use shared::auth::second_factor::{self, Enrolment, Proof};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::UserId;
 use shared::store::db::{self, Refused};
-use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
 use crate::operations::Reauthenticated;
@@ -14,8 +13,9 @@ use crate::operations::Reauthenticated;
 /// Who is to prove who they are, and what the proof must match.
 #[derive(Deserialize)]
 pub struct User {
+    /// Against what the guess counts.
+    subject: String,
     pub user_id: UserId,
-    pub email: EmailAddress,
     pub password_hash: String,
     /// Absent when they have no second factor.
     pub enrolment: Option<Enrolment>,
@@ -50,23 +50,19 @@ fn refuse_proof(refused: &Refused) -> Option<Problem> {
     })
 }
 
-/// Takes the lease and reads what the proof must match, unless the account is locked.
+/// Takes the lease, counts the guess, and reads what the proof must match, unless the
+/// session has to wait.
 pub async fn begin(
     context: &Context,
     digest: TokenDigest,
-    address: &str,
-    lease: &HashLease,
-) -> Result<User, Problem> {
-    let [lease_id, host_id, max] = lease.parameters();
-    let parameters = [
-        digest.0.to_vec().into(),
-        address.to_owned().into(),
-        lease_id,
-        host_id,
-        max,
-    ];
+    lease: HashLease,
+) -> Result<(Guess, User), Problem> {
+    let [lease_id, host_id, max, address] = lease.parameters();
+    let digest = digest.0.to_vec().into();
+    let parameters = [digest, lease_id, host_id, max, address];
     let sql = "SELECT auth_reauthenticate_begin($1, $2, $3, $4, $5)::text";
-    db::call(context, sql, &parameters, lockout::refuse).await
+    let user: User = db::call(context, sql, &parameters, lockout::refuse).await?;
+    Ok((Guess::new(lease, user.subject.clone()), user))
 }
 
 /// Notes the proof in the session, spends the code, and gives the lease back. `None`
@@ -76,7 +72,7 @@ pub async fn confirm(
     digest: TokenDigest,
     verified_hash: Option<&str>,
     proof: Option<Proof>,
-    lease: &HashLease,
+    guess: &Guess,
 ) -> Result<Option<Reauthenticated>, Problem> {
     let [enrolment, step, recovery_digest] = second_factor::parameters(proof.as_ref());
     let parameters = [
@@ -85,7 +81,7 @@ pub async fn confirm(
         enrolment,
         step,
         recovery_digest,
-        lease.id(),
+        guess.lease_id(),
     ];
     let sql = "SELECT auth_reauthenticate($1, $2, $3, $4, $5, $6)::text";
     db::call(context, sql, &parameters, refuse_proof).await

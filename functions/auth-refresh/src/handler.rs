@@ -27,7 +27,8 @@ async fn presented(request: &Request) -> Result<(PresentedToken, Carrier), Probl
 
 pub async fn refresh(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (token, carrier) = presented(request).await?;
-    let pair = TokenPair::mint(token.owner, &context.random()?, &context.random()?);
+    let (access, refresh) = (context.random()?, context.random()?);
+    let pair = TokenPair::mint(token.organization, token.owner, &access, &refresh);
     let scopes = Scope::all_of_user(token.owner);
     let write = queries::refresh(context, token.digest, &pair);
     // Reuse comes back as no session and not as a problem, so that what is cached

@@ -3,7 +3,7 @@ use shared::http::input::Text;
 use shared::http::operation::{Access, Operation, Verb};
 use shared::http::problem::{self, Problem};
 
-/// Longest text that is looked at as a token. Ours have 74 characters.
+/// Longest text that is looked at as a token. Ours have 95 characters.
 pub const MAX_TOKEN_CHARS: usize = 512;
 
 /// The token to spend.
@@ -28,6 +28,7 @@ pub const REFRESH: Operation = Operation::new(
     "/api/v1/auth/refresh",
     Access::RefreshToken,
 )
+.audited()
 .tag("auth")
 .summary("Spend a refresh token for a new pair")
 .details(
@@ -37,7 +38,7 @@ pub const REFRESH: Operation = Operation::new(
      cookies. A cookie without a well-formed token is unauthenticated.",
 )
 .body::<Refresh>(
-    r#"{"refresh_token": "tpr_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"}"#,
+    r#"{"refresh_token": "tpr_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7QgNLKgbKK1HjAEJOiLPEXxzoDn0PVnDdGzUAGTGpe0ZdX7woU"}"#,
 )
 .answers(&[SIGNED_IN])
 .refuses(&[&INVALID_REFRESH_TOKEN, &problem::UNAUTHENTICATED]);

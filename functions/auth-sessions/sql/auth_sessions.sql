@@ -1,6 +1,6 @@
 -- The live sessions of the token's user, newest first.
 CREATE OR REPLACE FUNCTION auth_sessions(p_digest bytea, p_limit integer) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := session_refusal(v_principal);
@@ -11,7 +11,7 @@ BEGIN
     RETURN json_build_object('sessions', (
         SELECT coalesce(json_agg(json_build_object(
                    'id', prefixed_id('ses_', s.id),
-                   'organization_id', prefixed_id('org_', s.organization_id),
+                   'organization_id', prefixed_id('org_', nullif(s.organization_id, no_organization())),
                    'created_at', rfc3339(s.created_at),
                    'last_used_at', rfc3339(s.last_used_at),
                    'address', s.address,
@@ -20,7 +20,8 @@ BEGIN
           FROM (SELECT * FROM sessions
                  WHERE user_id = v_principal.user_id AND revoked_at IS NULL
                    AND EXISTS (SELECT 1 FROM refresh_tokens t
-                                WHERE t.session_id = sessions.id AND t.successor IS NULL AND t.expires_at > now())
+                                WHERE t.organization_id = sessions.organization_id AND t.session_id = sessions.id
+                                  AND t.successor IS NULL AND t.expires_at > now())
                  ORDER BY created_at DESC LIMIT p_limit) s));
 END;
 $$;

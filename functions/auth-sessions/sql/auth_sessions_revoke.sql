@@ -3,24 +3,29 @@
 CREATE OR REPLACE FUNCTION auth_sessions_revoke(p_digest bytea, p_session_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    -- Held, so that a change of the organization has moved a session by now or finds it ended.
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := session_refusal(v_principal);
+    v_named sessions;
     v_revoked bigint;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    WITH revoked AS (
-        UPDATE sessions SET revoked_at = now()
-         WHERE user_id = v_principal.user_id AND revoked_at IS NULL
-           AND CASE WHEN p_session_id IS NULL THEN id IS DISTINCT FROM v_principal.session_id
-                    ELSE id = p_session_id END
-        RETURNING id)
-    SELECT count(*) INTO v_revoked FROM revoked;
-    -- One that has ended already is as revoked as the caller wants it.
-    IF v_revoked = 0 AND p_session_id IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM sessions WHERE id = p_session_id AND user_id = v_principal.user_id) THEN
-        RETURN json_build_object('refusal', 'not_found');
+    IF p_session_id IS NULL THEN
+        v_revoked := sessions_end(v_principal.user_id, 'others_ended', p_sign_in_id => principal_sign_in(v_principal));
+    ELSE
+        SELECT * INTO v_named FROM sessions WHERE user_id = v_principal.user_id AND id = p_session_id;
+        -- Another user's, or nobody's.
+        IF v_named.id IS NULL THEN
+            RETURN json_build_object('refusal', 'not_found');
+        END IF;
+        -- A session that has moved since it was listed is ended where it went. One that has ended
+        -- already is as revoked as the caller wants it. To end one's own is a logout.
+        v_revoked := CASE WHEN v_named.sign_in_id = principal_sign_in(v_principal)
+                          THEN sessions_end(v_principal.user_id, 'logged_out', session_organization(v_principal),
+                                            v_principal.session_id)
+                          ELSE sessions_end(v_principal.user_id, 'session_ended', p_sign_in_id => v_named.sign_in_id) END;
     END IF;
     IF v_revoked > 0 THEN
         PERFORM audit_append(v_principal.organization_id, 'session.revoked', v_principal.user_id,

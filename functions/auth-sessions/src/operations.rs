@@ -6,9 +6,11 @@ use shared::ids::{OrganizationId, SessionId};
 #[shared::answer(read)]
 pub struct Session {
     id: SessionId,
-    organization_id: OrganizationId,
+    /// Null for a session in no organization.
+    organization_id: Option<OrganizationId>,
+    /// The login.
     created_at: Time,
-    /// The login, or the latest refresh.
+    /// The login, the latest refresh, or the latest change of the organization.
     last_used_at: Time,
     /// Where the login came from, as the host saw it.
     address: String,
@@ -56,6 +58,7 @@ pub const REVOKE_OTHERS: Operation = Operation::new(
     "/api/v1/auth/sessions",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("End every session but the caller's")
 .details("The tokens are dead for every request that begins after this answer. API keys live on.")
@@ -71,9 +74,10 @@ pub const REVOKE: Operation = Operation::new(
     "/api/v1/auth/sessions/{id}",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("End one session")
-.details("It may be the caller's own.")
+.details("It may be the caller's own. One that has moved to another organization since is ended there.")
 .path_parameter::<SessionId>("id")
 .answers(&[Answer::json::<SessionsRevoked>(
     200,

@@ -20,8 +20,7 @@ BEGIN
                 greatest(1, ceil(extract(epoch FROM v_waiting.signs_from - clock_timestamp())))::integer);
         END IF;
         v_key := signing_key_publish(p_new_kid, signing_key_in_state('signing', clock_timestamp()));
-        PERFORM audit_append(v_principal.organization_id, 'signing_key.published', v_principal.user_id, v_key.kid,
-                             jsonb_build_object('signs_from', rfc3339(v_key.signs_from)));
+        PERFORM signing_key_published(v_key, v_principal.user_id);
     END IF;
     RETURN json_build_object('signing_key', signing_key_json(v_key, clock_timestamp()));
 END;

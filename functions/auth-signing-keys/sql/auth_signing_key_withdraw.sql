@@ -29,7 +29,7 @@ BEGIN
         ELSIF v_state = 'signing' THEN
             UPDATE signing_keys k SET signs_from = v_now WHERE signing_key_state(k, v_now) = 'next';
         END IF;
-        PERFORM audit_append(v_principal.organization_id, 'signing_key.withdrawn', v_principal.user_id, p_kid,
+        PERFORM audit_append(no_organization(), 'signing_key.withdrawn', v_principal.user_id, p_kid,
                              jsonb_build_object('state', v_state));
     END IF;
     RETURN json_build_object('status', 'withdrawn');

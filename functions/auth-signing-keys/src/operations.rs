@@ -85,6 +85,7 @@ pub const ROTATE: Operation = Operation::new(
     "/api/v1/auth/signing-keys",
     Access::Permission("signing_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Publish a new signing key")
 .details(
@@ -108,6 +109,7 @@ pub const WITHDRAW: Operation = Operation::new(
     "/api/v1/auth/signing-keys/{kid}",
     Access::Permission("signing_keys:manage"),
 )
+.audited()
 .tag("auth")
 .summary("Withdraw a signing key at once")
 .details(

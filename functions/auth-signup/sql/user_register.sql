@@ -1,5 +1,5 @@
 -- Creates a user with an organization of their own; false when the email is
--- taken. Safe to send twice: the ids are the caller's.
+-- taken, or kept for whoever had it until lately. Safe to send twice: the ids are the caller's.
 CREATE OR REPLACE FUNCTION user_register(
     p_user_id uuid, p_organization_id uuid, p_email text, p_password_hash text
 ) RETURNS boolean
@@ -8,6 +8,10 @@ BEGIN
     INSERT INTO users (id, email, password_hash) VALUES (p_user_id, p_email, p_password_hash)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF email_is_kept(p_email, p_user_id) THEN
+        DELETE FROM users WHERE id = p_user_id;
         RETURN false;
     END IF;
     INSERT INTO organizations (id, name) VALUES (p_organization_id, p_email);

@@ -27,8 +27,9 @@ pub async fn signup(context: &Context, request: &Request) -> Result<Reply, Probl
     let (signup, _) = request.json::<Signup>().await?;
     let (email, password) = checked(signup)?;
     let pepper = secrets::password_pepper(context).await?;
-    let lease = HashLease::draw(context).await?;
-    queries::begin(context, request.client_address(), &lease).await?;
+    let address = request.client_address(context).await?;
+    let lease = HashLease::draw(context, &address).await?;
+    queries::begin(context, &lease).await?;
     let hash = password::hash(&password, &context.random()?, &pepper).map_err(|error| {
         context.log("error", &error.to_string());
         Problem::internal()

@@ -25,6 +25,7 @@ pub const SIGNUP: Operation = Operation::new(
     "/api/v1/auth/signup",
     Access::Public,
 )
+.audited()
 .tag("auth")
 .summary("Register a user")
 .details(

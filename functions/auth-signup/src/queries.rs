@@ -21,15 +21,10 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 }
 
 /// Takes the lease, unless the address has caused too much mail.
-pub async fn begin(context: &Context, address: &str, lease: &HashLease) -> Result<(), Problem> {
-    let [lease_id, host_id, max_leases] = lease.parameters();
-    let parameters = [
-        address.to_owned().into(),
-        mail::MAX_PER_ADDRESS_PER_HOUR.into(),
-        lease_id,
-        host_id,
-        max_leases,
-    ];
+pub async fn begin(context: &Context, lease: &HashLease) -> Result<(), Problem> {
+    let [lease_id, host_id, max_leases, address] = lease.parameters();
+    let max_mails = mail::MAX_PER_ADDRESS_PER_HOUR.into();
+    let parameters = [max_mails, lease_id, host_id, max_leases, address];
     let sql = "SELECT auth_signup_begin($1, $2, $3, $4, $5)::text";
     db::call(context, sql, &parameters, refuse).await
 }
@@ -54,7 +49,8 @@ pub async fn signup(
         token_digest,
         mail::EMAIL_TTL_SECS.into(),
         mail::MAX_PER_EMAIL_PER_HOUR.into(),
+        lease.address(),
     ];
-    let sql = "SELECT auth_signup($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
+    let sql = "SELECT auth_signup($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
     db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

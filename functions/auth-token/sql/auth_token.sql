@@ -11,6 +11,9 @@ BEGIN
     IF v_principal.user_id IS NULL THEN
         RETURN json_build_object('refusal', 'unauthenticated');
     END IF;
+    IF v_principal.organization_id IS NULL THEN
+        RETURN json_build_object('refusal', 'organization_required');
+    END IF;
     IF NOT coalesce(p_scope, '{}') <@ v_principal.permissions THEN
         RETURN json_build_object('refusal', 'scope_exceeded');
     END IF;

@@ -17,6 +17,12 @@ fn permissions(scope: &TokenScope) -> Vec<String> {
     scope.split(' ').map(str::to_owned).collect()
 }
 
+/// Whether the deployment issues tokens for `audience`: `configured` has its audiences with
+/// spaces between them, and the issuer is always one.
+fn is_issued_for(audience: &str, issuer: &str, configured: &str) -> bool {
+    audience == issuer || configured.split_ascii_whitespace().any(|one| one == audience)
+}
+
 fn claims(issuer: String, audience: Option<String>, grant: &Grant, jti: String) -> Claims {
     Claims {
         aud: Audience::One(audience.unwrap_or_else(|| issuer.clone())),
@@ -26,7 +32,9 @@ fn claims(issuer: String, audience: Option<String>, grant: &Grant, jti: String) 
         iat: grant.issued_secs,
         nbf: None,
         jti,
-        client_id: grant.api_key_id.map(|id| id.to_string()),
+        client_id: grant
+            .api_key_id
+            .map_or_else(|| jwt::FIRST_PARTY_CLIENT.to_owned(), |id| id.to_string()),
         scope: grant.scope.join(" "),
         org: grant.organization_id,
         sid: grant.session_id,
@@ -36,12 +44,22 @@ fn claims(issuer: String, audience: Option<String>, grant: &Grant, jti: String) 
 pub async fn grant(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let (wanted, _) = request.json::<TokenRequest>().await?;
+    let issuer = secrets::read(context, "public_url").await?;
+    if let Some(audience) = &wanted.audience {
+        let configured = secrets::read(context, "token_audiences").await?;
+        if !is_issued_for(audience, &issuer, &configured) {
+            return Err(Problem::invalid_field(
+                "audience",
+                "unknown",
+                "must be one of the deployment's audiences",
+            ));
+        }
+    }
     let scope = wanted.scope.as_ref().map(permissions);
     let new_kid = jwt::key_id(&context.random()?);
     let grant = queries::grant(context, token.digest, new_kid, scope).await?;
 
     let master = secrets::master_secret(context).await?;
-    let issuer = secrets::read(context, "public_url").await?;
     let random = context.random()?;
     let jti = uuid::Builder::from_unix_timestamp_millis(context.now_millis(), &random).into_uuid();
     let audience = wanted.audience.map(String::from);
@@ -61,7 +79,7 @@ pub async fn grant(context: &Context, request: &Request) -> Result<Reply, Proble
             access_token,
             token_type: TokenType::Bearer,
             expires_in: grant.expires_secs.saturating_sub(grant.issued_secs),
-            scope: claims.scope,
+            scope: (!claims.scope.is_empty()).then_some(claims.scope),
         },
     )
 }
@@ -131,7 +149,7 @@ mod tests {
         assert_eq!(of_session.sub, grant.user_id.to_string());
         assert_eq!(of_session.scope, "a b");
         assert_eq!(of_session.sid, grant.session_id);
-        assert_eq!(of_session.client_id, None);
+        assert_eq!(of_session.client_id, "turnpike");
 
         let id = ApiKeyId::new(1, &[4; 10]);
         let grant = Grant {
@@ -146,8 +164,31 @@ mod tests {
             "j".to_owned(),
         );
         assert_eq!(of_key.aud, Audience::One("api".to_owned()));
-        assert_eq!(of_key.client_id, Some(id.to_string()));
+        assert_eq!(of_key.client_id, id.to_string());
         assert_eq!(of_key.sid, None);
+    }
+
+    #[test]
+    fn audiences_are_those_of_the_deployment() {
+        const ISSUER: &str = "https://pay.example";
+        let two = " https://api.example/v1\n  mail ";
+        let table = [
+            (ISSUER, "", true),
+            (ISSUER, two, true),
+            ("https://api.example/v1", two, true),
+            ("mail", two, true),
+            ("", "", false),
+            ("", two, false),
+            ("mai", two, false),
+            ("MAIL", two, false),
+            ("https://api.example/", two, false),
+            ("https://api.example/v1 mail", two, false),
+            ("https://pay.example/", "", false),
+        ];
+        for (audience, configured, expected) in table {
+            let got = is_issued_for(audience, ISSUER, configured);
+            assert_eq!(got, expected, "{audience:?} of {configured:?}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn audience(text: &str) -> Result<String, Invalid> {
 }
 
 fn scope(text: &str) -> Result<String, Invalid> {
-    input::length(text, 1..=MAX_SCOPE_CHARS)?;
+    input::line(text, 1..=MAX_SCOPE_CHARS)?;
     let mut names: Vec<&str> = text.split(' ').collect();
     if names.contains(&"") {
         return Err(Invalid::new(
@@ -57,7 +57,8 @@ fn scope(text: &str) -> Result<String, Invalid> {
 /// The token that is wanted.
 #[shared::body]
 pub struct TokenRequest {
-    /// The issuer when it is absent or null.
+    /// One of the deployment's audiences; any other is refused (unknown). The issuer when
+    /// it is absent or null.
     pub audience: Option<TokenAudience>,
     /// Permissions that the caller holds; any other is refused (exceeds_own). All that
     /// the caller holds when it is absent or null.
@@ -79,8 +80,16 @@ pub struct TokenGranted {
     pub token_type: TokenType,
     /// Seconds: 300, or fewer when the credential expires sooner.
     pub expires_in: u64,
-    /// Permissions, in alphabetical order, with a space between each two.
-    pub scope: String,
+    /// Permissions, in alphabetical order, with a space between each two. Absent when there
+    /// are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "TokenScope"))]
+    pub scope: Option<String>,
+}
+
+shared::refusals! {
+    ORGANIZATION_REQUIRED = 403 "organization_required", "The session acts in no organization",
+        "the session acts in no organization, where nobody holds a permission.";
 }
 
 pub const GRANT: Operation = Operation::new(
@@ -89,12 +98,13 @@ pub const GRANT: Operation = Operation::new(
     "/api/v1/auth/token",
     Access::User,
 )
+.audited()
 .tag("auth")
 .summary("Get a JWT for those who validate offline")
 .details(
-    "RFC 9068. From a session or an API key. The token has iss, sub, aud, iat, exp, jti, scope, \
-     org, and sid for a session or client_id for a key. It lives for 300 seconds, and never longer \
-     than the credential. It opens no route here: it is for services that verify it with \
+    "RFC 9068. From a session or an API key. The token has iss, sub, aud, iat, exp, jti, client_id, \
+     org, scope unless it permits nothing, and sid for a session. client_id is the API key's id, and \
+     turnpike for a session. It lives for 300 seconds, and never longer than the credential. It opens no route here: it is for services that verify it with \
      /.well-known/jwks.json. Until it expires they do not learn of a logout; a service that must \
      know asks for an introspection.",
 )
@@ -106,4 +116,5 @@ pub const GRANT: Operation = Operation::new(
         "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlptOXlJR1Y0WVcxd2JHVWdiMjVzZVEifQ.eyJpc3MiOiJodHRwczovL3R1cm5waWtlLmV4YW1wbGUifQ.c2lnbmF0dXJl",
         "token_type": "Bearer", "expires_in": 300, "scope": "credits:read"
     }"#,
-)]);
+)])
+.refuses(&[&ORGANIZATION_REQUIRED]);

@@ -5,6 +5,8 @@ use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
+use crate::operations::ORGANIZATION_REQUIRED;
+
 /// What a token is to say, and the key that signs it.
 #[derive(Debug, Deserialize)]
 pub struct Grant {
@@ -20,6 +22,9 @@ pub struct Grant {
 
 fn refuse(refused: &Refused) -> Option<Problem> {
     match refused.code.as_str() {
+        "organization_required" => Some(ORGANIZATION_REQUIRED.because(
+            "Change to an organization first, or make one.",
+        )),
         "scope_exceeded" => Some(Problem::invalid_field(
             "scope",
             "exceeds_own",

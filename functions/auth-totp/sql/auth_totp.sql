@@ -1,6 +1,6 @@
 -- Whether the second factor is on, and how many recovery codes are left.
 CREATE OR REPLACE FUNCTION auth_totp(p_digest bytea) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := session_refusal(v_principal);

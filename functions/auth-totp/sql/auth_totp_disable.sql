@@ -2,14 +2,13 @@
 CREATE OR REPLACE FUNCTION auth_totp_disable(p_digest bytea) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := recent_login_refusal(v_principal);
     v_confirmed_at timestamptz;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    PERFORM 1 FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
     DELETE FROM totp_enrolments WHERE user_id = v_principal.user_id RETURNING confirmed_at INTO v_confirmed_at;
     DELETE FROM recovery_codes WHERE user_id = v_principal.user_id;
     IF v_confirmed_at IS NOT NULL THEN

@@ -2,13 +2,13 @@
 //! that an authenticator has the secret. The secret and the recovery codes are shown
 //! once. Only a person turns this on and off, and never an API key.
 
-use shared::auth::lockout;
 use shared::auth::second_factor::{Code, Enrolment, Spent};
 use shared::auth::secrets;
 use shared::auth::totp::{self, RecoveryCode};
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
+use shared::ids::GuessId;
 
 use crate::operations::{RecoveryCodes, TotpConfirmation, TotpEnrolled};
 use crate::queries;
@@ -51,13 +51,12 @@ pub async fn confirm(context: &Context, request: &Request) -> Result<Reply, Prob
     let token = request.access_token()?;
     let (confirmation, _) = request.json::<TotpConfirmation>().await?;
     let code = Code::OneTime(confirmation.code.into());
-    let address = request.client_address();
-    let pending = queries::begin_confirmation(context, token.digest, address).await?;
+    let guess_id = GuessId::new(context.now_millis(), &context.random()?);
+    let pending = queries::begin_confirmation(context, token.digest, guess_id).await?;
     let master = secrets::master_secret(context).await?;
     let unix_secs = context.now_millis() / 1_000;
     let proof = code.check(&master, pending.user_id, pending.enrolment, unix_secs);
     let Some(Spent::Step(step)) = proof.map(|proof| proof.spent) else {
-        lockout::record_failure(context, &pending.email, address, None).await?;
         return Err(wrong_code());
     };
     let recovery_codes = RecoveryCode::mint(&context.random()?);

@@ -72,6 +72,7 @@ pub const ENROL: Operation = Operation::new(
     "/api/v1/auth/totp",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Begin to enrol an authenticator")
 .details(
@@ -92,6 +93,7 @@ pub const DISABLE: Operation = Operation::new(
     "/api/v1/auth/totp",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Turn the second factor off")
 .details(
@@ -111,13 +113,14 @@ pub const CONFIRM: Operation = Operation::new(
     "/api/v1/auth/totp/confirm",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Turn the second factor on")
 .details(
     "Takes a first code of the enrolled authenticator, and answers with ten recovery codes. From \
      then on a login asks for a second factor. The user's other sessions live on, but each must \
      reauthenticate with a code before a sensitive change. A wrong code is a 422 that names code \
-     with the code wrong, and counts as a failed login.",
+     with the code wrong, and counts against the session alone.",
 )
 .body::<TotpConfirmation>(r#"{"code": "287082"}"#)
 .answers(&[Answer::json::<RecoveryCodes>(
@@ -133,6 +136,7 @@ pub const REPLACE_RECOVERY_CODES: Operation = Operation::new(
     "/api/v1/auth/totp/recovery-codes",
     Access::Session,
 )
+.audited()
 .tag("auth")
 .summary("Replace the recovery codes")
 .details("The old ones no longer work. Needs a recent login. The request has no body.")

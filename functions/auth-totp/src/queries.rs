@@ -3,7 +3,7 @@ use shared::auth::lockout;
 use shared::auth::second_factor::Enrolment;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::ids::UserId;
+use shared::ids::{GuessId, UserId};
 use shared::store::db::{self, Parameter, Refused};
 use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
@@ -23,7 +23,6 @@ pub struct User {
 #[derive(Deserialize)]
 pub struct Pending {
     pub user_id: UserId,
-    pub email: EmailAddress,
     pub enrolment: Enrolment,
 }
 
@@ -67,13 +66,14 @@ pub async fn enrol(
     db::call(context, sql, &parameters, refuse).await
 }
 
-/// Reads what the first code must match, unless the account is locked.
+/// Counts the guess, and reads what the first code must match, unless the session has to
+/// wait.
 pub async fn begin_confirmation(
     context: &Context,
     digest: TokenDigest,
-    address: &str,
+    guess_id: GuessId,
 ) -> Result<Pending, Problem> {
-    let parameters = [digest.0.to_vec().into(), address.to_owned().into()];
+    let parameters = [digest.0.to_vec().into(), guess_id.as_uuid().into()];
     let sql = "SELECT auth_totp_confirm_begin($1, $2)::text";
     db::call(context, sql, &parameters, refuse).await
 }

@@ -79,6 +79,7 @@ pub const PUT: Operation = Operation::new(
     "/api/v1/org-billing/organizations/{id}/credit-pool/allocations/{user_id}",
     Access::Permission("pool:manage"),
 )
+.audited()
 .tag("org-billing")
 .summary("Say what a member may spend of the pool")
 .details("Another limit keeps what was used; another reset begins a new period with nothing used. Who is no member is a 404.")
@@ -100,6 +101,7 @@ pub const REMOVE: Operation = Operation::new(
     "/api/v1/org-billing/organizations/{id}/credit-pool/allocations/{user_id}",
     Access::Permission("pool:manage"),
 )
+.audited()
 .tag("org-billing")
 .summary("Take a member's allocation away")
 .details("What was not spent of it is unallocated again.")

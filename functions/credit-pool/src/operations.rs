@@ -81,6 +81,7 @@ pub const GRANTS_CREATE: Operation = Operation::new(
     "/api/v1/org-billing/organizations/{id}/credit-pool/grants",
     Access::Permission("credits:grant"),
 )
+.audited()
 .tag("org-billing")
 .summary("Give credits to an organization's pool")
 .details("The permission reaches every organization. The terms are those of POST /api/v1/credits/grants, and void and refunds are those routes too.")

@@ -34,6 +34,7 @@ BEGIN
     INSERT INTO credit_movements VALUES (v_grant.organization_id, v_transfer_id, p_grant_id, v_grant.remaining, 1);
     UPDATE credit_grants SET remaining = 0, state = 'closed', voided_at = clock_timestamp()
      WHERE organization_id = v_grant.organization_id AND id = p_grant_id RETURNING * INTO v_grant;
+    PERFORM grant_audited('credits.grant_voided', v_account, v_grant, (v_post.transfer).amount, v_principal.user_id);
     v_answer := json_build_object(
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),

@@ -115,6 +115,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/credits/grants",
     Access::Permission("credits:grant"),
 )
+.audited()
 .tag("credits")
 .summary("Give credits to a user")
 .details("The permission reaches users of every organization. The credits belong to the user in one organization, and are spent with tokens that act there. The Idempotency-Key is the caller's in that organization: with another organization it is another key. A grant is spent from effective_at until expires_at, in the order of priority, expiry and age. A grant that would raise the sum of the account's grants to 10^18 or more is a 422 that names amount. An expires_at that is not later than now and than effective_at is one that names it. A user_id that is nobody's is a 404, and so is an organization_id to which the user does not belong.")
@@ -135,6 +136,7 @@ pub const VOID: Operation = Operation::new(
     "/api/v1/credits/grants/{id}/void",
     Access::Permission("credits:grant"),
 )
+.audited()
 .tag("credits")
 .summary("Take back what is left of a grant")
 .details("The permission reaches users and pools of every organization. What was spent stays spent, and what is held stays held. What comes back to the grant later, by a release or a refund, is taken back then.")

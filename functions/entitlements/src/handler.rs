@@ -41,10 +41,11 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
 }
 
 pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let digest = request.access_token()?.digest;
+    let token = request.access_token()?;
     let (new, _) = request.json::<NewEntitlement>().await?;
-    let id = EntitlementId::new(context.now_millis(), &context.random()?);
-    let entitlement = queries::create(context, digest, id, new).await?;
+    let owner = new.organization_id.unwrap_or(token.organization);
+    let id = EntitlementId::owned(owner, context.now_millis(), &context.random()?);
+    let entitlement = queries::create(context, token.digest, id, new).await?;
     Reply::json(201, &entitlement)
 }
 

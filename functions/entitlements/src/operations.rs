@@ -188,6 +188,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/entitlements",
     Access::Permission("entitlements:manage"),
 )
+.audited()
 .tag("entitlements")
 .summary("Give an entitlement")
 .details("Without a subject the organization itself is given the feature: that, and another organization's subjects, need entitlements:grant. A subject has one entitlement to a feature; one that has expired makes room for the next.")
@@ -224,6 +225,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/entitlements/{id}",
     Access::Permission("entitlements:manage"),
 )
+.audited()
 .tag("entitlements")
 .summary("Change an entitlement")
 .details("What the organization itself was given, and another organization's, needs entitlements:grant. What is absent stays as it is. The new limit holds for the current period.")
@@ -243,6 +245,7 @@ pub const REVOKE: Operation = Operation::new(
     "/api/v1/entitlements/{id}",
     Access::Permission("entitlements:manage"),
 )
+.audited()
 .tag("entitlements")
 .summary("Revoke an entitlement")
 .details("What the organization itself was given, and another organization's, needs entitlements:grant. The next check has no access. Doing it again changes nothing.")
@@ -260,6 +263,7 @@ pub const RESET: Operation = Operation::new(
     "/api/v1/entitlements/{id}/reset",
     Access::Permission("entitlements:manage"),
 )
+.audited()
 .tag("entitlements")
 .summary("Let usage count from now")
 .details("What the organization itself was given, and another organization's, needs entitlements:grant. What was used of the current period until now is subtracted until the period ends. The same Idempotency-Key resets an entitlement once.")

@@ -3,19 +3,28 @@
 CREATE OR REPLACE FUNCTION invitation_accept(p_digest bytea, p_token_digest bytea) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
-    v_refusal json := session_refusal(v_principal);
-    v_organization_id uuid;
+    v_principal principal;
+    v_refusal json;
+    v_organization_id uuid := token_organization(p_token_digest);
     v_invitation invitations;
     v_role roles;
 BEGIN
+    -- Nobody holds an organization whose caller is nobody.
+    v_refusal := session_refusal(authenticate(p_digest));
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    SELECT organization_id INTO v_organization_id FROM invitations WHERE digest = p_token_digest;
     -- Of N at once the first gets the row; the others find the invitation accepted.
     PERFORM 1 FROM organizations WHERE id = v_organization_id FOR NO KEY UPDATE;
-    SELECT * INTO v_invitation FROM invitations WHERE digest = p_token_digest AND revoked_at IS NULL;
+    v_principal := principal_hold(p_digest);
+    v_refusal := session_refusal(v_principal);
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
+    -- Held, because whoever invited may be ending it, without the organization's row.
+    SELECT * INTO v_invitation FROM invitations
+     WHERE organization_id = v_organization_id AND digest = token_hash(p_token_digest) AND revoked_at IS NULL
+       FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'invalid_token');
     END IF;
@@ -28,10 +37,11 @@ BEGIN
             RETURN json_build_object('refusal', 'invalid_token');
         END IF;
         v_role := organization_role(v_organization_id, v_invitation.role);
-        IF v_role.id IS NULL THEN
+        IF v_role.name IS NULL THEN
             RETURN json_build_object('refusal', 'role_gone');
         END IF;
-        UPDATE invitations SET accepted_at = now(), accepted_by = v_principal.user_id WHERE id = v_invitation.id;
+        UPDATE invitations SET accepted_at = now(), accepted_by = v_principal.user_id
+         WHERE organization_id = v_organization_id AND id = v_invitation.id;
         UPDATE users SET email_verified_at = now() WHERE id = v_principal.user_id AND email_verified_at IS NULL;
         INSERT INTO memberships (organization_id, user_id, role)
         VALUES (v_organization_id, v_principal.user_id, v_invitation.role)

@@ -23,11 +23,12 @@ pub const ACCEPT: Operation = Operation::new(
     "/api/v1/invitations/accept",
     Access::Session,
 )
+.audited()
 .tag("organizations")
 .summary("Accept an invitation")
 .details("The session's user must be the one whose email was invited. It works once; the same user who sends it again is answered alike while they are a member. The email counts as verified. The session goes on in its own organization.")
 .body::<Acceptance>(
-    r#"{"token": "tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"}"#,
+    r#"{"token": "tpe_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6tttKk7Y"}"#,
 )
 .answers(&[Answer::json::<Organization>(
     200,

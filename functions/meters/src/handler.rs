@@ -20,7 +20,7 @@ pub async fn create(context: &Context, request: &Request) -> Result<Reply, Probl
     let token = request.access_token()?;
     let (new, body) = request.json::<NewMeter>().await?;
     let new = new.with_exact_numbers(&body)?;
-    let id = MeterId::new(context.now_millis(), &context.random()?);
+    let id = MeterId::owned(token.organization, context.now_millis(), &context.random()?);
     let meter = queries::create(context, token.digest, id, new).await?;
     Reply::json(201, &meter)
 }

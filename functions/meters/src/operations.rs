@@ -290,6 +290,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/meters",
     Access::Permission("meters:manage"),
 )
+.audited()
 .tag("usage")
 .summary("Make a meter")
 .details("It counts the events of batches that are sent after the answer. A meter does not change: archive it and make another one.")
@@ -324,6 +325,7 @@ pub const ARCHIVE: Operation = Operation::new(
     "/api/v1/meters/{slug}",
     Access::Permission("meters:manage"),
 )
+.audited()
 .tag("usage")
 .summary("Archive a meter")
 .details("It counts no more; what it has counted can still be asked for. Doing it again changes nothing.")

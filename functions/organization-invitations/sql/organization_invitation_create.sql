@@ -9,6 +9,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_hold record;
     v_caller principal;
+    v_refusal json;
     v_role roles;
     v_old invitations;
     v_invitation invitations;
@@ -18,15 +19,20 @@ BEGIN
     IF v_hold.refusal IS NOT NULL THEN
         RETURN v_hold.refusal;
     END IF;
-    v_caller := v_hold.caller;
+    -- Who invites may have ended their sessions meanwhile, and what those left pending.
+    v_caller := principal_hold(p_digest);
+    v_refusal := organization_refusal(v_caller, p_organization_id, 'members:manage');
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
     -- Sent twice, it was made by the first.
     SELECT * INTO v_invitation FROM invitations
-     WHERE digest = p_token_digest AND organization_id = p_organization_id;
+     WHERE organization_id = p_organization_id AND digest = token_hash(p_token_digest);
     IF FOUND THEN
         RETURN invitation_json(v_invitation);
     END IF;
     v_role := organization_role(p_organization_id, p_role);
-    IF v_role.id IS NULL THEN
+    IF v_role.name IS NULL THEN
         RETURN json_build_object('refusal', 'role_unknown');
     END IF;
     -- What has expired is pending no more, so that the pending ones stay few.
@@ -50,19 +56,20 @@ BEGIN
         RETURN json_build_object('refusal', 'invitation_limit');
     END IF;
     -- Nobody is flooded with mail, by however many organizations.
-    v_wait := mail_quota_take('email:' || p_email, p_max_per_email);
+    v_wait := mail_quota_take('email:invitation:' || p_email, p_max_per_email);
     IF v_wait IS NOT NULL THEN
         RETURN json_build_object('refusal', 'too_many_requests',
                                  'retry_after_secs', greatest(1, ceil(extract(epoch FROM v_wait)))::integer);
     END IF;
-    INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
-    VALUES (p_id, p_organization_id, p_email, p_role, v_caller.user_id, p_token_digest,
-            now() + make_interval(secs => p_ttl_secs))
+    INSERT INTO invitations (organization_id, id, email, role, invited_by, sign_in_id, digest, expires_at)
+    VALUES (p_organization_id, p_id, p_email, p_role, v_caller.user_id, principal_sign_in(v_caller),
+            token_hash(p_token_digest), now() + make_interval(secs => p_ttl_secs))
     ON CONFLICT (organization_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL
-    DO UPDATE SET role = excluded.role, invited_by = excluded.invited_by, digest = excluded.digest,
+    DO UPDATE SET role = excluded.role, invited_by = excluded.invited_by, sign_in_id = excluded.sign_in_id,
+                  digest = excluded.digest,
                   created_at = now(), expires_at = excluded.expires_at
     RETURNING * INTO v_invitation;
-    PERFORM outbox_add(p_message_id, 'invitation', p_email, p_token, (
+    PERFORM outbox_add(p_organization_id, p_message_id, 'invitation', p_email, p_token, (
         SELECT jsonb_build_object('organization_name', o.name, 'inviter_email', u.email, 'role', p_role)
           FROM organizations o, users u WHERE o.id = p_organization_id AND u.id = v_caller.user_id));
     PERFORM audit_append(p_organization_id, 'invitation.created', v_caller.user_id,

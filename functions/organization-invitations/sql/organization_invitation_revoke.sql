@@ -12,7 +12,7 @@ BEGIN
     END IF;
     v_caller := v_hold.caller;
     SELECT * INTO v_invitation FROM invitations
-     WHERE id = p_id AND organization_id = p_organization_id AND accepted_at IS NULL;
+     WHERE organization_id = p_organization_id AND id = p_id AND accepted_at IS NULL;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
@@ -21,7 +21,7 @@ BEGIN
         IF NOT role_permissions(p_organization_id, v_invitation.role) <@ v_caller.permissions THEN
             RETURN json_build_object('refusal', 'role_exceeds_own');
         END IF;
-        UPDATE invitations SET revoked_at = now() WHERE id = p_id;
+        UPDATE invitations SET revoked_at = now() WHERE organization_id = p_organization_id AND id = p_id;
         PERFORM audit_append(p_organization_id, 'invitation.revoked', v_caller.user_id, prefixed_id('ivt_', p_id),
                              jsonb_build_object('email', v_invitation.email, 'role', v_invitation.role));
     END IF;

@@ -1,6 +1,6 @@
 -- The invitations that can be accepted, newest first.
 CREATE OR REPLACE FUNCTION organization_invitations(p_digest bytea, p_organization_id uuid, p_limit integer) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'members:manage');

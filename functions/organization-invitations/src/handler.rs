@@ -4,22 +4,22 @@
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
-use shared::ids::{InvitationId, OutboxMessageId, UserId};
+use shared::ids::{InvitationId, OrganizationId, OutboxMessageId, UserId};
 use shared::organizations;
 use shared::token::{self, TokenKind};
 
 use crate::operations::NewInvitation;
 use crate::queries::{self, Draft};
 
-fn draw(context: &Context) -> Result<Draft, Problem> {
+fn draw(context: &Context, organization: OrganizationId) -> Result<Draft, Problem> {
     let now_millis = context.now_millis();
     // Whoever is invited may be nobody yet, so the token's owner is a fresh
     // id that names nobody.
     let owner = UserId::new(now_millis, &context.random()?);
     Ok(Draft {
-        id: InvitationId::new(now_millis, &context.random()?),
-        message_id: OutboxMessageId::new(now_millis, &context.random()?),
-        token: token::mint(TokenKind::Email, owner, &context.random()?),
+        id: InvitationId::owned(organization, now_millis, &context.random()?),
+        message_id: OutboxMessageId::owned(organization, now_millis, &context.random()?),
+        token: token::mint(TokenKind::Email, organization, owner, &context.random()?),
     })
 }
 
@@ -34,7 +34,7 @@ pub async fn create(context: &Context, request: &Request) -> Result<Reply, Probl
     let token = request.access_token()?;
     let organization_id = request.named("id", organizations::not_found)?;
     let (body, _) = request.json::<NewInvitation>().await?;
-    let draft = draw(context)?;
+    let draft = draw(context, organization_id)?;
     let invitation = queries::create(context, token.digest, organization_id, body, draft).await?;
     Reply::json(201, &invitation)
 }

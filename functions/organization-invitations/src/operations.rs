@@ -69,6 +69,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/organizations/{id}/invitations",
     Access::Permission("members:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Invite somebody")
 .details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again.")
@@ -92,6 +93,7 @@ pub const REVOKE: Operation = Operation::new(
     "/api/v1/organizations/{id}/invitations/{invitation_id}",
     Access::Permission("members:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Take an invitation back")
 .path_parameter::<OrganizationId>("id")

@@ -21,7 +21,7 @@ BEGIN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
     v_role := organization_role(p_organization_id, p_role);
-    IF v_role.id IS NULL THEN
+    IF v_role.name IS NULL THEN
         RETURN json_build_object('refusal', 'role_unknown');
     END IF;
     IF NOT v_role.permissions <@ v_caller.permissions

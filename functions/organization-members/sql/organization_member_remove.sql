@@ -1,10 +1,5 @@
--- Ends a membership, with the member's sessions and API keys in the organization.
--- Whoever signed in may leave; anyone else is removed by a member with the permission,
--- under the rule for roles.
---
--- The member's allocations end with the membership: what is not spent of them is
--- unallocated again. A spend that is under way holds the allocation, and one that comes
--- after finds none.
+-- Ends a membership, and what the member has in the organization. Whoever signed in may leave; anyone
+-- else is removed by a member with the permission, under the rule for roles.
 CREATE OR REPLACE FUNCTION organization_member_remove(
     p_digest bytea, p_organization_id uuid, p_user_id uuid
 ) RETURNS json
@@ -31,15 +26,7 @@ BEGIN
     IF is_last_owner(v_membership) THEN
         RETURN json_build_object('refusal', 'last_owner');
     END IF;
-    PERFORM allocations_remove(p_organization_id, p_user_id, NULL, v_caller.user_id);
-    -- Before the sessions: a session that is just moving here holds this row.
-    DELETE FROM memberships WHERE organization_id = p_organization_id AND user_id = p_user_id;
-    UPDATE sessions SET revoked_at = now()
-     WHERE user_id = p_user_id AND organization_id = p_organization_id AND revoked_at IS NULL;
-    UPDATE api_keys SET revoked_at = now()
-     WHERE user_id = p_user_id AND organization_id = p_organization_id AND revoked_at IS NULL;
-    PERFORM audit_append(p_organization_id, 'member.removed', v_caller.user_id, prefixed_id('usr_', p_user_id),
-                         jsonb_build_object('role', v_membership.role));
+    PERFORM membership_end(v_membership, v_caller.user_id);
     RETURN json_build_object('status', 'removed');
 END;
 $$;

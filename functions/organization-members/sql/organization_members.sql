@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION organization_members(
     p_digest bytea, p_organization_id uuid, p_limit integer, p_before bigint
 ) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'organization:read');

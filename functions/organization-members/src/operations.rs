@@ -79,6 +79,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/organizations/{id}/members/{user_id}",
     Access::Permission("members:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Change a member's role")
 .details("It holds for every request of the member that begins after this answer.")
@@ -98,6 +99,7 @@ pub const REMOVE: Operation = Operation::new(
     "/api/v1/organizations/{id}/members/{user_id}",
     Access::Permission("members:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Remove a member, or leave")
 .details("A member's own session may do it without the permission. Ends the member's sessions and revokes their API keys in the organization.")

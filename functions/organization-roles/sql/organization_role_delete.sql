@@ -11,7 +11,7 @@ BEGIN
         RETURN v_hold.refusal;
     END IF;
     v_caller := v_hold.caller;
-    IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
+    IF EXISTS (SELECT 1 FROM built_in_roles WHERE name = p_name) THEN
         RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     SELECT * INTO v_role FROM roles WHERE organization_id = p_organization_id AND name = p_name;
@@ -26,7 +26,7 @@ BEGIN
                    WHERE i.organization_id = p_organization_id AND i.role = p_name AND invitation_is_live(i)) THEN
         RETURN json_build_object('refusal', 'role_in_use');
     END IF;
-    DELETE FROM roles WHERE id = v_role.id;
+    DELETE FROM roles WHERE organization_id = p_organization_id AND name = p_name;
     PERFORM audit_append(p_organization_id, 'role.deleted', v_caller.user_id, p_name,
                          jsonb_build_object('previous_permissions', v_role.permissions));
     RETURN json_build_object('status', 'deleted');

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION organization_role_holders(
     p_digest bytea, p_organization_id uuid, p_name text, p_max_holders integer
 ) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'roles:manage');
@@ -12,7 +12,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
+    IF EXISTS (SELECT 1 FROM built_in_roles WHERE name = p_name) THEN
         RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     v_holders := ARRAY(SELECT user_id FROM memberships

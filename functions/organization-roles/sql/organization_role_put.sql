@@ -16,7 +16,7 @@ BEGIN
         RETURN v_hold.refusal;
     END IF;
     v_caller := v_hold.caller;
-    IF EXISTS (SELECT 1 FROM roles WHERE organization_id IS NULL AND name = p_name) THEN
+    IF EXISTS (SELECT 1 FROM built_in_roles WHERE name = p_name) THEN
         RETURN json_build_object('refusal', 'role_is_built_in');
     END IF;
     IF NOT p_permissions <@ ARRAY(SELECT name FROM permissions WHERE NOT is_platform) THEN
@@ -31,15 +31,15 @@ BEGIN
                   AND user_id <> ALL (p_known_holders)) THEN
         RETURN 'null'::json;
     END IF;
-    IF v_old.id IS NULL AND
+    IF v_old.name IS NULL AND
        (SELECT count(*) FROM roles WHERE organization_id = p_organization_id) >= p_max_roles THEN
         RETURN json_build_object('refusal', 'role_limit');
     END IF;
     INSERT INTO roles (organization_id, name, permissions) VALUES (p_organization_id, p_name, p_permissions)
     ON CONFLICT (organization_id, name) DO UPDATE SET permissions = p_permissions
     RETURNING * INTO v_role;
-    IF v_old.id IS NULL OR v_old.permissions <> p_permissions THEN
-        PERFORM audit_append(p_organization_id, CASE WHEN v_old.id IS NULL THEN 'role.created' ELSE 'role.changed' END,
+    IF v_old.name IS NULL OR v_old.permissions <> p_permissions THEN
+        PERFORM audit_append(p_organization_id, CASE WHEN v_old.name IS NULL THEN 'role.created' ELSE 'role.changed' END,
                              v_caller.user_id, p_name,
                              jsonb_build_object('permissions', p_permissions,
                                                 'previous_permissions', coalesce(v_old.permissions, '{}')));

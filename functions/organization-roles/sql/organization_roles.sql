@@ -1,6 +1,6 @@
 -- The roles that a member can hold: the built-in ones first, then by name.
 CREATE OR REPLACE FUNCTION organization_roles(p_digest bytea, p_organization_id uuid) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'organization:read');
@@ -10,8 +10,6 @@ BEGIN
     END IF;
     RETURN json_build_object('roles', (
         SELECT coalesce(json_agg(role_json(r) ORDER BY r.organization_id NULLS FIRST, r.name), '[]'::json)
-          FROM roles r
-         WHERE (r.organization_id = p_organization_id OR r.organization_id IS NULL)
-           AND NOT EXISTS (SELECT 1 FROM permissions p WHERE p.is_platform AND p.name = ANY (r.permissions))));
+          FROM organization_roles_held(p_organization_id) r));
 END;
 $$;

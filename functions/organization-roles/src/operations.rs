@@ -68,6 +68,7 @@ pub const PUT: Operation = Operation::new(
     "/api/v1/organizations/{id}/roles/{name}",
     Access::SessionWith("roles:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Make or change a role")
 .details(
@@ -94,6 +95,7 @@ pub const DELETE: Operation = Operation::new(
     "/api/v1/organizations/{id}/roles/{name}",
     Access::SessionWith("roles:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Delete a role")
 .path_parameter::<OrganizationId>("id")

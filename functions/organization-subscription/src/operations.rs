@@ -58,6 +58,7 @@ pub const PUT: Operation = Operation::new(
     "/api/v1/org-billing/organizations/{id}/subscription",
     Access::Permission("subscriptions:manage"),
 )
+.audited()
 .tag("org-billing")
 .summary("Set an organization's subscription")
 .details("The permission is the platform's and reaches every organization. The same terms again change nothing. Every other change raises the version, and is in the organization's audit log.")

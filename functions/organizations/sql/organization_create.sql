@@ -2,14 +2,13 @@
 CREATE OR REPLACE FUNCTION organization_create(p_digest bytea, p_id uuid, p_name text, p_max_owned integer) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
+    -- Held, so that requests side by side do not exceed the limit.
+    v_principal principal := principal_hold(p_digest);
     v_refusal json := session_refusal(v_principal);
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    -- Holds the user's row, so that requests side by side do not exceed the limit.
-    PERFORM 1 FROM users WHERE id = v_principal.user_id FOR NO KEY UPDATE;
     -- Sent twice, it was made by the first.
     IF NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = p_id AND user_id = v_principal.user_id) THEN
         IF (SELECT count(*) FROM memberships

@@ -1,6 +1,6 @@
 -- An organization, for one of its members.
 CREATE OR REPLACE FUNCTION organization_read(p_digest bytea, p_id uuid) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_id, 'organization:read');

@@ -1,7 +1,7 @@
 -- The organizations that the token's user belongs to, newest membership first. The
 -- memberships are read once: to look each up again may read all of the user's each time.
 CREATE OR REPLACE FUNCTION organizations_list(p_digest bytea, p_limit integer) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := session_refusal(v_principal);

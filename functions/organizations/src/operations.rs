@@ -58,6 +58,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/organizations",
     Access::Session,
 )
+.audited()
 .tag("organizations")
 .summary("Make an organization")
 .details("The session's user owns it. The session goes on in its own organization; PUT /api/v1/auth/organization changes that. There is no Idempotency-Key: after a 503 look whether it is listed.")
@@ -91,6 +92,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/organizations/{id}",
     Access::Permission("organization:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Change the organization's name or time zone")
 .details("What is absent stays as it is; one of the two must be there. Another time zone cuts the days and months of usage anew, past ones too; what was closed stays closed.")

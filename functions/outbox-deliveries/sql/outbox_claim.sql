@@ -11,21 +11,21 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    DELETE FROM outbox_messages WHERE id IN (
-        SELECT id FROM outbox_messages WHERE settled_at < now() - interval '30 days'
+    DELETE FROM outbox_messages WHERE (organization_id, id) IN (
+        SELECT organization_id, id FROM outbox_messages WHERE settled_at < now() - interval '30 days'
          ORDER BY settled_at LIMIT 100 FOR UPDATE SKIP LOCKED);
     WITH due AS MATERIALIZED (
-        SELECT id FROM outbox_messages
+        SELECT organization_id, id FROM outbox_messages
          WHERE settled_at IS NULL AND next_attempt_at <= now()
          ORDER BY next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE outbox_messages m
            SET attempts = m.attempts + 1, next_attempt_at = now() + make_interval(secs => p_lease_secs)
-          FROM due WHERE m.id = due.id
+          FROM due WHERE m.organization_id = due.organization_id AND m.id = due.id
         RETURNING m.*
     )
     SELECT coalesce(json_agg(json_build_object(
-               'id', prefixed_id('msg_', c.id), 'kind', c.kind, 'to', c.recipient, 'token', c.token,
+               'organization_id', prefixed_id('org_', c.organization_id), 'id', prefixed_id('msg_', c.id), 'kind', c.kind, 'to', c.recipient, 'token', c.token,
                'detail', c.detail) ORDER BY c.id), '[]'::json)
       INTO v_messages FROM claimed c;
     RETURN v_messages;

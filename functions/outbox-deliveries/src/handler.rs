@@ -24,6 +24,7 @@ pub async fn deliver(context: &Context, request: &Request) -> Result<Reply, Prob
     let messages = queries::claim(context, token.digest).await?;
     let deliveries = messages.iter().map(|message| async {
         Outcome {
+            organization_id: message.organization_id.as_uuid().to_string(),
             id: message.id.as_uuid().to_string(),
             error: mailer.send(message, &public_url).await.err(),
         }

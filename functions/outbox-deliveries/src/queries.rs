@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::ids::OutboxMessageId;
+use shared::ids::{OrganizationId, OutboxMessageId};
 use shared::store::db;
 use shared::token::TokenDigest;
 
@@ -23,6 +23,8 @@ const MAX_ERROR_CHARS: i32 = 200;
 /// A message that is to be sent.
 #[derive(Deserialize)]
 pub struct Message {
+    /// [`OrganizationId::NONE`] for mail to a person about their own account.
+    pub organization_id: OrganizationId,
     pub id: OutboxMessageId,
     pub kind: String,
     pub to: String,
@@ -33,7 +35,8 @@ pub struct Message {
 /// What became of a message. Without an error it was sent.
 #[derive(Serialize)]
 pub struct Outcome {
-    /// The message's UUID, as the database reads it.
+    /// The UUIDs of the message, as the database reads them.
+    pub organization_id: String,
     pub id: String,
     pub error: Option<String>,
 }

@@ -1,6 +1,6 @@
 -- Every permission that there is, for whoever has signed in.
 CREATE OR REPLACE FUNCTION permissions_list(p_digest bytea) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
 BEGIN

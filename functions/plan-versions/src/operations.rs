@@ -78,6 +78,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/plans/{code}/versions",
     Access::Permission("plans:manage"),
 )
+.audited()
 .tag("plans")
 .summary("Add a version to a plan")
 .details("The version gets the next number and never changes. Terms that are the same as those of the newest version make none, so repeating it is harmless and it takes no Idempotency-Key. Mistakes are named by their places, such as charges[2].model.tiers[1].up_to.")

@@ -92,6 +92,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/plans",
     Access::Permission("plans:manage"),
 )
+.audited()
 .tag("plans")
 .summary("Make a plan")
 .details("Code, currency and billing period never change. Repeating it is harmless, so it takes no Idempotency-Key.")
@@ -135,6 +136,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/plans/{code}",
     Access::Permission("plans:manage"),
 )
+.audited()
 .tag("plans")
 .summary("Rename or archive a plan")
 .details("What is absent stays as it is. It can be taken from the archive again.")

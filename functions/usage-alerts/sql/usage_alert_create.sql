@@ -43,7 +43,7 @@ BEGIN
     IF p_email IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM users u JOIN memberships m ON m.user_id = u.id
              WHERE u.email = p_email AND u.email_verified_at IS NOT NULL AND m.organization_id = v_organization_id) THEN
-        v_wait := mail_quota_take('email:' || p_email, p_max_per_email);
+        v_wait := mail_quota_take('email:usage_alert:' || p_email, p_max_per_email);
         IF v_wait IS NOT NULL THEN
             RETURN json_build_object('refusal', 'too_many_requests',
                                      'retry_after_secs', greatest(1, ceil(extract(epoch FROM v_wait)))::integer);

@@ -26,10 +26,11 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
 }
 
 pub async fn create(context: &Context, request: &Request) -> Result<Reply, Problem> {
-    let digest = request.access_token()?.digest;
+    let token = request.access_token()?;
     let (new, _) = request.json::<NewUsageAlert>().await?;
-    let id = UsageAlertId::new(context.now_millis(), &context.random()?);
-    let alert = queries::create(context, digest, id, new).await?;
+    let random = context.random()?;
+    let id = UsageAlertId::owned(token.organization, context.now_millis(), &random);
+    let alert = queries::create(context, token.digest, id, new).await?;
     Reply::json(201, &alert)
 }
 

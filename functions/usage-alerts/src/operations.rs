@@ -1,4 +1,4 @@
-use shared::http::input::{Invalid, List, PositiveAmount, Reader, Text};
+use shared::http::input::{Invalid, List, Name, PositiveAmount, Reader, Text};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::time::Time;
@@ -95,7 +95,7 @@ pub struct UsageAlertPageQuery {
 /// An alert, as asked for.
 #[shared::body(check)]
 pub struct NewUsageAlert {
-    pub name: Text<1, MAX_NAME_CHARS>,
+    pub name: Name<MAX_NAME_CHARS>,
     /// The name of a meter whose aggregation is count or sum.
     pub meter: Text<1, MAX_METER_NAME_CHARS>,
     /// Whose usage it looks at. Absent and null: that of all.
@@ -149,6 +149,7 @@ pub const CREATE: Operation = Operation::new(
     "/api/v1/usage/alerts",
     Access::Permission("usage_alerts:manage"),
 )
+.audited()
 .tag("usage")
 .summary("Make a usage alert")
 .details("A threshold fires once in each period, in the transaction of the batch of events that reaches it; one that has been reached already fires now. An alert does not change: archive it and make another one.")
@@ -183,6 +184,7 @@ pub const ARCHIVE: Operation = Operation::new(
     "/api/v1/usage/alerts/{id}",
     Access::Permission("usage_alerts:manage"),
 )
+.audited()
 .tag("usage")
 .summary("Archive a usage alert")
 .details("It fires no more; what it fired stays. Doing it again changes nothing.")

@@ -67,6 +67,7 @@ pub const PUT: Operation = Operation::new(
     "/api/v1/usage/closed-periods/{id}",
     Access::Permission("usage:close"),
 )
+.audited()
 .tag("usage")
 .summary("Close an organization's usage until a time")
 .details("The permission is the platform's and reaches every organization. From then on an event for an earlier time is kept, counted and flagged as an adjustment. A closing goes forward only; the same time again changes nothing and is answered alike. It is in the organization's audit log.")

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use shared::http::input::Invalid;
 use shared::http::problem::FieldError;
+use shared::text::layout;
 
 use crate::operations::UsageEvent;
 use crate::properties;
@@ -141,9 +142,12 @@ fn repeatable(id: &str) -> Option<String> {
 }
 
 fn check_text(text: &str, chars: RangeInclusive<usize>) -> Result<(), Invalid> {
-    // Postgres stores no NUL in text, and nobody means to send one.
-    if text.contains('\0') {
-        return Err(Invalid::new("invalid_character", "must not contain NUL"));
+    // Printable ASCII is seen faster than any other text.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && text.chars().any(layout::is_control) {
+        let message =
+            "must have no control characters, and none that change the direction of others";
+        return Err(Invalid::new("invalid_character", message));
     }
     // Bytes are counted faster, and there are at least as many of them.
     let is_short = text.len() <= *chars.end() && text.len() >= *chars.start();
@@ -311,6 +315,15 @@ mod tests {
                 r#"{"id": "a\u0000", "type": "t"}"#,
                 &[("id", "invalid_character")],
             ),
+            (
+                r#"{"id": "a\u202eb", "type": "t\n", "subject": "\u0085"}"#,
+                &[
+                    ("id", "invalid_character"),
+                    ("subject", "invalid_character"),
+                    ("type", "invalid_character"),
+                ],
+            ),
+            (r#"{"id": "é\u200d", "type": "t"}"#, &[]),
             (
                 r#"{"id": "a", "type": "t", "source": 1}"#,
                 &[("source", "wrong_type")],

@@ -1,5 +1,5 @@
--- Disables a user, which ends their sessions, or enables them again, which
--- brings none back.
+-- Disables a user, which ends their sessions and all that is pending of them, or enables them again,
+-- which brings none of it back.
 CREATE OR REPLACE FUNCTION user_change(p_digest bytea, p_user_id uuid, p_disabled boolean) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -18,10 +18,13 @@ BEGIN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
     IF p_disabled <> (v_user.disabled_at IS NOT NULL) THEN
-        UPDATE users SET disabled_at = CASE WHEN p_disabled THEN now() END WHERE id = p_user_id
+        UPDATE users SET disabled_at = CASE WHEN p_disabled THEN now() END,
+                         -- Links that are just being written are older than this, too.
+                         devices_since = CASE WHEN p_disabled THEN clock_timestamp() ELSE devices_since END
+         WHERE id = p_user_id
         RETURNING * INTO v_user;
         IF p_disabled THEN
-            UPDATE sessions SET revoked_at = now() WHERE user_id = p_user_id AND revoked_at IS NULL;
+            PERFORM sessions_end(p_user_id, 'user_disabled');
         END IF;
         PERFORM audit_append(v_principal.organization_id,
                              CASE WHEN p_disabled THEN 'user.disabled' ELSE 'user.enabled' END,

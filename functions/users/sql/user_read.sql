@@ -1,6 +1,6 @@
 -- A user, whoever's they are: the permission is the platform's.
 CREATE OR REPLACE FUNCTION user_read(p_digest bytea, p_user_id uuid) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'users:manage');

@@ -47,6 +47,7 @@ pub const CHANGE: Operation = Operation::new(
     "/api/v1/users/{id}",
     Access::Permission("users:manage"),
 )
+.audited()
 .tag("organizations")
 .summary("Disable or enable a user")
 .details("The permission is the platform's. A disabled user's sessions end, and every credential of theirs is refused, for every request that begins after this answer. Enabling brings no session back; API keys that were not revoked work again.")

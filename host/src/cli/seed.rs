@@ -85,9 +85,17 @@ async fn grant(
     admin: UserId,
     user: UserId,
 ) -> anyhow::Result<()> {
-    let secret = token::mint(TokenKind::Access, admin, &random()?);
-    let digest = token::digest(&secret);
-    let session = SessionId::new(now_millis(), &random()?);
+    let row = client
+        .query_one("SELECT user_home_organization($1)", &[&admin.as_uuid()])
+        .await?;
+    let organization = OrganizationId::from_uuid(row.get(0));
+    let digest = |kind| -> anyhow::Result<_> {
+        let token = token::mint(kind, organization, admin, &random()?);
+        Ok(token::digest(&token))
+    };
+    let refresh_digest = digest(TokenKind::Refresh)?;
+    let digest = digest(TokenKind::Access)?;
+    let session = SessionId::owned(organization, now_millis(), &random()?);
     client
         .execute(
             "SELECT auth_login(id, password_hash, password_hash, $2, $3, $4, 60, 60, 'turnpike seed', '')
@@ -96,13 +104,13 @@ async fn grant(
                 &admin_email,
                 &session.as_uuid(),
                 &digest.0.as_slice(),
-                &random::<32>()?.as_slice(),
+                &refresh_digest.0.as_slice(),
             ],
         )
         .await?;
     let answer: String = client
         .query_one(
-            "SELECT credits_grant($1, 'demo', $1, $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text",
+            "SELECT credits_grant($1, 'demo', token_hash($1), $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text",
             &[
                 &digest.0.as_slice(),
                 &CreditTransactionId::new(now_millis(), &random()?).as_uuid(),

@@ -1,13 +1,18 @@
--- Appends an event to the chain of an organization. A clock that was set back puts no
+-- Appends an event to the chain of an organization; to the platform's own, which is that of
+-- no_organization(), when there is none. A clock that was set back puts no
 -- event before the last one.
+--
+-- Where the request came from, and with which session or API key, is what audit_asker() was told.
+-- p_session_id is for a session that the statement itself opens.
 CREATE OR REPLACE FUNCTION audit_append(
     p_organization_id uuid, p_event_type text, p_actor_id uuid, p_subject text,
-    p_detail jsonb DEFAULT '{}'
+    p_detail jsonb DEFAULT '{}', p_session_id uuid DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     v_event audit_events;
 BEGIN
+    p_organization_id := coalesce(p_organization_id, no_organization());
     INSERT INTO audit_heads (organization_id, sequence, hash)
     VALUES (p_organization_id, 0, '\x')
     ON CONFLICT DO NOTHING;
@@ -19,6 +24,9 @@ BEGIN
     v_event.organization_id := p_organization_id;
     v_event.event_type := p_event_type;
     v_event.actor_id := p_actor_id;
+    v_event.session_id := coalesce(p_session_id, nullif(current_setting('turnpike.session_id', true), '')::uuid);
+    v_event.api_key_id := nullif(current_setting('turnpike.api_key_id', true), '')::uuid;
+    v_event.address := nullif(current_setting('turnpike.address', true), '');
     v_event.subject := p_subject;
     v_event.detail := p_detail;
     v_event.hash := audit_hash(v_event);

@@ -1,8 +1,8 @@
--- Who guesses their own password, and the right to verify it; or why they may not. Guessing
--- here is guessing at the login, and counts as that.
+-- Who guesses their own password, and the right to verify it; or why they may not. It counts
+-- against the session alone.
 CREATE OR REPLACE FUNCTION password_guess_begin(
-    p_digest bytea, p_address text, p_lease_id uuid, p_host_id text, p_max_leases integer,
-    OUT guesser users, OUT refusal json
+    p_digest bytea, p_lease_id uuid, p_host_id text, p_max_leases integer, p_address text,
+    OUT guesser users, OUT subject text, OUT refusal json
 )
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -12,10 +12,8 @@ BEGIN
     IF refusal IS NOT NULL THEN
         RETURN;
     END IF;
+    subject := session_guess_subject(v_principal.session_id);
     SELECT * INTO guesser FROM users WHERE id = v_principal.user_id;
-    refusal := login_refusal(guesser.email, p_address);
-    IF refusal IS NULL AND NOT hash_lease_take(p_lease_id, p_host_id, p_max_leases) THEN
-        refusal := json_build_object('refusal', 'too_many_hashes');
-    END IF;
+    refusal := guess_begin(subject, p_lease_id, p_host_id, p_max_leases, p_address);
 END;
 $$;

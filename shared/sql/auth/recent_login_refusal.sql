@@ -7,7 +7,8 @@ DECLARE
 BEGIN
     IF v_refusal IS NULL AND NOT EXISTS (
         SELECT 1 FROM sessions
-         WHERE id = p_principal.session_id AND authenticated_at > now() - recent_login_interval()) THEN
+         WHERE organization_id = session_organization(p_principal) AND id = p_principal.session_id
+           AND authenticated_at > now() - recent_login_interval()) THEN
         v_refusal := json_build_object('refusal', 'recent_login_required');
     END IF;
     RETURN v_refusal;

@@ -4,5 +4,5 @@ CREATE OR REPLACE FUNCTION role_permissions(p_organization_id uuid, p_role text)
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN coalesce(
     (SELECT permissions FROM roles WHERE organization_id = p_organization_id AND name = p_role),
-    (SELECT permissions FROM roles WHERE organization_id IS NULL AND name = p_role),
+    (SELECT permissions FROM built_in_roles WHERE name = p_role),
     '{}');

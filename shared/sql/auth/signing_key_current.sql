@@ -14,10 +14,10 @@ BEGIN
     PERFORM signing_keys_lock();
     v_key := signing_key_in_state('signing', clock_timestamp());
     IF v_key.kid IS NULL THEN
-        RETURN signing_key_publish(p_new_kid, NULL);
-    END IF;
-    IF v_key.retired_at IS NULL AND v_key.signs_from <= clock_timestamp() - signing_key_rotation_interval() THEN
-        PERFORM signing_key_publish(p_new_kid, v_key);
+        v_key := signing_key_publish(p_new_kid, NULL);
+        PERFORM signing_key_published(v_key, NULL);
+    ELSIF v_key.retired_at IS NULL AND v_key.signs_from <= clock_timestamp() - signing_key_rotation_interval() THEN
+        PERFORM signing_key_published(signing_key_publish(p_new_kid, v_key), NULL);
     END IF;
     RETURN v_key;
 END;

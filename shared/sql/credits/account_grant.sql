@@ -51,6 +51,7 @@ BEGIN
        SET next_due_at = CASE WHEN v_is_pending THEN v_grant.effective_at ELSE v_grant.expires_at END
      WHERE organization_id = v_account.organization_id AND id = v_account.id
        AND next_due_at > CASE WHEN v_is_pending THEN v_grant.effective_at ELSE v_grant.expires_at END;
+    PERFORM grant_audited('credits.granted', v_account, v_grant, p_amount, p_actor_id);
     v_answer := json_build_object(
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),

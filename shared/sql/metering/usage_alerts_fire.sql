@@ -29,7 +29,7 @@ BEGIN
            AND f.n <= coalesce(usage_alert_messages_left(a.organization_id, a.id, a.email), f.n)
          ORDER BY a.id, f.threshold
     LOOP
-        PERFORM outbox_add(gen_random_uuid(), 'usage_alert', v_firing.email, NULL, jsonb_build_object(
+        PERFORM outbox_add(p_total.organization_id, owned_id(p_total.organization_id, time_ordered_id()), 'usage_alert', v_firing.email, NULL, jsonb_build_object(
             'organization_name', v_firing.organization_name, 'alert_name', v_firing.name, 'meter', v_firing.slug,
             'subject', nullif(p_total.subject, ''), 'threshold', trim_scale(v_firing.threshold)::text,
             'value', trim_scale(p_total.value)::text, 'time_zone', p_time_zone,

@@ -5,6 +5,6 @@ CREATE OR REPLACE FUNCTION organization_refusal(p_principal principal, p_organiz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN (p_principal).user_id IS NULL THEN '{"refusal":"unauthenticated"}'::json
-    WHEN (p_principal).organization_id <> p_organization_id THEN '{"refusal":"not_found"}'::json
+    WHEN (p_principal).organization_id IS DISTINCT FROM p_organization_id THEN '{"refusal":"not_found"}'::json
     WHEN p_permission IS NOT NULL THEN refusal(p_principal, p_permission)
 END;

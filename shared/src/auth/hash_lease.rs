@@ -2,30 +2,33 @@
 //!
 //! A hash occupies a thread of the host and 7 MiB of memory while it is computed, and
 //! anybody who may sign in can ask for one. So a host computes a limited number at
-//! once, and tells the others to come again instead of letting them wait. The instances
-//! of a component share no memory, so the leases are rows.
+//! once, and tells the others to come again instead of letting them wait. A few more are
+//! kept for addresses that have none under way, so that nobody takes them all. The
+//! instances of a component share no memory, so the leases are rows.
 
 use crate::auth::secrets;
+use crate::http::ClientAddress;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
 use crate::ids::HashLeaseId;
 use crate::store::db::{self, Parameter};
 
-/// A new lease that is not taken yet. The statement that reads the hash takes it. Where
-/// there is no such statement, [`HashLease::take`] does.
+/// A new lease that is not taken yet. The statement that reads the hash takes it.
 #[derive(Debug, Clone)]
 pub struct HashLease {
     id: HashLeaseId,
     host_id: String,
     max: i32,
+    address: String,
 }
 
 impl HashLease {
-    /// Draws a new lease with the variables `host_id` and `max_hashes_in_flight`.
+    /// Draws a new lease for a client, with the variables `host_id` and
+    /// `max_hashes_in_flight`.
     ///
     /// # Errors
     /// A 500 when a variable is missing or is not a number above zero.
-    pub async fn draw(context: &Context) -> Result<Self, Problem> {
+    pub async fn draw(context: &Context, address: &ClientAddress) -> Result<Self, Problem> {
         let host_id = secrets::read(context, "host_id").await?;
         let text = secrets::read(context, "max_hashes_in_flight").await?;
         let max = text.parse().ok().filter(|max| *max > 0).ok_or_else(|| {
@@ -39,32 +42,25 @@ impl HashLease {
             id: HashLeaseId::new(context.now_millis(), &context.random()?),
             host_id,
             max,
+            address: address.counted(),
         })
     }
 
-    /// The parameters of `hash_lease_take`: the lease, the host and the limit.
-    pub fn parameters(&self) -> [Parameter; 3] {
-        [self.id(), self.host_id.clone().into(), self.max.into()]
+    /// The parameters of `hash_lease_take`: the lease, the host, the limit and the
+    /// client's address as limits count it.
+    pub fn parameters(&self) -> [Parameter; 4] {
+        let host_id = self.host_id.clone().into();
+        [self.id(), host_id, self.max.into(), self.address()]
+    }
+
+    /// The client's address, as limits count it.
+    pub fn address(&self) -> Parameter {
+        self.address.clone().into()
     }
 
     /// The parameter of `hash_lease_release`.
     pub fn id(&self) -> Parameter {
         self.id.as_uuid().into()
-    }
-
-    /// Takes the lease in a statement of its own.
-    ///
-    /// # Errors
-    /// 503 `too_many_hashes` when the host computes as many hashes as it may, and those
-    /// of [`db::call`].
-    pub async fn take(&self, context: &Context) -> Result<(), Problem> {
-        let sql = "SELECT to_json(hash_lease_take($1, $2, $3))::text";
-        let parameters = self.parameters();
-        if db::call(context, sql, &parameters, db::no_refusal_of_its_own).await? {
-            Ok(())
-        } else {
-            Err(too_many_hashes())
-        }
     }
 
     /// Gives the lease back, for a request whose other statements do not.

@@ -37,7 +37,11 @@ pub const ALGORITHM: &str = "EdDSA";
 pub const TYPE: &str = "at+jwt";
 
 /// The claims that every token must carry.
-const REQUIRED_CLAIMS: [&str; 7] = ["iss", "sub", "aud", "exp", "iat", "jti", "org"];
+const REQUIRED_CLAIMS: [&str; 8] = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "org"];
+
+/// The client of a token that was made from a session: the people who sign in here do so
+/// with Turnpike itself.
+pub const FIRST_PARTY_CLIENT: &str = "turnpike";
 
 /// Whom a token is for (RFC 7519, section 4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,11 +81,12 @@ pub struct Claims {
     pub nbf: Option<u64>,
     /// The token's own id.
     pub jti: String,
-    /// The client that it was issued to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
-    /// The scopes, separated by spaces (RFC 6749, section 3.3).
-    #[serde(default)]
+    /// The client that it was issued to (RFC 9068, section 2.2): a `key_` id, or
+    /// [`FIRST_PARTY_CLIENT`].
+    pub client_id: String,
+    /// The scopes, separated by spaces (RFC 6749, section 3.3). Without any there is no
+    /// such claim, because a scope is never empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
     /// The organization that it is valid in.
     pub org: OrganizationId,

@@ -1,23 +1,30 @@
 //! The limits on guessing. Everything that checks a password or a one-time code shares
 //! them.
+//!
+//! A guess is counted before it is verified, by the statement that takes the right to
+//! verify it, so that of many guesses at once no more are verified than the limit allows.
+//! One that was right takes its count back. What it counts against, its subject, decides
+//! whom it can stop: strangers have one for each pair of email and address, and a known
+//! device and a live session have one of their own. The limits themselves are in the SQL
+//! functions `guess_free_failures`, `address_free_failures` and `guess_delay`.
 
+#[cfg(feature = "spin")]
+use crate::auth::hash_lease::HashLease;
+#[cfg(feature = "spin")]
+use crate::http::context::Context;
 use crate::http::problem::Problem;
-
-/// Failures of one account in a row before it is locked, at first for one second. A
-/// person who forgot a password types it that often.
-pub const ACCOUNT_FREE_FAILURES: i32 = 5;
-
-/// Failures from one address before it is locked. In an office behind one address, that
-/// many people may mistype within an hour.
-pub const ADDRESS_FREE_FAILURES: i32 = 300;
+#[cfg(feature = "spin")]
+use crate::store::db::{self, Parameter};
+#[cfg(feature = "spin")]
+use crate::text::email::EmailAddress;
 
 crate::refusals! {
-    /// The account or the address is locked.
+    /// Whoever guesses has to wait.
     TOO_MANY_ATTEMPTS = 429 "too_many_attempts", "There were too many failed attempts",
-        "the account or the address is locked out after failed attempts. Neither password nor code was looked at.";
+        "the device, the session, or the address has failed too often, and waits. Neither password nor code was looked at.";
 }
 
-/// 429: the account or the address is locked for that long.
+/// 429: whoever guesses has to wait for that long.
 pub fn locked(retry_after_secs: u32) -> Problem {
     Problem {
         retry_after_secs: Some(retry_after_secs),
@@ -25,10 +32,10 @@ pub fn locked(retry_after_secs: u32) -> Problem {
     }
 }
 
-/// The problem of a statement that checks the lockout and takes the lease of a hash:
-/// what `login_refusal` refuses with, or `too_many_hashes`.
+/// The problem of a statement that counts a guess and takes the lease of a hash: what
+/// `guess_begin` refuses with.
 #[cfg(feature = "spin")]
-pub fn refuse(refused: &crate::store::db::Refused) -> Option<Problem> {
+pub fn refuse(refused: &db::Refused) -> Option<Problem> {
     match refused.code.as_str() {
         "too_many_attempts" => Some(locked(refused.fact("retry_after_secs")?)),
         "too_many_hashes" => Some(crate::auth::hash_lease::too_many_hashes()),
@@ -36,26 +43,91 @@ pub fn refuse(refused: &crate::store::db::Refused) -> Option<Problem> {
     }
 }
 
-/// Counts a wrong password or code against the account and the address. Gives back the
-/// lease under which it was checked, if there was one.
-///
-/// # Errors
-/// Those of [`crate::store::db::call_row`].
+/// A guess that was counted, and may be verified now.
 #[cfg(feature = "spin")]
-pub async fn record_failure(
-    context: &crate::http::context::Context,
-    email: &crate::text::email::EmailAddress,
-    address: &str,
-    lease: Option<&crate::auth::hash_lease::HashLease>,
-) -> Result<(), Problem> {
-    let parameters = [
-        email.as_str().to_owned().into(),
-        address.to_owned().into(),
-        ACCOUNT_FREE_FAILURES.into(),
-        ADDRESS_FREE_FAILURES.into(),
-        lease.map_or(crate::store::db::Parameter::DbNull, |lease| lease.id()),
-    ];
-    let sql = "SELECT auth_login_failed($1, $2, $3, $4, $5)::text";
-    crate::store::db::call_row(context, sql, &parameters).await?;
-    Ok(())
+#[derive(Debug, Clone)]
+pub struct Guess {
+    lease: HashLease,
+    subject: String,
+    email: Option<EmailAddress>,
+}
+
+/// What was wrong of a guess. The audit log says it.
+#[cfg(feature = "spin")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// The password.
+    Password,
+    /// The one-time code or the recovery code.
+    SecondFactor,
+}
+
+#[cfg(feature = "spin")]
+impl Wrong {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::SecondFactor => "second_factor",
+        }
+    }
+}
+
+#[cfg(feature = "spin")]
+impl Guess {
+    /// The guess of a live session, for which the statement that took `lease` answered
+    /// `subject`.
+    pub const fn new(lease: HashLease, subject: String) -> Self {
+        Self {
+            lease,
+            subject,
+            email: None,
+        }
+    }
+
+    /// The same of somebody who signs in as `email`.
+    #[must_use]
+    pub fn at(self, email: &EmailAddress) -> Self {
+        Self {
+            email: Some(email.clone()),
+            ..self
+        }
+    }
+
+    /// The parameter that names the guess, and the lease under which it is verified.
+    pub fn lease_id(&self) -> Parameter {
+        self.lease.id()
+    }
+
+    /// The parameter of `guess_forgive`.
+    pub fn subject(&self) -> Parameter {
+        self.subject.clone().into()
+    }
+
+    /// Notes that the guess was wrong: a stranger's counts against their address too, and
+    /// the audit log says it. Gives the lease back, if it was not given back before.
+    ///
+    /// # Errors
+    /// Those of [`db::call_row`].
+    pub async fn fail(&self, context: &Context, wrong: Wrong) -> Result<(), Problem> {
+        let sql = "SELECT guess_failed($1, $2, $3, $4, $5)::text";
+        let email = self.email.as_ref().map(|email| email.as_str().to_owned());
+        let parameters = [
+            self.lease_id(),
+            self.subject(),
+            self.lease.address(),
+            email.into(),
+            wrong.name().to_owned().into(),
+        ];
+        db::call_row(context, sql, &parameters).await.map(drop)
+    }
+
+    /// Takes the count back of a guess that was none, and gives the lease back.
+    ///
+    /// # Errors
+    /// Those of [`db::call_row`].
+    pub async fn withdraw(&self, context: &Context) -> Result<(), Problem> {
+        let sql = "SELECT guess_withdraw($1, $2)::text";
+        let parameters = [self.lease_id(), self.subject()];
+        db::call_row(context, sql, &parameters).await.map(drop)
+    }
 }

@@ -1,8 +1,12 @@
 //! Who a caller is: passwords, second factors, sessions, signed tokens, and the
 //! secrets behind them.
 
-#[cfg(any(feature = "jwt", feature = "totp"))]
+#[cfg(feature = "spin")]
+pub mod api_key_use;
+#[cfg(any(feature = "device", feature = "jwt", feature = "totp"))]
 mod derived_key;
+#[cfg(feature = "device")]
+pub mod device;
 #[cfg(feature = "spin")]
 pub mod hash_lease;
 #[cfg(feature = "jwt")]

@@ -11,7 +11,7 @@ use std::fmt;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
-use unicode_normalization::UnicodeNormalization;
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::http::input::{self, FromText, Invalid};
 use crate::http::problem::Problem;
@@ -153,9 +153,12 @@ impl NewPassword {
     /// [`PasswordError::EqualsEmail`].
     pub fn of(self, email: &EmailAddress) -> Result<Password, PasswordError> {
         let lower = self.0.0.to_lowercase();
-        let email = normalize(email.as_str());
-        let local = email.split_once('@').map_or("", |(local, _)| local);
-        if lower == email || lower == local {
+        let local = email
+            .as_str()
+            .split_once('@')
+            .map_or("", |(local, _)| local);
+        let is_address = EmailAddress::parse(&self.0.0).is_ok_and(|address| address == *email);
+        if is_address || lower == local {
             return Err(PasswordError::EqualsEmail);
         }
         Ok(self.0)
@@ -198,7 +201,7 @@ impl PasswordChanged {
 /// character that makes it too long for a password. One character can become eighteen.
 fn normalize(text: &str) -> String {
     let mut normalized = String::with_capacity(text.len().min(MAX_BYTES));
-    for c in text.nfkc() {
+    for c in ComposingNormalizerBorrowed::new_nfkc().normalize_iter(text.chars()) {
         normalized.push(c);
         if normalized.len() > MAX_BYTES {
             break;

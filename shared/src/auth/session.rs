@@ -1,5 +1,5 @@
 //! What a client gets when it signs in: an access token, a refresh token, and how long
-//! they last. Login and refresh give the same answer.
+//! they last. Login, refresh and a change of the organization give the same answer.
 
 use crate::http::operation::Answer;
 use crate::http::time::Time;
@@ -25,7 +25,7 @@ pub struct TokenPair {
 pub struct Session {
     session_id: SessionId,
     user_id: UserId,
-    organization_id: OrganizationId,
+    organization_id: Option<OrganizationId>,
     expires_at: Time,
 }
 
@@ -37,14 +37,14 @@ pub struct SignedIn {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        schemars(with = "String", extend("pattern" = "^tpa_[A-Za-z0-9_-]{70}$"))
+        schemars(with = "String", extend("pattern" = "^tpa_[A-Za-z0-9_-]{91}$"))
     )]
     pub access_token: Option<String>,
     /// Good for one refresh within 30 days. Absent with cookies.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        schemars(with = "String", extend("pattern" = "^tpr_[A-Za-z0-9_-]{70}$"))
+        schemars(with = "String", extend("pattern" = "^tpr_[A-Za-z0-9_-]{91}$"))
     )]
     pub refresh_token: Option<String>,
     /// What carries the tokens.
@@ -59,19 +59,19 @@ pub struct SignedIn {
     pub expires_at: Time,
     /// Who signed in.
     pub user_id: UserId,
-    /// The organization that the session acts in.
-    pub organization_id: OrganizationId,
+    /// The organization that the session acts in. Null for a user who belongs to none.
+    pub organization_id: Option<OrganizationId>,
     /// The session.
     pub session_id: SessionId,
 }
 
-/// The answer of a login and of a refresh.
+/// The answer of a login, of a refresh and of a change of the organization.
 pub const SIGNED_IN: Answer = Answer::json::<SignedIn>(
     200,
     "A new pair of tokens, in the body or in cookies.",
     r#"{
-        "access_token": "tpa_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw",
-        "refresh_token": "tpr_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw",
+        "access_token": "tpa_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7QlixSJb70h6nMxSV5Z5tJ_kOiDamLvr5xPm6wm1W7JSia-EJ0",
+        "refresh_token": "tpr_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7QgNLKgbKK1HjAEJOiLPEXxzoDn0PVnDdGzUAGTGpe0ZdX7woU",
         "token_type": "Bearer", "expires_in": 900, "expires_at": "2026-11-21T09:30:00.123456Z",
         "user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4",
         "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5",
@@ -101,11 +101,17 @@ pub enum TokenType {
 }
 
 impl TokenPair {
-    /// Makes a pair for `owner`. Both secrets must come from a cryptographic source.
-    pub fn mint(owner: UserId, access: &[u8; SECRET_BYTES], refresh: &[u8; SECRET_BYTES]) -> Self {
+    /// Makes a pair for `owner` that acts in `organization`, [`OrganizationId::NONE`] for
+    /// none. Both secrets must come from a cryptographic source.
+    pub fn mint(
+        organization: OrganizationId,
+        owner: UserId,
+        access: &[u8; SECRET_BYTES],
+        refresh: &[u8; SECRET_BYTES],
+    ) -> Self {
         Self {
-            access: token::mint(TokenKind::Access, owner, access),
-            refresh: token::mint(TokenKind::Refresh, owner, refresh),
+            access: token::mint(TokenKind::Access, organization, owner, access),
+            refresh: token::mint(TokenKind::Refresh, organization, owner, refresh),
         }
     }
 

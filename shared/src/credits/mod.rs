@@ -10,6 +10,7 @@ mod transaction;
 use crate::http::input::{self, Invalid};
 use crate::http::problem::Problem;
 use crate::money::{Currency, Money};
+use crate::text::layout;
 
 pub use grant::{Grant, GrantKind, GrantState};
 pub use hold::{Hold, HoldState};
@@ -37,7 +38,7 @@ crate::text_type! {
     /// A name that usage is grouped by. Lists and files show it, so it has no control
     /// characters and no spaces around it.
     UsageName, |text| read_usage_name(text), {
-        "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "type": "string", "pattern": input::LINE_PATTERN,
         "minLength": 1, "maxLength": 64,
         "description": "The name of a service or a model that is paid for: 1 to 64 characters, without control characters, and without spaces at its ends.",
         "examples": ["chat"],
@@ -55,7 +56,7 @@ crate::refusals! {
 
 fn read_usage_name(text: &str) -> Result<String, Invalid> {
     input::length(text, 1..=MAX_USAGE_NAME_CHARS)?;
-    if text.chars().any(char::is_control) || text.trim() != text {
+    if text.chars().any(layout::is_control) || text.trim() != text {
         return Err(Invalid::new(
             "invalid_character",
             "must have no control characters, and no spaces at its ends",
@@ -106,6 +107,7 @@ mod tests {
             (json!("a\nb"), Err("invalid_character")),
             (json!("a\u{7f}b"), Err("invalid_character")),
             (json!("a\u{85}b"), Err("invalid_character")),
+            (json!("a\u{202e}b"), Err("invalid_character")),
             (json!("a\0b"), Err("invalid_character")),
         ];
         for (value, expected) in table {

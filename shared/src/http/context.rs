@@ -5,8 +5,10 @@
 //! handler's rule takes both as values and can be tested with any.
 
 use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::http::asker::Asker;
 use crate::http::problem::Problem;
 
 /// Longest `X-Request-ID` that is taken over from the client.
@@ -44,6 +46,7 @@ pub struct Context {
     db_queries: Cell<u32>,
     cache_status: Cell<CacheStatus>,
     is_replayed: Cell<bool>,
+    asker: Rc<Asker>,
 }
 
 thread_local! {
@@ -88,7 +91,18 @@ impl Context {
             db_queries: Cell::new(0),
             cache_status: Cell::new(CacheStatus::Bypass),
             is_replayed: Cell::new(false),
+            asker: Rc::default(),
         }
+    }
+
+    /// The same for a request of which `asker` finds out who asks.
+    pub(crate) fn asked_by(self, asker: Rc<Asker>) -> Self {
+        Self { asker, ..self }
+    }
+
+    /// Who asks.
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     /// The component that handles the request.

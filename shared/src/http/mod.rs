@@ -1,6 +1,7 @@
 //! HTTP: the request that a handler reads, the reply or problem that it gives, and
 //! the wrapper that runs it.
 
+mod client_address;
 pub mod input;
 pub mod operation;
 pub mod pagination;
@@ -8,6 +9,10 @@ pub mod period;
 pub mod problem;
 pub mod time;
 
+#[cfg(feature = "spin")]
+pub(crate) mod asker;
+#[cfg(feature = "spin")]
+mod browser_rules;
 #[cfg(feature = "spin")]
 pub mod context;
 #[cfg(feature = "spin")]
@@ -23,6 +28,7 @@ mod serve;
 #[cfg(feature = "spin")]
 mod wire;
 
+pub use client_address::{ClientAddress, InvalidProxies, TrustedProxies};
 #[cfg(feature = "spin")]
 pub use reply::Reply;
 #[cfg(feature = "spin")]

@@ -66,6 +66,8 @@ pub struct Operation {
     pub path: &'static str,
     /// Whom it answers.
     pub access: Access,
+    /// Whether it leaves events in the audit log.
+    pub is_audited: bool,
     #[cfg(not(target_arch = "wasm32"))]
     docs: description::Docs,
 }
@@ -109,6 +111,7 @@ impl Operation {
             verb,
             path,
             access,
+            is_audited: false,
             #[cfg(not(target_arch = "wasm32"))]
             docs: description::Docs::EMPTY,
         }
@@ -130,6 +133,14 @@ impl Operation {
     #[must_use]
     pub const fn details(self, details: &'static str) -> Self {
         describe!(self, details = details, details)
+    }
+
+    /// It leaves events in the audit log, which say where the request came from and with
+    /// which session or API key.
+    #[must_use]
+    pub const fn audited(mut self) -> Self {
+        self.is_audited = true;
+        self
     }
 
     /// The type of the path parameter `name`.

@@ -1,18 +1,23 @@
 //! A request as a handler reads it.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
+use spin_sdk::variables;
 
+use crate::http::asker::Asker;
+use crate::http::client_address::{ClientAddress, TrustedProxies};
+use crate::http::context::Context;
 use crate::http::gzip;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
 use crate::http::pagination::{Cursor, ListScope, Page, PageLimit};
 use crate::http::problem::{self, Problem};
 use crate::http::wire::{Method, WireRequest, method_name, read_body};
-use crate::token::{self, PresentedToken, TokenKind};
+use crate::token::{self, PresentedToken, TokenDigest, TokenKind};
 
 /// Most bytes of a body that a route reads: ten times the largest one that these
 /// routes have a use for, 500 characters of description at 12 bytes each when
@@ -25,7 +30,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest Idempotency-Key.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
-/// Longest Authorization header that is looked at. Ours have 81 bytes.
+/// Longest Authorization header that is looked at. Ours have 102 bytes.
 const MAX_AUTHORIZATION_BYTES: usize = 1024;
 
 /// The cookie that carries a browser's access token. The prefix makes the browser
@@ -43,6 +48,8 @@ pub struct Request {
     headers: Vec<(String, Vec<u8>)>,
     body: RefCell<Option<WireRequest>>,
     operation: Cell<Option<&'static Operation>>,
+    api_key: Cell<Option<TokenDigest>>,
+    asker: Rc<Asker>,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -52,6 +59,19 @@ pub struct Idempotency {
     pub key: String,
     /// SHA-256 over method, path and body.
     pub request_digest: [u8; 32],
+}
+
+/// Reads the variable `trusted_proxies`.
+async fn trusted_proxies(context: &Context) -> Result<TrustedProxies, Problem> {
+    let fail = |reason: String| {
+        context.log("error", &format!("the variable trusted_proxies {reason}"));
+        Problem::internal()
+    };
+    let text = variables::get("trusted_proxies")
+        .await
+        .map_err(|error| fail(format!("cannot be read: {error}")))?;
+    text.parse()
+        .map_err(|_| fail(format!("is {text:?}, neither a number nor networks")))
 }
 
 impl Request {
@@ -68,7 +88,19 @@ impl Request {
             headers: wire.get_headers().copy_all(),
             body: RefCell::new(Some(wire)),
             operation: Cell::new(None),
+            api_key: Cell::new(None),
+            asker: Rc::default(),
         }
+    }
+
+    /// Who asks, as far as it was found out.
+    pub(crate) fn asker(&self) -> &Rc<Asker> {
+        &self.asker
+    }
+
+    /// The operation that answers, once it was found.
+    pub(crate) fn operation(&self) -> Option<&'static Operation> {
+        self.operation.get()
     }
 
     /// The id of the operation that answers this request, which is noted for its path
@@ -176,7 +208,7 @@ impl Request {
         &self.path
     }
 
-    fn header_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    fn header_values(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.headers
             .iter()
             .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name))
@@ -231,9 +263,29 @@ impl Request {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
             _ => return Err(Problem::unauthenticated()),
         };
-        token::parse(TokenKind::Access, token)
+        let token = token::parse(TokenKind::Access, token)
             .or_else(|| token::parse(TokenKind::ApiKey, token))
-            .ok_or_else(Problem::unauthenticated)
+            .ok_or_else(Problem::unauthenticated)?;
+        if token.kind == TokenKind::ApiKey {
+            self.api_key.set(Some(token.digest));
+        }
+        self.asker.note_credential(token.digest);
+        Ok(token)
+    }
+
+    /// The API key that the handler asked for and was given, whether it is a good one or not.
+    pub(crate) fn api_key(&self) -> Option<TokenDigest> {
+        self.api_key.get()
+    }
+
+    /// The value of the cookie `name`. Whether a page of ours led the browser to send it
+    /// is the caller's to ask, see [`Request::cookie_token`].
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.header_values("cookie")
+            .filter_map(|header| std::str::from_utf8(header).ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(candidate, value)| (candidate == name).then_some(value))
     }
 
     /// The token of kind `kind` in the cookie `name`.
@@ -241,18 +293,15 @@ impl Request {
     /// # Errors
     /// As [`Request::access_token`].
     pub fn cookie_token(&self, name: &str, kind: TokenKind) -> Result<PresentedToken, Problem> {
-        let value = self
-            .header_values("cookie")
-            .filter_map(|header| std::str::from_utf8(header).ok())
-            .flat_map(|header| header.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(candidate, value)| (candidate == name).then_some(value))
-            .ok_or_else(Problem::unauthenticated)?;
+        let value = self.cookie(name).ok_or_else(Problem::unauthenticated)?;
         let token = token::parse(kind, value).ok_or_else(Problem::unauthenticated)?;
         if !matches!(self.method, Method::Get) && !self.is_same_origin()? {
             return Err(problem::CROSS_SITE_REQUEST.because(
                 "Send the request from the same origin, or with an Authorization header.",
             ));
+        }
+        if kind == TokenKind::Access {
+            self.asker.note_credential(token.digest);
         }
         Ok(token)
     }
@@ -276,17 +325,17 @@ impl Request {
         Ok(!host.is_empty() && origin.split_once("://").is_some_and(|(_, of)| of == host))
     }
 
-    /// The address that the request came from, as the host saw it: the last
-    /// `spin-client-addr`, because a client can send one of its own before it.
-    pub fn client_address(&self) -> &str {
-        let last = self
-            .header_values("spin-client-addr")
-            .last()
-            .unwrap_or_default();
-        let address = std::str::from_utf8(last).unwrap_or_default();
-        address
-            .rsplit_once(':')
-            .map_or(address, |(address, _)| address)
+    /// The address of the client, behind the proxies that the variable `trusted_proxies`
+    /// names. The peer is the last `spin-client-addr`, because a client can send one of
+    /// its own before it.
+    ///
+    /// # Errors
+    /// A 500 when the variable is missing or says nothing that can be understood.
+    pub async fn client_address(&self, context: &Context) -> Result<ClientAddress, Problem> {
+        let proxies = trusted_proxies(context).await?;
+        let peer = self.header_values("spin-client-addr").last();
+        let peer = std::str::from_utf8(peer.unwrap_or_default()).unwrap_or_default();
+        Ok(proxies.client(peer, self.header_values("x-forwarded-for")))
     }
 
     /// A form body (`application/x-www-form-urlencoded`), as name and value.

@@ -16,6 +16,15 @@ crate::text_type! {
     }
 }
 
+impl Time {
+    /// The moment so many milliseconds after 1970 began; `None` beyond the year 9999.
+    pub fn from_millis(millis: u64) -> Option<Self> {
+        let time = DateTime::from_timestamp_millis(i64::try_from(millis).ok()?)?;
+        let text = time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        (text.len() == "2026-11-21T09:30:00.123456Z".len()).then_some(Self(text))
+    }
+}
+
 /// The years of UTC that a moment may lie in: RFC 3339 writes four digits, and Postgres has
 /// no year 0.
 const YEARS: RangeInclusive<i32> = 1..=9999;

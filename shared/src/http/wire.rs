@@ -74,8 +74,13 @@ pub(super) async fn read_body(
     }
 }
 
-/// Writes a reply, with the headers that every response carries.
-pub(super) fn encode(context: Context, reply: Reply, problem: Option<&Problem>) -> WireResponse {
+/// Writes a reply, with the headers that every response carries, `rules` among them.
+pub(super) fn encode(
+    context: Context,
+    reply: Reply,
+    problem: Option<&Problem>,
+    rules: impl Iterator<Item = (&'static str, &'static str)>,
+) -> WireResponse {
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let micros = context.elapsed().as_micros();
     let mut headers = vec![
@@ -89,6 +94,7 @@ pub(super) fn encode(context: Context, reply: Reply, problem: Option<&Problem>) 
         header("x-db-queries", &context.db_queries().to_string()),
         header("x-cache", context.cache_status().as_str()),
     ];
+    headers.extend(rules.map(|(name, value)| header(name, value)));
     if reply.rest.is_none() {
         headers.push(header("content-length", &reply.body.len().to_string()));
     }

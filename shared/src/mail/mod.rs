@@ -12,15 +12,17 @@ use serde_json::Value;
 
 use crate::http::input;
 use crate::http::problem::Problem;
+use crate::text::layout;
 use crate::token::{self, PresentedToken, TokenKind};
 
-/// Most mails to one recipient in an hour. A person who mistypes and tries again needs
-/// two or three.
+/// Most mails of one purpose to one recipient that one client address causes in an hour,
+/// and most that all of them cause before mail is spaced out. A person who mistypes and
+/// tries again needs two or three.
 pub const MAX_PER_EMAIL_PER_HOUR: i32 = 5;
 
-/// Most mails that one client address causes in an hour: about three a second. Behind a
-/// proxy all clients have one address, so a crowd that signs up must fit. Mass mail
-/// must not.
+/// Most mails of one purpose that one client address causes in an hour: about three a
+/// second. Behind a proxy that is not trusted all clients have one address, so a crowd
+/// that signs up must fit. Mass mail must not.
 pub const MAX_PER_ADDRESS_PER_HOUR: i32 = 10_000;
 
 /// How long the link that verifies or changes an email works: a day, because mail may
@@ -31,7 +33,11 @@ pub const EMAIL_TTL_SECS: i32 = 24 * 60 * 60;
 /// reads the mail can take over the account.
 pub const RESET_TTL_SECS: i32 = 60 * 60;
 
-/// Longest token that is looked at, in characters. Ours have 74.
+/// How long the link works that gives a changed email back: a week, because whoever lost
+/// their account may be away. Until then nobody else can have the email.
+pub const UNDO_TTL_SECS: i32 = 7 * 24 * 60 * 60;
+
+/// Longest token that is looked at, in characters. Ours have 95.
 const MAX_TOKEN_CHARS: usize = 200;
 
 /// Most characters that a message shows of a name. Somebody else chose that name.
@@ -48,7 +54,8 @@ pub enum Kind {
     ResetPassword,
     /// To a user's new email: the link that confirms it.
     ChangeEmail,
-    /// To a user's old email, after the change.
+    /// To a user's old email, after the change: the link that undoes it, if the old email had
+    /// been proved to be theirs.
     EmailChanged,
     /// To a user whose password was reset.
     PasswordChanged,
@@ -105,9 +112,8 @@ impl Kind {
             Self::VerifyEmail | Self::ChangeEmail => Some("verify-email"),
             Self::ResetPassword => Some("reset-password"),
             Self::Invitation => Some("accept-invitation"),
-            Self::EmailTaken | Self::EmailChanged | Self::PasswordChanged | Self::UsageAlert => {
-                None
-            }
+            Self::EmailChanged => Some("undo-email-change"),
+            Self::EmailTaken | Self::PasswordChanged | Self::UsageAlert => None,
         }
     }
 }
@@ -152,9 +158,18 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
         ),
         Kind::EmailChanged => (
             "Your email address was changed".to_owned(),
-            "Your account has another email address from now on, and this one does not sign in any more.\n\n\
-             If this was not you, tell whoever runs this service at once."
-                .to_owned(),
+            format!(
+                "Your account has another email address from now on, and this one does not sign in any more.\n\n{}",
+                if token.is_none() {
+                    "If this was not you, tell whoever runs this service at once.".to_owned()
+                } else {
+                    format!(
+                        "If this was not you, open this link: it gives your account this address back, ends \
+                         every session, and sends you a link to choose a new password:\n\n{link}\n\n\
+                         The link works once, for 7 days. If it was you, ignore this message."
+                    )
+                }
+            ),
         ),
         Kind::PasswordChanged => (
             "Your password was reset".to_owned(),
@@ -211,23 +226,23 @@ fn shown(detail: &Value, member: &str) -> String {
     let text = detail.get(member).and_then(Value::as_str);
     text.unwrap_or_default()
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if layout::is_control(c) { ' ' } else { c })
         .take(MAX_SHOWN_CHARS)
         .collect()
 }
 
 crate::refusals! {
-    /// As many mails were sent to a recipient, or caused by a client's address, as may be.
+    /// A client's address caused as many mails, or a recipient was sent as many, as may be.
     TOO_MANY_REQUESTS = 429 "too_many_requests", "Too much mail was asked for",
         "as much mail was asked for within the hour as may be.";
 }
 
 crate::text_type! {
     /// The token of a link in a mail.
-    MailToken, |text| input::length(text, 1..=MAX_TOKEN_CHARS).map(str::to_owned), {
+    MailToken, |text| input::line(text, 1..=MAX_TOKEN_CHARS).map(str::to_owned), {
         "type": "string", "minLength": 1, "maxLength": MAX_TOKEN_CHARS,
         "description": "The token of the link in the mail. It works once. One that is unknown, used, expired or replaced by a later one is invalid_or_expired.",
-        "examples": ["tpe_AZmixOHwezyNXm9wgZKjtB8qYl0u3mXv5cJr7d2wT9kE1hGzB4nPaSfQxLyVoUiR6tDMWw"],
+        "examples": ["tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"],
     }
 }
 
@@ -342,7 +357,10 @@ mod tests {
                 Kind::EmailChanged,
                 "Your email address was changed",
                 "Your account has another email address from now on, and this one does not sign in any more.\n\n\
-                 If this was not you, tell whoever runs this service at once.",
+                 If this was not you, open this link: it gives your account this address back, ends every \
+                 session, and sends you a link to choose a new password:\n\n\
+                 https://pay.example/#/undo-email-change?token=tpe_x\n\n\
+                 The link works once, for 7 days. If it was you, ignore this message.",
             ),
             (
                 Kind::PasswordChanged,
@@ -380,6 +398,21 @@ mod tests {
                 assert_eq!(message.text, text, "{kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_email_that_was_never_proved_gets_no_link_that_undoes() {
+        let message = render(
+            Kind::EmailChanged,
+            "https://pay.example",
+            None,
+            &Value::Null,
+        );
+        assert_eq!(
+            message.text,
+            "Your account has another email address from now on, and this one does not sign in any more.\n\n\
+             If this was not you, tell whoever runs this service at once."
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::auth::secrets;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
-use crate::ids::{OutboxMessageId, UserId};
+use crate::ids::{OrganizationId, OutboxMessageId, UserId};
 use crate::mail::{self, Kind};
 use crate::store::db::Parameter;
 use crate::token::{self, TokenKind};
@@ -19,7 +19,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Draws a new message with a new token. The owner is not known yet, and a request
+    /// Draws a new message to a person about their own account, with a new token, neither of
+    /// which belongs to an organization. The owner is not known yet, and a request
     /// for a forgotten password must not reveal whether there is one. So the owner
     /// inside the token is random too, and names nobody.
     ///
@@ -28,8 +29,13 @@ impl Draft {
     pub fn draw(context: &Context) -> Result<Self, Problem> {
         let nobody = UserId::new(context.now_millis(), &context.random()?);
         Ok(Self {
-            message_id: OutboxMessageId::new(context.now_millis(), &context.random()?),
-            token: token::mint(TokenKind::Email, nobody, &context.random()?),
+            message_id: message_to_person(context)?,
+            token: token::mint(
+                TokenKind::Email,
+                OrganizationId::NONE,
+                nobody,
+                &context.random()?,
+            ),
         })
     }
 
@@ -46,6 +52,19 @@ impl Draft {
     pub fn token(&self) -> &str {
         &self.token
     }
+}
+
+/// The id of a new message to a person about their own account.
+///
+/// # Errors
+/// Those of [`Context::random`].
+pub fn message_to_person(context: &Context) -> Result<OutboxMessageId, Problem> {
+    let (now_millis, random) = (context.now_millis(), context.random()?);
+    Ok(OutboxMessageId::owned(
+        OrganizationId::NONE,
+        now_millis,
+        &random,
+    ))
 }
 
 /// A message that was written, as the database reports it.

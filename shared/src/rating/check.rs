@@ -14,6 +14,7 @@ use super::tiers::Tier;
 use super::time_of_use::{DAY_HOURS, Mask, TimeOfUse, Weekday, Window, YEAR_MONTHS};
 use crate::http::problem::FieldError;
 use crate::money::{Currency, Rounding, round_decimal};
+use crate::text::layout;
 
 /// Most bytes of a code or of a metric's name.
 pub const MAX_CODE_BYTES: usize = 64;
@@ -155,7 +156,7 @@ impl Violations {
         if count == 0 || count > most {
             let message = format!("must have 1 to {most} characters");
             self.add(path, "wrong_length", message);
-        } else if text.chars().any(char::is_control) {
+        } else if text.chars().any(layout::is_control) {
             self.add(
                 path,
                 "invalid_character",

@@ -17,6 +17,7 @@ use super::usage::Usage;
 use crate::http::input::Text;
 use crate::http::input::{self, Input, Invalid, Reader};
 use crate::money::{Currency, Rounding};
+use crate::text::layout;
 
 /// Most bytes of a custom model's parameters, as JSON: a table of 100 rows of 80 bytes.
 pub const MAX_PARAMETERS_BYTES: usize = 8 * 1024;
@@ -255,7 +256,7 @@ impl PricingFailure {
     fn of(code: PricingFailureCode, message: &str) -> Self {
         let shown: String = message
             .chars()
-            .filter(|c| !c.is_control())
+            .filter(|c| !layout::is_control(*c))
             .take(MAX_FAILURE_CHARS)
             .collect();
         Self {
@@ -352,7 +353,7 @@ fn check_line(line: &PricedLine, currency: Currency) -> Result<ExactAmount, Stri
 
 fn check_text(text: &str, most: usize) -> Result<(), String> {
     let count = text.chars().take(most + 1).count();
-    if count == 0 || count > most || text.chars().any(char::is_control) {
+    if count == 0 || count > most || text.chars().any(layout::is_control) {
         return Err(format!(
             "must be 1 to {most} characters, none of them a control character"
         ));

@@ -47,19 +47,11 @@ fn plan_code(text: &str) -> Result<String, Invalid> {
 
 crate::text_type! {
     /// The name of a plan.
-    PlanName, |text| input::length(text, 1..=MAX_NAME_CHARS).and_then(without_controls), {
-        "type": "string", "minLength": 1, "maxLength": 200,
-        "description": "The name of a plan, without control characters.",
+    PlanName, |text| input::name(text, 1..=MAX_NAME_CHARS), {
+        "type": "string", "pattern": input::NAME_PATTERN, "minLength": 1, "maxLength": 200,
+        "description": "The name of a plan. White space around it is dropped.",
         "examples": ["Team"],
     }
-}
-
-fn without_controls(text: &str) -> Result<String, Invalid> {
-    if text.chars().any(char::is_control) {
-        let message = "must not contain control characters";
-        return Err(Invalid::new("invalid_character", message));
-    }
-    Ok(text.to_owned())
 }
 
 /// The number of a version, as a path names it: digits without a zero before them.

@@ -332,6 +332,28 @@ pub async fn is_reachable(context: &Context) -> bool {
     bounded(context, probe).await.is_ok()
 }
 
+/// Stores a note under `key`, whatever becomes of it. How the cache took part in the answer
+/// stays what it was.
+pub(super) async fn note(context: &Context, key: &str, bytes: &[u8]) {
+    if is_resting(context.now_millis()) {
+        return;
+    }
+    let status = context.cache_status();
+    let _ = put(context, key, bytes).await;
+    context.set_cache_status(status);
+}
+
+/// The note under `key`, if the store has one and answers.
+pub(super) async fn noted(context: &Context, key: &str) -> Option<Vec<u8>> {
+    if is_resting(context.now_millis()) {
+        return None;
+    }
+    let status = context.cache_status();
+    let found = bounded(context, async { store().await?.get(key).await }).await;
+    context.set_cache_status(status);
+    found.ok().flatten()
+}
+
 fn fresh_generation(context: &Context) -> Result<Generation, Problem> {
     context.random().map(Generation)
 }

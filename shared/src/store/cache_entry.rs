@@ -13,6 +13,7 @@ pub struct Generation(pub [u8; 16]);
 const VALUE_MARK: u8 = b'V';
 const STABLE_MARK: u8 = b'G';
 const WRITING_MARK: u8 = b'W';
+const MOMENT_MARK: u8 = b'T';
 
 /// Mark, expiry in milliseconds, generation.
 const VALUE_HEADER_BYTES: usize = 1 + 8 + 16;
@@ -106,6 +107,22 @@ impl ScopeState {
             }),
             _ => None,
         }
+    }
+}
+
+/// A moment's bytes in the store under `key`, in milliseconds since 1970.
+pub fn encode_moment(key: &str, millis: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + 8 + CHECKSUM_BYTES);
+    bytes.push(MOMENT_MARK);
+    bytes.extend_from_slice(&millis.to_be_bytes());
+    seal(key, bytes)
+}
+
+/// Reads a moment; `None` for anything that is not one written under `key`.
+pub fn decode_moment(key: &str, bytes: &[u8]) -> Option<u64> {
+    match unseal(key, bytes)?.split_first()? {
+        (&MOMENT_MARK, millis) => Some(u64::from_be_bytes(millis.try_into().ok()?)),
+        _ => None,
     }
 }
 

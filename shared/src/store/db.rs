@@ -239,7 +239,12 @@ pub async fn call_row(
     sql: &'static str,
     parameters: &[ParameterValue],
 ) -> Result<Vec<DbValue>, Problem> {
-    let attempts = std::pin::pin!(attempt_repeatedly(context, sql, parameters));
+    let audited = audited(context, sql, parameters);
+    let (statement, parameters) = match &audited {
+        Some((statement, parameters)) => (statement.as_str(), parameters.as_slice()),
+        None => (sql, parameters),
+    };
+    let attempts = std::pin::pin!(attempt_repeatedly(context, statement, parameters));
     let deadline = std::pin::pin!(time::sleep(Duration::from_millis(
         ANSWER_DEADLINE_MILLIS.into()
     )));
@@ -273,9 +278,28 @@ pub async fn call_row(
     })
 }
 
+/// The statement of an operation that is audited, which also says who asks: the function
+/// `audit_asker` is called first, and events that the statement appends repeat what it was
+/// given. `None` for any other operation, whose statements stay as they are.
+///
+/// A statement of ours calls one function and has no `FROM` of its own.
+fn audited(
+    context: &Context,
+    sql: &str,
+    parameters: &[ParameterValue],
+) -> Option<(String, Vec<ParameterValue>)> {
+    let (address, credential) = context.asker().audited()?;
+    let (first, second) = (parameters.len() + 1, parameters.len() + 2);
+    let statement = format!("{sql} FROM audit_asker(${first}, ${second})");
+    let credential = credential.map(|digest| digest.0.to_vec());
+    let mut parameters = parameters.to_vec();
+    parameters.extend([address.to_owned().into(), credential.into()]);
+    Some((statement, parameters))
+}
+
 async fn attempt_repeatedly(
     context: &Context,
-    sql: &'static str,
+    sql: &str,
     parameters: &[ParameterValue],
 ) -> Result<Vec<DbValue>, Failure> {
     let mut pause_millis = FIRST_PAUSE_MILLIS;
@@ -294,7 +318,7 @@ async fn attempt_repeatedly(
 
 async fn attempt(
     context: &Context,
-    sql: &'static str,
+    sql: &str,
     parameters: &[ParameterValue],
 ) -> Result<Vec<DbValue>, Failure> {
     let connection = connection().await?;

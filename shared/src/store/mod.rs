@@ -6,4 +6,6 @@ pub mod cache_entry;
 pub mod cache_key;
 #[cfg(feature = "spin")]
 pub mod db;
+#[cfg(feature = "spin")]
+pub mod moments;
 pub mod timeouts;

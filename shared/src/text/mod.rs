@@ -1,3 +1,4 @@
 //! Forms of text that several rooms read.
 
 pub mod email;
+pub mod layout;

@@ -7,9 +7,9 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 use turnpike_tests::description::{Description, template};
-use turnpike_tests::personas::{LOGOUT, invented_token, sql_digest, sql_id};
+use turnpike_tests::personas::{LOGOUT, invented_token, sql_hash, sql_id};
 use turnpike_tests::{Call, Response, TestHost, User};
 
 use super::requests::prepare;
@@ -108,7 +108,7 @@ pub(super) async fn credentials(host: &TestHost, row: &Row, holder: &User) {
     ];
     host.execute(&format!(
         "UPDATE access_tokens SET expires_at = now() - interval '1 second' WHERE digest = {}",
-        sql_digest(&expired)
+        sql_hash(&expired)
     ))
     .await;
     let logout = host.post(LOGOUT).bearer(&logged_out);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::ids::{OrganizationId, UserId};
 use shared::token::TokenKind;
-use turnpike_tests::personas::{PASSWORD, fresh_key, invented, sql_digest, sql_id, unique};
+use turnpike_tests::personas::{PASSWORD, fresh_key, invented_in, sql_hash, sql_id, unique};
 use turnpike_tests::{Call, TestHost, User};
 
 use super::rows::{Body, Named, Row};
@@ -104,7 +104,7 @@ pub(super) async fn prepare(
             let rows = host
                 .query(&format!(
                     "INSERT INTO usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds)
-                     SELECT organization_id, gen_random_uuid(), 'Alert', id, '', 'day', '{{1}}' FROM meters
+                     SELECT organization_id, owned_id(organization_id, gen_random_uuid()), 'Alert', id, '', 'day', '{{1}}' FROM meters
                       WHERE organization_id = '{}' AND slug = '{}' RETURNING prefixed_id('ual_', id)",
                     organization.as_uuid(),
                     meter_of(host, organization).await
@@ -117,7 +117,7 @@ pub(super) async fn prepare(
                 .query(&format!(
                     "INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit,
                                                period, is_soft)
-                     SELECT organization_id, gen_random_uuid(), 'cus_42', 'f{}', 'metered', id, 1, 'day', false
+                     SELECT organization_id, owned_id(organization_id, gen_random_uuid()), 'cus_42', 'f{}', 'metered', id, 1, 'day', false
                        FROM meters WHERE organization_id = '{}' AND slug = '{}' RETURNING prefixed_id('ent_', id)",
                     unique(),
                     organization.as_uuid(),
@@ -164,7 +164,7 @@ pub(super) async fn prepare(
         }
         Named::Role => within(path).replace(":name", &guest),
         Named::Invitation => {
-            let token = invented(TokenKind::Email, of.id);
+            let token = invented_in(organization, TokenKind::Email, of.id);
             let email = format!("guest-{}@example.com", unique());
             let id = invite(host, organization, &email, &guest, &token).await;
             within(path).replace(":invitation_id", &id)
@@ -195,12 +195,13 @@ pub(super) async fn prepare(
             // Within what a key that manages keys holds itself.
             let rows = host
                 .query(&format!(
-                    "INSERT INTO api_keys (id, user_id, organization_id, name, digest, hint, scopes)
-                     VALUES (gen_random_uuid(), {}, '{}', 'test', {}, 'tpk_', '{{api_keys:manage}}')
+                    "INSERT INTO api_keys (organization_id, id, user_id, name, digest, hint, scopes)
+                     VALUES ('{organization}', owned_id('{organization}', gen_random_uuid()), {}, 'test', {}, 'tpk_',
+                             '{{api_keys:manage}}')
                      RETURNING prefixed_id('key_', id)",
                     sql_id(of.id),
-                    organization.as_uuid(),
-                    sql_digest(&invented(TokenKind::ApiKey, of.id))
+                    sql_hash(&invented_in(organization, TokenKind::ApiKey, of.id)),
+                    organization = organization.as_uuid(),
                 ))
                 .await;
             path.replace(":id", &rows[0].get::<_, String>(0))
@@ -270,7 +271,7 @@ async fn payload(
         Body::Acceptance => {
             let inviter = host.new_user("inviter").await;
             let elsewhere = host.organization_of(&inviter).await;
-            let token = invented(TokenKind::Email, of.id);
+            let token = invented_in(elsewhere, TokenKind::Email, of.id);
             invite(host, elsewhere, &of.email, "member", &token).await;
             json!({"token": token})
         }
@@ -333,8 +334,8 @@ async fn meter_of(host: &TestHost, organization: OrganizationId) -> String {
     let slug = format!("m{}", unique());
     host.execute(&format!(
         "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
-         VALUES ('{}', gen_random_uuid(), '{slug}', 'call', 'count')",
-        organization.as_uuid()
+         VALUES ('{organization}', owned_id('{organization}', gen_random_uuid()), '{slug}', 'call', 'count')",
+        organization = organization.as_uuid()
     ))
     .await;
     slug
@@ -350,11 +351,12 @@ async fn invite(
 ) -> String {
     let rows = host
         .query(&format!(
-            "INSERT INTO invitations (id, organization_id, email, role, invited_by, digest, expires_at)
-             SELECT gen_random_uuid(), organization_id, '{email}', '{role}', user_id, {}, now() + interval '1 day'
+            "INSERT INTO invitations (organization_id, id, email, role, invited_by, digest, expires_at)
+             SELECT organization_id, owned_id(organization_id, gen_random_uuid()), '{email}', '{role}', user_id, {},
+                    now() + interval '1 day'
                FROM memberships WHERE organization_id = '{}' AND role = 'owner' LIMIT 1
              RETURNING prefixed_id('ivt_', id)",
-            sql_digest(token),
+            sql_hash(token),
             organization.as_uuid()
         ))
         .await;

@@ -530,6 +530,9 @@ pub(super) fn auth_rows() -> Vec<Row> {
         row(post(), "/api/v1/auth/email/confirm", Body::Empty, None)
             .public(422)
             .reads(json!({"token": "tpe_x"})),
+        row(post(), "/api/v1/auth/email/undo", Body::Empty, None)
+            .public(422)
+            .reads(json!({"token": "tpe_x"})),
         row(put(), "/api/v1/auth/email", Body::Email, None)
             .owner(202)
             .sessions_only(403),
@@ -552,6 +555,13 @@ pub(super) fn auth_rows() -> Vec<Row> {
         .names(Named::SigningKey)
         .owner(403),
         row(get(), "/api/v1/audit-log", Body::None, Some("audit:read")),
+        row(
+            get(),
+            "/api/v1/audit-log/platform",
+            Body::None,
+            Some("audit:read_platform"),
+        )
+        .owner(403),
     ]
 }
 

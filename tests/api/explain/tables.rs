@@ -18,12 +18,15 @@ const GRANT_ROWS: u32 = 2 * ROWS;
 /// Sorting so many would cost more than reading a page in order.
 const OWN_ROWS: u32 = 2_000;
 
-/// What the statements below are told: ids and digests that are their own number.
+/// What the statements below are told: ids and hashes that are their own number, and the hashes
+/// of tokens of the one organization.
 const FUNCTIONS: &str = "
     CREATE FUNCTION explain_id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
         RETURN lpad(to_hex(n), 32, '0')::uuid;
-    CREATE FUNCTION explain_digest(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE
+    CREATE FUNCTION explain_hash(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE
         RETURN decode(lpad(to_hex(n), 64, '0'), 'hex');
+    CREATE FUNCTION explain_digest(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE
+        RETURN token_digest(explain_id(1), explain_hash(n));
     CREATE FUNCTION explain_owner(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
         RETURN explain_id(CASE WHEN n <= {own} THEN 1 ELSE n END)";
 
@@ -36,16 +39,16 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(n), 'user-' || n || '@example.com', '-'",
         ),
         (
-            "sessions (id, user_id, organization_id, created_at)",
-            "explain_id(n), explain_owner(n), explain_owner(n), now() - n * interval '1 second'",
+            "sessions (organization_id, id, user_id, created_at)",
+            "explain_owner(n), explain_id(n), explain_owner(n), now() - n * interval '1 second'",
         ),
         (
-            "access_tokens (digest, session_id, expires_at)",
-            "explain_digest(n), explain_id(n), now() + interval '1 day'",
+            "access_tokens (organization_id, digest, session_id, expires_at)",
+            "explain_owner(n), explain_hash(n), explain_id(n), now() + interval '1 day'",
         ),
         (
-            "refresh_tokens (digest, session_id, expires_at)",
-            "explain_digest(n), explain_id(n), now() + interval '1 day'",
+            "refresh_tokens (organization_id, digest, session_id, expires_at)",
+            "explain_owner(n), explain_hash(n), explain_id(n), now() + interval '1 day'",
         ),
     ],
     &[
@@ -68,9 +71,9 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), explain_id(n), 'owner', n",
         ),
         (
-            "api_keys (id, user_id, organization_id, name, digest, previous_digest, previous_until, hint, scopes, created_at)",
-            "explain_id(n), explain_owner(n), explain_owner(n), 'key', explain_digest(1000000 + n),
-             explain_digest(2000000 + n), now() + interval '1 day', 'tpk_',
+            "api_keys (organization_id, id, user_id, name, digest, previous_digest, previous_until, hint, scopes, created_at)",
+            "explain_owner(n), explain_id(n), explain_owner(n), 'key', explain_hash(1000000 + n),
+             explain_hash(2000000 + n), now() + interval '1 day', 'tpk_',
              '{credits:read,tokens:introspect}', now() - n * interval '1 second'",
         ),
         (
@@ -88,8 +91,8 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month', n",
         ),
         (
-            "login_attempts (subject, failures, last_failed)",
-            "'account:user-' || n || '@example.com', 1, now()",
+            "login_attempts (subject, failures, last_failed, last_guess_id)",
+            "guess_subject('user-' || n || '@example.com', '192.0.2.1'), 1, now(), explain_id(n)",
         ),
     ],
     &[
@@ -175,7 +178,7 @@ const TABLES: [&[(&str, &str)]; 3] = [
         ),
         (
             "idempotency_keys (organization_id, actor_id, key, request_digest, answer)",
-            "explain_owner(n), explain_owner(n), 'key-' || n, explain_digest(n), '{\"transaction\":null}'",
+            "explain_owner(n), explain_owner(n), 'key-' || n, explain_hash(n), '{\"transaction\":null}'",
         ),
     ],
 ];

@@ -40,19 +40,16 @@ impl Fixtures {
     /// Postgres refuses something.
     pub async fn create(cluster: &Cluster, database: &str, root: &Path) -> Result<Self> {
         let (db_url, client) = fixtures::create(cluster, database, root).await?;
-        let registered = fixtures::register(&client, 1 + SUBJECTS + LOGIN_USERS).await?;
-        let [gateway, others @ ..] = registered.as_slice() else {
+        let mut registered = fixtures::register(&client, 1 + SUBJECTS + LOGIN_USERS).await?;
+        let [gateway, others @ ..] = registered.as_mut_slice() else {
             anyhow::bail!("nobody was registered");
         };
-        let (subjects, _) = others.split_at(SUBJECTS);
+        let (subjects, _) = others.split_at_mut(SUBJECTS);
         let members: Vec<Uuid> = subjects.iter().map(|user| user.id).collect();
-        for sql in [
-            "INSERT INTO memberships (organization_id, user_id, role)
-             SELECT $1, id, 'member' FROM unnest($2::uuid[]) AS u (id)",
-            "UPDATE sessions SET organization_id = $1 WHERE user_id = ANY ($2)",
-        ] {
-            client.execute(sql, &[&gateway.id, &members]).await?;
-        }
+        let sql = "INSERT INTO memberships (organization_id, user_id, role)
+                   SELECT $1, id, 'member' FROM unnest($2::uuid[]) AS u (id)";
+        client.execute(sql, &[&gateway.id, &members]).await?;
+        fixtures::sign_in(&client, subjects, Some(gateway.id)).await?;
         // One hash for all: what is measured is the verification, which knows no difference.
         let hash = password::hash(&Password::presented(PASSWORD), &fixtures::random()?, b"")
             .map_err(|error| anyhow!("{error}"))?;

@@ -54,8 +54,8 @@ async fn prepare(
     client
         .execute(
             "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property, group_by)
-             VALUES ($1, gen_random_uuid(), 'tokens', 'completion', 'sum', 'tokens', '{model}'),
-                    ($1, gen_random_uuid(), 'requests', 'completion', 'count', NULL, '{}')",
+             VALUES ($1, owned_id($1, gen_random_uuid()), 'tokens', 'completion', 'sum', 'tokens', '{model}'),
+                    ($1, owned_id($1, gen_random_uuid()), 'requests', 'completion', 'count', NULL, '{}')",
             &[&user.id],
         )
         .await?;

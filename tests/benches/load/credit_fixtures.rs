@@ -206,7 +206,7 @@ async fn register_with_credits(client: &Client, count: usize) -> Result<Vec<Stri
     let granted: i64 = client
         .query_one(
             "SELECT count(*) FILTER (WHERE credits_grant(
-                        $1, 'grant-' || id, $1, gen_random_uuid(), gen_random_uuid(),
+                        $1, 'grant-' || id, token_hash($1), gen_random_uuid(), gen_random_uuid(),
                         gen_random_uuid(), id, 'USD', $3::text::numeric, 'Benchmark') -> 'grant' IS NOT NULL)
                FROM unnest($2::uuid[]) AS u (id)",
             &[&administrator, &ids, &GRANTED_AMOUNT],
@@ -226,7 +226,7 @@ async fn give_history(client: &Client, token: &str) -> Result<i64> {
     let consumed: i64 = client
         .query_one(
             "SELECT count(*) FILTER (WHERE credits_consume(
-                        $1, 'history-' || n, $1, gen_random_uuid(), 'USD', 0.01,
+                        $1, 'history-' || n, token_hash($1), gen_random_uuid(), 'USD', 0.01,
                         'one call of the model') -> 'transaction' IS NOT NULL)
                FROM generate_series(1, $2::bigint) AS n",
             &[&digest, &HISTORY_TRANSFERS],

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use shared::ids::UserId;
+use shared::ids::{OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenKind};
 use tokio_postgres::Client;
 use turnpike_host::migrations;
@@ -60,20 +60,16 @@ pub struct Registered {
 /// # Errors
 /// Postgres refuses something.
 pub async fn register(client: &Client, count: usize) -> Result<Vec<Registered>> {
-    let mut ids: Vec<Uuid> = Vec::with_capacity(count);
-    let mut tokens = Vec::with_capacity(count);
+    let mut registered = Vec::with_capacity(count);
     for _ in 0..count {
-        let user = UserId::new(now_millis(), &random()?);
-        ids.push(user.as_uuid());
-        tokens.push(token::mint(TokenKind::Access, user, &random()?));
+        registered.push(Registered {
+            id: UserId::new(now_millis(), &random()?).as_uuid(),
+            token: String::new(),
+        });
     }
-    let digests: Vec<Vec<u8>> = tokens
-        .iter()
-        .map(|token| token::digest(token).0.to_vec())
-        .collect();
+    let ids: Vec<Uuid> = registered.iter().map(|user| user.id).collect();
 
-    // Nobody signs in with a password here, so nothing is a hash of one. An organization and a
-    // session may have the id of their user: each table numbers its own.
+    // Nobody signs in with a password here, so nothing is a hash of one.
     for sql in [
         "INSERT INTO users (id, email, password_hash)
          SELECT id, 'user-' || n || '@bench.example', '-'
@@ -82,23 +78,47 @@ pub async fn register(client: &Client, count: usize) -> Result<Vec<Registered>> 
          SELECT id, 'Organization ' || n FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n)",
         "INSERT INTO memberships (organization_id, user_id, role)
          SELECT id, id, 'owner' FROM unnest($1::uuid[]) AS u (id)",
-        "INSERT INTO sessions (id, user_id, organization_id)
-         SELECT id, id, id FROM unnest($1::uuid[]) AS u (id)",
     ] {
         client.execute(sql, &[&ids]).await?;
     }
+    sign_in(client, &mut registered, None).await?;
+    Ok(registered)
+}
+
+/// Gives each user a session and its access token, in the organization or else in their own.
+///
+/// # Errors
+/// Postgres refuses something.
+pub async fn sign_in(
+    client: &Client,
+    users: &mut [Registered],
+    organization: Option<Uuid>,
+) -> Result<()> {
+    let mut opened = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for user in users {
+        let organization = OrganizationId::from_uuid(organization.unwrap_or(user.id));
+        let owner = UserId::from_uuid(user.id);
+        user.token = token::mint(TokenKind::Access, organization, owner, &random()?);
+        let session = SessionId::owned(organization, now_millis(), &random()?);
+        opened.0.push(organization.as_uuid());
+        opened.1.push(session.as_uuid());
+        opened.2.push(user.id);
+        opened.3.push(token::digest(&user.token).0.to_vec());
+    }
     client
         .execute(
-            "INSERT INTO access_tokens (digest, session_id, expires_at)
-             SELECT digest, id, now() + interval '1 day'
-               FROM unnest($1::uuid[], $2::bytea[]) AS u (id, digest)",
-            &[&ids, &digests],
+            "WITH opened AS (
+                 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[])
+                            AS o (organization_id, id, user_id, digest)
+             ), sessions AS (
+                 INSERT INTO sessions (organization_id, id, user_id)
+                 SELECT organization_id, id, user_id FROM opened)
+             INSERT INTO access_tokens (organization_id, digest, session_id, expires_at)
+             SELECT organization_id, token_hash(digest), id, now() + interval '1 day' FROM opened",
+            &[&opened.0, &opened.1, &opened.2, &opened.3],
         )
         .await?;
-    let registered = ids.into_iter().zip(tokens);
-    Ok(registered
-        .map(|(id, token)| Registered { id, token })
-        .collect())
+    Ok(())
 }
 
 /// Random bytes from the operating system.

@@ -1,11 +1,14 @@
 //! `POST /api/v1/auth/introspect` as a native service would have it: caller and subject cached by
 //! their tokens' digests, and the same SQL function when either is not.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
+use shared::auth::jwt;
 use shared::http::problem::{self, Problem};
 use shared::ids::{ApiKeyId, OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenDigest, TokenKind};
@@ -51,7 +54,7 @@ struct Found {
 }
 
 #[derive(Serialize)]
-struct Active<'a> {
+struct Active {
     active: bool,
     token_type: &'static str,
     sub: UserId,
@@ -61,8 +64,7 @@ struct Active<'a> {
     org: OrganizationId,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<SessionId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a ApiKeyId>,
+    client_id: Cow<'static, str>,
 }
 
 impl Introspections {
@@ -154,7 +156,10 @@ fn answer(caller: OrganizationId, subject: Option<&Subject>) -> Result<Response,
             exp: subject.expires_millis.map(|millis| millis / 1_000),
             org: subject.organization_id,
             sid: subject.session_id,
-            client_id: subject.api_key_id.as_ref(),
+            client_id: subject.api_key_id.map_or(
+                Cow::Borrowed(jwt::FIRST_PARTY_CLIENT),
+                |id| id.to_string().into(),
+            ),
         }),
     };
     let json = json.map_err(|_| Problem::internal())?;

@@ -125,7 +125,7 @@ impl Dataset {
         // The organization is one of those with a subscription.
         let users = fixtures::register(&client, OTHER_OWNERS + SUBSCRIPTIONS - 1).await?;
         let (date, days) = read_days(&client).await?;
-        let dataset = Self {
+        let mut dataset = Self {
             db_url,
             date,
             client,
@@ -171,7 +171,7 @@ impl Dataset {
         self.users.get(OWNER..OTHER_OWNERS).unwrap_or_default()
     }
 
-    async fn join_organization(&self) -> Result<()> {
+    async fn join_organization(&mut self) -> Result<()> {
         let admin = self.users.get(PLATFORM_ADMIN).map(|user| user.id);
         self.client
             .execute(
@@ -182,14 +182,11 @@ impl Dataset {
         let organization = self.users.get(OWNER).map(|user| user.id);
         let others = self.members().iter().skip(1);
         let others: Vec<_> = others.map(|user| user.id).collect();
-        for sql in [
-            "INSERT INTO memberships (organization_id, user_id, role)
-             SELECT $1::uuid, id, 'member' FROM unnest($2::uuid[]) AS u (id)",
-            "UPDATE sessions SET organization_id = $1::uuid WHERE user_id = ANY ($2::uuid[])",
-        ] {
-            self.client.execute(sql, &[&organization, &others]).await?;
-        }
-        Ok(())
+        let sql = "INSERT INTO memberships (organization_id, user_id, role)
+                   SELECT $1::uuid, id, 'member' FROM unnest($2::uuid[]) AS u (id)";
+        self.client.execute(sql, &[&organization, &others]).await?;
+        let others = self.users.get_mut(OWNER + 1..OTHER_OWNERS);
+        fixtures::sign_in(&self.client, others.unwrap_or_default(), organization).await
     }
 
     async fn give_history(&self) -> Result<()> {

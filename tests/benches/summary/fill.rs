@@ -81,7 +81,7 @@ pub async fn fill(
     client
         .execute(
             "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property, group_by)
-             SELECT o.id, gen_random_uuid(), m.*
+             SELECT o.id, owned_id(o.id, gen_random_uuid()), m.*
                FROM unnest($1::uuid[]) o (id),
                     (VALUES ('tokens', 'completion', 'sum', 'tokens', '{}'::text[]),
                             ('requests', 'completion', 'count', NULL, '{model}')) m",

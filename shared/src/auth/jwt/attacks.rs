@@ -31,7 +31,7 @@ fn claims() -> Claims {
         iat: NOW,
         nbf: None,
         jti: "0190b3a47c6e7def8abc0123456789ac".to_owned(),
-        client_id: None,
+        client_id: super::FIRST_PARTY_CLIENT.to_owned(),
         scope: "credits:read credits:consume".to_owned(),
         org: OrganizationId::new(1, &[1; 10]),
         sid: Some(SessionId::new(1, &[2; 10])),
@@ -256,6 +256,8 @@ fn claims_one_by_one() {
         ("sid", json!("anything"), Err(Refusal::Payload)),
         ("scope", json!(["credits:read"]), Err(Refusal::Payload)),
         ("sub", json!(1), Err(Refusal::Payload)),
+        ("client_id", json!(null), Err(Refusal::Payload)),
+        ("client_id", json!(["key_1"]), Err(Refusal::Payload)),
     ];
     for (name, value, expected) in table {
         let mut changed = body();
@@ -273,7 +275,7 @@ fn claims_one_by_one() {
             Err(Refusal::MissingClaim(name)),
         );
     }
-    for name in ["scope", "sid", "nbf", "client_id"] {
+    for name in ["scope", "sid", "nbf"] {
         let mut changed = body();
         changed.as_object_mut().expect("an object").remove(name);
         let compact = signed(header_text(), &changed.to_string());

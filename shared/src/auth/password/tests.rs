@@ -115,6 +115,31 @@ fn what_may_become_a_password() {
 }
 
 #[test]
+fn no_look_of_the_email_may_become_its_password() {
+    let email = EmailAddress::parse("zo\u{eb}.meyer@m\u{fc}nchen.example").expect("an address");
+    let table = [
+        ("zo\u{eb}.meyer", true),
+        ("ZOE\u{308}.Meyer", true),
+        ("zo\u{eb}.meyer@m\u{fc}nchen.example", true),
+        ("ZOE\u{308}.Meyer@MU\u{308}NCHEN.example", true),
+        ("zo\u{eb}.meyer@xn--mnchen-3ya.example", true),
+        ("zoe.meyer@m\u{fc}nchen.example", false),
+        ("zo\u{eb}.meyer@munchen.example", false),
+    ];
+    for (text, is_email) in table {
+        let got = NewPassword::parse(text)
+            .and_then(|new| new.of(&email))
+            .map(drop);
+        let expected = if is_email {
+            Err(PasswordError::EqualsEmail)
+        } else {
+            Ok(())
+        };
+        assert_eq!(got, expected, "{text:?}");
+    }
+}
+
+#[test]
 fn what_is_presented_is_bounded_and_what_is_cut_matches_nothing() {
     // The longest password there is: 128 characters of four bytes.
     let longest = "\u{1f511}".repeat(MAX_CHARS);

@@ -38,14 +38,15 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use crate::http::problem::{FieldError, Problem};
+use crate::text::layout;
 
 /// Most mistakes of one request that are named. A body of 256 KiB could have 100,000.
 pub const MAX_MISTAKES: usize = 100;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use schemas::SignedMoney;
+pub use schemas::{LINE_PATTERN, NAME_PATTERN, SignedMoney};
 
-pub use pieces::{Change, List, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole};
+pub use pieces::{Change, List, Name, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole};
 
 /// Describes a type in OpenAPI by a JSON schema, under a name: `describe!(Colour as
 /// "Colour", {"type": "string"});`. A component carries nothing of it.
@@ -129,6 +130,35 @@ pub fn length(text: &str, chars: RangeInclusive<usize>) -> Result<&str, Invalid>
     let (least, most) = (chars.start(), chars.end());
     let message = format!("must have {least} to {most} characters");
     Err(Invalid::new("wrong_length", message))
+}
+
+/// The text, if it is one line whose number of characters lies in `chars`. A name is such
+/// a line: it has no control characters, and none that change the direction of others.
+///
+/// # Errors
+/// `wrong_length` or `invalid_character`.
+pub fn line(text: &str, chars: RangeInclusive<usize>) -> Result<&str, Invalid> {
+    let text = length(text, chars)?;
+    if text.chars().any(layout::is_control) {
+        return Err(Invalid::new(
+            "invalid_character",
+            "must have no control characters, and none that change the direction of others",
+        ));
+    }
+    Ok(text)
+}
+
+/// The text, if it is one line with something to see, whose number of characters lies in
+/// `chars`. White space around it is dropped.
+///
+/// # Errors
+/// `wrong_length` or `invalid_character`.
+pub fn name(text: &str, chars: RangeInclusive<usize>) -> Result<String, Invalid> {
+    let trimmed = line(text, chars)?.trim();
+    if trimmed.is_empty() {
+        return Err(Invalid::new("wrong_length", "must not be blank"));
+    }
+    Ok(trimmed.to_owned())
 }
 
 /// For descriptions only: a field with a default may be absent from what is described,

@@ -6,7 +6,7 @@ use std::ops::{Deref, RangeInclusive};
 use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
-use crate::http::input::{FromText, Input, Invalid, Reader};
+use crate::http::input::{self, FromText, Input, Invalid, Reader};
 use crate::money::{Currency, Money, parse_amount};
 
 impl<T: Input> Input for Option<T> {
@@ -122,7 +122,7 @@ impl Input for Value {
     }
 }
 
-/// A text of `LEAST` to `MOST` characters, without NUL.
+/// A line of `LEAST` to `MOST` characters, see [`input::line`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text<const LEAST: usize, const MOST: usize>(pub String);
 
@@ -140,15 +140,34 @@ impl<const LEAST: usize, const MOST: usize> From<Text<LEAST, MOST>> for String {
     }
 }
 
-impl<const LEAST: usize, const MOST: usize> Input for Text<LEAST, MOST> {
-    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
-        let text = reader.text(value)?;
-        if !(LEAST..=MOST).contains(&text.chars().count()) {
-            let message = format!("must have {LEAST} to {MOST} characters");
-            reader.refuse(Invalid::new("wrong_length", message));
-            return None;
-        }
-        Some(Self(text.to_owned()))
+impl<const LEAST: usize, const MOST: usize> FromText for Text<LEAST, MOST> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        input::line(text, LEAST..=MOST).map(|line| Self(line.to_owned()))
+    }
+}
+
+/// What somebody calls a thing: 1 to `MOST` characters with something to see among them,
+/// see [`input::name`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Name<const MOST: usize>(pub String);
+
+impl<const MOST: usize> Deref for Name<MOST> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MOST: usize> From<Name<MOST>> for String {
+    fn from(name: Name<MOST>) -> Self {
+        name.0
+    }
+}
+
+impl<const MOST: usize> FromText for Name<MOST> {
+    fn from_text(text: &str) -> Result<Self, Invalid> {
+        input::name(text, 1..=MOST).map(Self)
     }
 }
 

@@ -4,12 +4,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
 use crate::http::input::{
-    Change, List, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole,
+    Change, List, Name, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole,
 };
 use crate::http::pagination::{CURSOR_CHARS, Cursor};
 use crate::ids;
 use crate::money::{Currency, Money, Rounding};
 use crate::text::email::EmailAddress;
+
+/// A line without control characters, and without those that change the direction of
+/// others.
+pub const LINE_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$";
+
+/// A line as above with at least one character that is no white space.
+pub const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028-\\u202f\\u205f\\u2066-\\u2069\\u3000][^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$";
 
 /// Describes generic types, which have no name of their own in the document.
 macro_rules! inline {
@@ -32,7 +39,11 @@ macro_rules! inline {
 
 inline! {
     [const LEAST: usize, const MOST: usize] Text<LEAST, MOST>, |_generator| json_schema!({
-        "type": "string", "minLength": LEAST, "maxLength": MOST,
+        "type": "string", "pattern": LINE_PATTERN, "minLength": LEAST, "maxLength": MOST,
+    });
+    [const MOST: usize] Name<MOST>, |_generator| json_schema!({
+        "type": "string", "pattern": NAME_PATTERN, "minLength": 1, "maxLength": MOST,
+        "description": "White space around it is dropped.",
     });
     [const LEAST: i64, const MOST: i64] Whole<LEAST, MOST>, |_generator| json_schema!({
         "type": "integer", "minimum": LEAST, "maximum": MOST,
@@ -95,7 +106,9 @@ ids! {
     CreditGrantId: "Credits that were given at once.",
     CreditHoldId: "Credits that are reserved for an operation under way.",
     CreditTransactionId: "One transaction in a credit ledger.",
+    DeviceId: "A device that a user has signed in from.",
     EntitlementId: "A feature that a subject, or an organization, may use.",
+    GuessId: "One guess at a code.",
     HashLeaseId: "The right to hash one password.",
     InvitationId: "An invitation.",
     MeterId: "What of an organization's usage counts, and how.",
@@ -121,9 +134,9 @@ crate::describe!(Rounding as "Rounding", {
 });
 crate::describe!(EmailAddress as "Email", {
     "type": "string",
-    "pattern": "^[!-?A-~]{1,64}@[!-,/-?A-~](?:[!-,\\-/-?A-~]*[!-,/-?A-~])?(?:\\.[!-,/-?A-~](?:[!-,\\-/-?A-~]*[!-,/-?A-~])?)+$",
+    "pattern": "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\p{L}\\p{M}\\p{N}-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\p{L}\\p{M}\\p{N}-]+)*@[A-Za-z0-9\\p{L}\\p{N}](?:[A-Za-z0-9\\p{L}\\p{M}\\p{N}-]*[A-Za-z0-9\\p{L}\\p{M}\\p{N}])?(?:\\.[A-Za-z0-9\\p{L}\\p{N}](?:[A-Za-z0-9\\p{L}\\p{M}\\p{N}-]*[A-Za-z0-9\\p{L}\\p{M}\\p{N}])?)+$",
     "maxLength": 254,
-    "description": "One @, a local part of 1 to 64 bytes, and a domain with a dot whose labels neither begin nor end with a hyphen; no white space. It is compared and stored in lower case. Letters beyond ASCII are accepted too, and then the limits of 64 and 254 count bytes of UTF-8.",
+    "description": "A local part that needs no quotes, of 1 to 64 bytes of UTF-8, one @, and a domain of two labels or more, of at most 63 bytes each in DNS. It is compared, stored and answered in one form: lower case, letters beyond ASCII in Unicode's form NFKC, the domain as DNS has it (xn--...). What has no plain form is refused with invalid_email: characters that are not seen, labels that mix directions of writing, and an xn-- that stands for no label of IDNA.",
     "examples": ["ada@example.com"],
 });
 crate::describe!(PositiveAmount as "PositiveAmount", {

@@ -123,13 +123,15 @@ impl AnswerDocs {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Headers that every response has.
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 8] = [
     "Content-Length",
     "Cache-Control",
     "X-Request-ID",
     "X-Response-Time",
     "X-DB-Queries",
     "X-Cache",
+    "X-Content-Type-Options",
+    "Content-Security-Policy",
 ];
 
 /// The paths and components of a document, as they are made.

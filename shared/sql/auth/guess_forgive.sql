@@ -1,0 +1,3 @@
+-- Takes back the count of a guess that was right, and of those before it.
+CREATE OR REPLACE FUNCTION guess_forgive(p_subject text) RETURNS void
+LANGUAGE sql AS $$ DELETE FROM login_attempts WHERE subject = p_subject $$;

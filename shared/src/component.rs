@@ -1,0 +1,110 @@
+//! A component: its operations and their handlers, and what is done beside every answer.
+
+use crate::auth::api_key_use;
+use crate::http::context::Context;
+use crate::http::problem::Problem;
+use crate::http::{self, Reply, Request, WireRequest, WireResponse};
+
+/// Exports a component: its operations, each with the handler that answers it.
+///
+/// ```ignore
+/// shared::component! {
+///     operations::LIST => handler::list,
+///     operations::PUT => handler::put,
+/// }
+/// ```
+///
+/// The SDK's own attribute hands over the `http` crate's request; this hands over
+/// the host's. A component for a wildcard route, which has no operations, gives its
+/// methods as the `Allow` header will list them, and one handler for every path:
+/// `shared::component!("not-found", "GET, POST", handler);`.
+#[macro_export]
+macro_rules! component {
+    ($id:literal, $allow:literal, $handler:expr) => {
+        $crate::component!($id, |_: &str| $allow, $handler);
+    };
+    ($id:literal, $allow:expr, $handler:expr) => {
+        async fn answer(
+            context: &$crate::http::context::Context,
+            request: &$crate::http::Request,
+        ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
+            request.require_method($allow(request.path()))?;
+            $handler(context, request).await
+        }
+
+        $crate::component!(@export |wire| $crate::component::handle($id, wire, answer));
+    };
+    (@export |$wire:ident| $answer:expr) => {
+        /// What the host calls.
+        pub struct Component;
+
+        impl $crate::http::Guest for Component {
+            async fn handle(
+                $wire: $crate::http::WireRequest,
+            ) -> Result<$crate::http::WireResponse, $crate::http::ErrorCode> {
+                Ok($answer.await)
+            }
+        }
+
+        // The names of a component's exports are not names that a native linker
+        // takes, and a native build is only ever for the unit tests.
+        #[cfg(target_arch = "wasm32")]
+        ::spin_sdk::wasip3::http::service::export!(Component);
+    };
+    ($($operation:path => $handler:expr),+ $(,)?) => {
+        static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
+
+        async fn answer(
+            context: &$crate::http::context::Context,
+            request: &$crate::http::Request,
+        ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
+            let id = request.find_operation(OPERATIONS)?;
+            $crate::component::begin(context, request).await?;
+            $(if id == $operation.id {
+                return $handler(context, request).await;
+            })+
+            Err($crate::http::problem::Problem::internal())
+        }
+
+        $crate::component!(@export |wire| {
+            $crate::component::handle(env!("CARGO_PKG_NAME"), wire, answer)
+        });
+    };
+}
+
+/// Finds out where the request comes from, if its operation leaves events in the audit log.
+/// Every event says it, and no handler has to.
+///
+/// # Errors
+/// Those of [`Request::client_address`].
+pub async fn begin(context: &Context, request: &Request) -> Result<(), Problem> {
+    let operation = request.operation();
+    if operation.is_some_and(|operation| operation.is_audited) {
+        let address = request.client_address(context).await?;
+        request.asker().note_address(address.to_string());
+    }
+    Ok(())
+}
+
+/// Runs `handler` for a request, and encodes its reply or problem. Once the answer is known, the
+/// use of the API key that asked is noted.
+pub async fn handle(
+    component: &'static str,
+    wire: WireRequest,
+    handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
+) -> WireResponse {
+    http::handle(component, wire, async |context, request| {
+        let outcome = handler(context, request).await;
+        let status = match &outcome {
+            Ok(reply) => reply.status,
+            Err(problem) => problem.status,
+        };
+        if let Some(key) = request.api_key()
+            && api_key_use::shows_use(status)
+        {
+            api_key_use::note(context, key).await;
+        }
+        outcome
+    })
+    .await
+}

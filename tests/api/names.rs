@@ -1,0 +1,130 @@
+//! No name of the API has control characters, or characters that change the direction of
+//! others: every text of every body is tried.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde_json::{Value, json};
+use turnpike_tests::description::Description;
+use turnpike_tests::environment::project_root;
+use turnpike_tests::{TestHost, api_tests};
+
+/// What no name has. A NUL is refused everywhere.
+const REFUSED: [&str; 7] = [
+    "a\nb",
+    "a\tb",
+    "a\u{1b}b",
+    "a\u{7f}b",
+    "a\u{85}b",
+    "a\u{202e}b",
+    "a\u{2066}b",
+];
+
+/// Texts that are no names: secrets, which are compared and never shown, what somebody says
+/// in their own words, and what a plan's author hands on to their own model.
+const NO_NAMES: [(&str, &str); 0] = [];
+
+api_tests![no_name_has_characters_that_nobody_sees,];
+
+/// Where a body of `schema` has texts: each place as the API names it, with a body that has
+/// `text` there and is `example` elsewhere.
+fn bodies(
+    description: &Description,
+    schema: &Value,
+    example: &Value,
+    text: &str,
+) -> Vec<(String, Value)> {
+    let schema = description
+        .resolve(schema)
+        .expect("every $ref leads somewhere");
+    let either = ["anyOf", "oneOf"]
+        .iter()
+        .filter_map(|key| schema[*key].as_array());
+    let mut found: Vec<_> = either
+        .flatten()
+        .flat_map(|one| bodies(description, one, example, text))
+        .collect();
+    let types = &schema["type"];
+    let is = |name: &str| {
+        types == name
+            || types
+                .as_array()
+                .is_some_and(|all| all.contains(&json!(name)))
+    };
+    if is("string") {
+        found.push((String::new(), json!(text)));
+    }
+    if is("object") {
+        for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+            let inner = example.get(name).unwrap_or(&Value::Null);
+            for (place, value) in bodies(description, member, inner, text) {
+                let mut body = match example {
+                    Value::Object(_) => example.clone(),
+                    _ => json!({}),
+                };
+                body[name] = value;
+                let dot = if place.is_empty() || place.starts_with('[') {
+                    ""
+                } else {
+                    "."
+                };
+                found.push((format!("{name}{dot}{place}"), body));
+            }
+        }
+    }
+    if is("array") {
+        let first = example.get(0).unwrap_or(&Value::Null);
+        for (place, value) in bodies(description, &schema["items"], first, text) {
+            let dot = if place.is_empty() { "" } else { "." };
+            found.push((format!("[0]{dot}{place}"), json!([value])));
+        }
+    }
+    found
+}
+
+async fn no_name_has_characters_that_nobody_sees(host: &TestHost) {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
+    let user = host.new_user("ada").await;
+    let mut kept = BTreeSet::new();
+    let mut tried = 0;
+    for path in description.paths() {
+        let item = description.path_item(path).expect("it was just listed");
+        for name in Description::methods(item) {
+            let operation = &item[name.to_ascii_lowercase()];
+            let content = &operation["requestBody"]["content"]["application/json"];
+            if content.is_null() {
+                continue;
+            }
+            let method: Method = name.parse().expect("a method");
+            for text in REFUSED {
+                for (place, body) in
+                    bodies(&description, &content["schema"], &content["example"], text)
+                {
+                    tried += 1;
+                    let target = path.replace(['{', '}'], "");
+                    let call = host.call(method.clone(), target).bearer(&user.token);
+                    let response = call.json(&body).send().await;
+                    let errors = response.json()["errors"].clone();
+                    let is_named = errors.as_array().is_some_and(|errors| {
+                        errors
+                            .iter()
+                            .any(|error| error["field"].as_str() == Some(&*place))
+                    });
+                    if !is_named {
+                        println!("{name} {path} {place} {text:?} {}", response.status);
+                        kept.insert((path.to_owned(), place));
+                    }
+                }
+            }
+        }
+    }
+    let expected: BTreeSet<(String, String)> = NO_NAMES
+        .iter()
+        .map(|(path, place)| ((*path).to_owned(), (*place).to_owned()))
+        .collect();
+    assert_eq!(
+        kept, expected,
+        "left are texts that were taken, right those that may be"
+    );
+    assert!(tried > 500, "only {tried} bodies were tried");
+}
