@@ -4,5 +4,5 @@
 --
 -- 200 holds, of which each can be released into grants that have expired, and 150 grants
 -- are at most 200 + 200 + 150 = 550 transfers. Posting 500 of them took 0.3 seconds on two
--- cores that seven other processes used, and working them out 0.03.
+-- cores with a load of 7, and working them out 0.03.
 CREATE OR REPLACE FUNCTION max_due_grants() RETURNS bigint LANGUAGE sql IMMUTABLE RETURN 150;
