@@ -129,11 +129,15 @@ CREATE UNLOGGED TABLE login_attempts (
 CREATE INDEX login_attempts_by_age ON login_attempts (last_failed);
 
 -- The secret that keys are derived from when the variable master_secret is not set. It is
--- drawn once, and as safe as the database is.
+-- drawn here, so that no read has to write it, and as safe as the database is.
 CREATE TABLE deployment_secrets (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     secret  bytea NOT NULL CHECK (octet_length(secret) = 32)
 );
+
+-- A UUID has 122 random bits.
+INSERT INTO deployment_secrets (secret)
+VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
 
 -- A bound on how many passwords one host hashes at once. Instances share no memory, so the
 -- bound is kept here, as leases: one that its holder does not give back runs out. The table
@@ -190,6 +194,10 @@ CREATE TABLE signing_keys (
     -- it itself no longer.
     retired_at timestamptz
 );
+
+-- The first key is there from the start, so that a verifier which starts before the first
+-- token has something to hold.
+INSERT INTO signing_keys (kid, signs_from) VALUES (replace(gen_random_uuid()::text, '-', ''), now());
 
 -- Serves the key that has no end, and allows only one, so that two rotations at once are
 -- one.

@@ -1,6 +1,6 @@
 use futures::future::join_all;
 use serde_json::json;
-use shared::auth::jwt::PublicJwk;
+use shared::auth::jwt::{self, PublicJwk};
 use turnpike_tests::personas::JWKS;
 use turnpike_tests::{Response, TestHost, api_tests};
 
@@ -20,7 +20,7 @@ api_tests![is_public_and_may_be_kept,];
 
 api_tests![
     fresh_too:
-    the_first_key_is_made_once,
+    the_first_key_is_there_from_the_start,
 ];
 
 async fn is_public_and_may_be_kept(host: &TestHost) {
@@ -58,12 +58,18 @@ async fn is_public_and_may_be_kept(host: &TestHost) {
     }
 }
 
-async fn the_first_key_is_made_once(host: &TestHost) {
+/// Verifiers that start before the first token have the key that will sign it.
+async fn the_first_key_is_there_from_the_start(host: &TestHost) {
     let call = host.get(JWKS);
     let answers = join_all((0..VERIFIERS).map(|_| call.send())).await;
     for answer in &answers {
         assert_eq!(answer.status, 200, "{answer}");
         assert_eq!(answer.body, answers[0].body, "{answer}");
     }
-    assert_eq!(keys(&answers[0]).len(), 1);
+    let held = keys(&answers[0]);
+    assert_eq!(held.len(), 1);
+    let user = host.new_user("ada").await;
+    let token = host.issue_jwt(&user.token).await;
+    let (kid, ..) = jwt::read_unverified(&token).expect("it was just issued");
+    assert_eq!(held[0].kid(), kid);
 }

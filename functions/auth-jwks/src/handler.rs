@@ -20,8 +20,7 @@ fn public_keys(master: &[u8], kids: &[String]) -> Result<Jwks, jwt::InvalidKeyId
 }
 
 pub async fn list(context: &Context, _: &Request) -> Result<Reply, Problem> {
-    let new_kid = jwt::key_id(&context.random()?);
-    let kids = queries::published(context, new_kid).await?;
+    let kids = queries::published(context).await?;
     let master = secrets::master_secret(context).await?;
     let jwks = public_keys(&master, &kids).map_err(|error| {
         context.log(

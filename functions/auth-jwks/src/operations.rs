@@ -17,7 +17,6 @@ pub const LIST: Operation = Operation::new(
     "/.well-known/jwks.json",
     Access::Public,
 )
-.audited()
 .tag("auth")
 .summary("List the keys that JWTs are verified with")
 .details(

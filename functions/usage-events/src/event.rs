@@ -297,7 +297,7 @@ mod tests {
             "é".repeat(129),
             "t".repeat(65)
         );
-        let table: [(&str, &[(&str, &str)]); 21] = [
+        let table: [(&str, &[(&str, &str)]); 23] = [
             ("", &[("", "malformed")]),
             (r#"{"id": NaN, "type": "t"}"#, &[("", "malformed")]),
             ("[]", &[("", "wrong_type")]),

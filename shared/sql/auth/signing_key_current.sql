@@ -1,6 +1,6 @@
--- The key that signs now. The first one is made here, and the successor of one that
--- is old enough, so that no timer is needed: with nobody asking for tokens there is
--- nothing to rotate. Of callers that find the same need the first makes the key, and
+-- The key that signs now. The successor of one that is old enough is made here, so that no
+-- timer is needed: with nobody asking for tokens there is nothing to rotate. So is one where
+-- the last was withdrawn. Of callers that find the same need the first makes the key, and
 -- the others take what it made.
 CREATE OR REPLACE FUNCTION signing_key_current(p_new_kid text) RETURNS signing_keys
 LANGUAGE plpgsql AS $$

@@ -26,8 +26,8 @@ pub async fn password_pepper(context: &Context) -> Result<Vec<u8>, Problem> {
 }
 
 /// The secret from which signing keys and one-time code secrets are derived. It is the
-/// variable `master_secret` or, when that is empty, a secret that the database drew for
-/// itself. In the second case the first request of an instance costs one more
+/// variable `master_secret` or, when that is empty, a secret that was drawn with the
+/// database's tables. In the second case the first request of an instance costs one more
 /// statement. Later requests use the remembered secret.
 ///
 /// # Errors
@@ -40,8 +40,7 @@ pub async fn master_secret(context: &Context) -> Result<Vec<u8>, Problem> {
     if let Some(secret) = DEPLOYMENT_SECRET.with_borrow(Clone::clone) {
         return Ok(secret);
     }
-    let offered = context.random::<32>()?.to_vec();
-    let row = db::call_row(context, "SELECT deployment_secret($1)", &[offered.into()]).await?;
+    let row = db::call_row(context, "SELECT deployment_secret()", &[]).await?;
     match row.into_iter().next() {
         Some(DbValue::Binary(secret)) => {
             DEPLOYMENT_SECRET.set(Some(secret.clone()));

@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde_json::Value;
 use turnpike_tests::description::{Description, template};
 use turnpike_tests::personas::{LOGOUT, invented_token, sql_hash, sql_id};
 use turnpike_tests::{Call, Response, TestHost, User};
