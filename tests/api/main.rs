@@ -87,6 +87,7 @@ mod freshness;
 mod hash_leases;
 mod introspected_jwts;
 mod local_days;
+mod moments;
 mod parallel_spending;
 mod postgres_outage;
 mod random_operations;
