@@ -2,10 +2,12 @@
 //! numbers events and filters are written.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 
 use crate::http::input::{self, FromText, Invalid};
+use crate::http::period;
 use crate::http::time::Moment;
 
 /// Minutes of the shortest time that sums are kept for: a bound within would cut one.
@@ -79,6 +81,14 @@ impl Aggregation {
     }
 }
 
+/// The days of zones that begin in the years 1 to 9999 of UTC, whatever the zone: no zone is a
+/// day away from UTC.
+const LOCAL_DAYS: RangeInclusive<NaiveDate> = {
+    let first = NaiveDate::from_ymd_opt(1, 1, 2);
+    let last = NaiveDate::from_ymd_opt(9999, 12, 30);
+    first.expect("there is such a day")..=last.expect("there is such a day")
+};
+
 /// Where sums begin or end: a moment, or midnight of a day in their zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsageBound {
@@ -90,27 +100,29 @@ pub struct UsageBound {
 
 crate::describe!(UsageBound as "UsageBound", {
     "type": "string",
-    "description": "A day such as 2026-11-21, which begins in the zone, or an RFC 3339 time that is a whole quarter of an hour.",
+    "anyOf": [{"format": "date"}, {"format": "date-time"}],
+    "description": "A day such as 2026-11-21, which begins in the zone, or an RFC 3339 time that is a whole quarter of an hour. In the years 1 to 9999 of UTC.",
     "examples": ["2026-11-21", "2026-11-21T09:30:00Z"],
 });
 
 impl FromText for UsageBound {
     fn from_text(text: &str) -> Result<Self, Invalid> {
-        if let Ok(day) = text.parse::<NaiveDate>() {
-            // Ten characters in one spelling: the reader also takes "-9999-01-1", a year
-            // that Postgres does not have.
-            if text.len() == 10 && day.to_string() == text {
-                return Ok(Self {
-                    time: day.and_time(NaiveTime::MIN),
-                    is_local: true,
-                });
+        if let Some(day) = period::parse_date(text) {
+            if !LOCAL_DAYS.contains(&day) {
+                let message = "must begin in the years 1 to 9999 of UTC in every zone";
+                return Err(Invalid::new("out_of_range", message));
             }
+            return Ok(Self {
+                time: day.and_time(NaiveTime::MIN),
+                is_local: true,
+            });
         }
-        let moment = Moment::from_text(text).map_err(|_| {
-            Invalid::new(
+        let moment = Moment::from_text(text).map_err(|invalid| match invalid.code {
+            "invalid" => Invalid::new(
                 "invalid",
                 "must be a day such as 2026-11-21, or an RFC 3339 time",
-            )
+            ),
+            _ => invalid,
         })?;
         check_slot(moment)?;
         Ok(Self {
@@ -308,6 +320,13 @@ mod tests {
             ("2026- 1- 1", Err("invalid")),
             ("-9999-01-1", Err("invalid")),
             ("-9999-01-01", Err("invalid")),
+            ("0000-01-01", Err("invalid")),
+            ("0001-01-01", Err("out_of_range")),
+            ("0001-01-02", Ok(("0001-01-02T00:00:00", true))),
+            ("9999-12-30", Ok(("9999-12-30T00:00:00", true))),
+            ("9999-12-31", Err("out_of_range")),
+            ("9999-12-31T23:45:00Z", Ok(("9999-12-31T23:45:00", false))),
+            ("9999-12-31T23:45:00-00:15", Err("out_of_range")),
             ("+12345-1-1", Err("invalid")),
             ("+12345-01-01", Err("invalid")),
             ("now", Err("invalid")),

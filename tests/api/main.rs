@@ -91,6 +91,7 @@ mod introspected_jwts;
 mod local_days;
 mod lockout;
 mod names;
+mod moments;
 mod parallel_spending;
 mod postgres_outage;
 mod random_operations;

@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use chrono::DateTime;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use shared::http::input::Invalid;
+use shared::http::input::{FromText, Invalid};
 use shared::http::problem::FieldError;
+
+use shared::http::time::Moment;
 use shared::text::layout;
 
 use crate::operations::UsageEvent;
@@ -115,11 +116,12 @@ pub fn check(parts: Parts<'_>, now_micros: i64) -> Result<Event<'_>, Rejected> {
             }
         },
     };
-    let properties = properties::check(parts.properties.unwrap_or("{}")).unwrap_or_else(|mistake| {
-        let field = format!("{}{}", parts.properties_name, mistake.place);
-        errors.push(field_error(field, mistake.invalid));
-        Cow::Borrowed("{}")
-    });
+    let properties =
+        properties::check(parts.properties.unwrap_or("{}")).unwrap_or_else(|mistake| {
+            let field = format!("{}{}", parts.properties_name, mistake.place);
+            errors.push(field_error(field, mistake.invalid));
+            Cow::Borrowed("{}")
+        });
     if errors.is_empty() {
         return Ok(Event {
             id: parts.id,
@@ -161,13 +163,8 @@ fn check_text(text: &str, chars: RangeInclusive<usize>) -> Result<(), Invalid> {
 }
 
 fn read_time(text: &str, now_micros: i64) -> Result<i64, Invalid> {
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
-        Invalid::new(
-            "invalid",
-            "must be an RFC 3339 time with an offset, such as \"2026-12-31T23:00:00Z\"",
-        )
-    })?;
-    let micros = time.timestamp_micros();
+    let Moment(time) = Moment::from_text(text)?;
+    let micros = time.and_utc().timestamp_micros();
     if micros < now_micros - MAX_AGE_MICROS {
         return Err(Invalid::new("too_old", "must not be more than 35 days ago"));
     }
