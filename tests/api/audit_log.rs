@@ -301,15 +301,24 @@ fn asked(events: &[Value]) -> Vec<(&str, Value)> {
 #[test]
 fn every_event_says_who_asked_and_from_where() {
     run(behind_a_proxy(), async |host| {
-        let email = host.signup_call("ada-asks@example.com", PASSWORD).client("192.0.2.1");
+        let email = host
+            .signup_call("ada-asks@example.com", PASSWORD)
+            .client("192.0.2.1");
         email.send().await.expect(202);
-        let login = |address: &str| host.login_call("ada-asks@example.com", PASSWORD).client(address);
+        let login = |address: &str| {
+            host.login_call("ada-asks@example.com", PASSWORD)
+                .client(address)
+        };
         let first = login("192.0.2.2").send().await.expect(200);
         let second = login("192.0.2.3").send().await.expect(200);
         let (user, token) = (first.text_at("/user_id"), first.text_at("/access_token"));
         let (first, second) = (first.json()["session_id"].clone(), second);
         let body = json!({"name": "CI", "scopes": ["api_keys:manage", "audit:read"]});
-        let key = host.post(API_KEYS).bearer(&token).json(&body).client("192.0.2.4");
+        let key = host
+            .post(API_KEYS)
+            .bearer(&token)
+            .json(&body)
+            .client("192.0.2.4");
         let key = key.send().await.expect(201);
         let body = json!({"name": "child", "scopes": ["audit:read"]});
         let child = host.post(API_KEYS).bearer(&key.text_at("/key")).json(&body);
@@ -325,9 +334,7 @@ fn every_event_says_who_asked_and_from_where() {
 
         let (events, _) = page(host, &token, "").await;
         let (second, third) = (&second.json()["session_id"], &third.json()["session_id"]);
-        let who = |session: &Value, key: &Value, address: &str| {
-            json!({"actor": user, "session": session, "key": key, "address": address})
-        };
+        let who = |session: &Value, key: &Value, address: &str| json!({"actor": user, "session": session, "key": key, "address": address});
         let (none, key) = (Value::Null, &key.json()["api_key"]["id"]);
         let mut expected = vec![
             ("user.registered", who(&none, &none, "192.0.2.1")),
@@ -355,11 +362,15 @@ fn what_failed_and_what_was_asked_for_is_told_too() {
             login.client(HOME).send().await.expect(401);
         }
         // It is refused before it is verified, and that is no event.
-        let login = host.login_call(&user.email, "not the password").client(HOME);
+        let login = host
+            .login_call(&user.email, "not the password")
+            .client(HOME);
         login.send().await.expect(429);
         let change = host.password_call(&user.token, "not the password", "another long password");
         change.client(HOME).send().await.expect(403);
-        let forgot = host.post(PASSWORD_FORGOT).json(&json!({"email": user.email}));
+        let forgot = host
+            .post(PASSWORD_FORGOT)
+            .json(&json!({"email": user.email}));
         forgot.client(HOME).send().await.expect(202);
         let change = host.put(EMAIL).bearer(&user.token);
         let change = change.json(&json!({"email": "ada-new@example.com"}));
@@ -377,8 +388,13 @@ fn what_failed_and_what_was_asked_for_is_told_too() {
             .rev()
             .skip(2)
             .map(|event| {
-                json!([event["event_type"], event["actor_id"], event["subject"], event["session_id"],
-                       event["address"]])
+                json!([
+                    event["event_type"],
+                    event["actor_id"],
+                    event["subject"],
+                    event["session_id"],
+                    event["address"]
+                ])
             })
             .collect();
         let of = |event: &str, actor: &Value, session: &Value| {
@@ -397,9 +413,16 @@ fn what_failed_and_what_was_asked_for_is_told_too() {
         ]);
         assert_eq!(all, expected);
         assert!(admin_session.is_string(), "{}", events[0]);
-        assert_eq!(events[0]["detail"]["amount"], "5.000000000", "{}", events[0]);
+        assert_eq!(
+            events[0]["detail"]["amount"], "5.000000000",
+            "{}",
+            events[0]
+        );
         let locked = &events[5]["detail"];
-        assert_eq!((&locked["failures"], &locked["limit"]), (&json!(6), &json!("account")));
+        assert_eq!(
+            (&locked["failures"], &locked["limit"]),
+            (&json!(6), &json!("account"))
+        );
         assert_eq!(events[6]["detail"], json!({"wrong": "password"}));
     });
 }
@@ -428,7 +451,14 @@ fn what_belongs_to_no_organization_is_in_the_platforms_chain() {
         let all: Vec<Value> = events
             .iter()
             .rev()
-            .map(|event| json!([event["event_type"], event["actor_id"], event["subject"], event["address"]]))
+            .map(|event| {
+                json!([
+                    event["event_type"],
+                    event["actor_id"],
+                    event["subject"],
+                    event["address"]
+                ])
+            })
             .collect();
         let first_key = events[events.len() - 3]["subject"].clone();
         assert_eq!(
@@ -437,7 +467,12 @@ fn what_belongs_to_no_organization_is_in_the_platforms_chain() {
                 json!(["login.failed", null, nobody, HOME]),
                 json!(["password.reset_requested", null, nobody, HOME]),
                 json!(["signing_key.published", null, first_key, HOME]),
-                json!(["signing_key.published", admin.id, rotated.json()["signing_key"]["kid"], HOME]),
+                json!([
+                    "signing_key.published",
+                    admin.id,
+                    rotated.json()["signing_key"]["kid"],
+                    HOME
+                ]),
                 json!(["session.opened", none.id, events[1]["subject"], "127.0.0.1"]),
                 json!(["session.guess_failed", none.id, none.id, HOME]),
             ]

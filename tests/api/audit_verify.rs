@@ -158,10 +158,7 @@ async fn the_first_broken_link_of_each_organization_is_named(host: &TestHost) {
         "UPDATE audit_events SET actor_id = NULL WHERE sequence = 1 AND organization_id = '{}'",
         organizations[0].as_uuid()
     );
-    assert_eq!(
-        verified_after(host, &one, &[]).await,
-        all(1, changed)[..1]
-    );
+    assert_eq!(verified_after(host, &one, &[]).await, all(1, changed)[..1]);
     // It does not believe the functions of the database that it checks.
     let lie = "UPDATE audit_events SET subject = 'nobody' WHERE sequence = 2;
                CREATE OR REPLACE FUNCTION audit_hash(p_event audit_events) RETURNS bytea
@@ -173,14 +170,21 @@ async fn the_first_broken_link_of_each_organization_is_named(host: &TestHost) {
 async fn a_checkpoint_finds_what_was_computed_anew(host: &TestHost) {
     let organizations = two_organizations(host).await;
     let ends = audit_log::ends(host.db()).await.expect("it is readable");
-    let taken: Vec<_> = ends.iter().map(|end| (end.organization, end.sequence)).collect();
+    let taken: Vec<_> = ends
+        .iter()
+        .map(|end| (end.organization, end.sequence))
+        .collect();
     assert_eq!(taken, [(organizations[0], 3), (organizations[1], 3)]);
 
     // As the command writes it, and reads it again.
     let key = CheckpointKey::derive(b"a secret that the database does not have");
     let taken_at = "2026-11-21T09:30:00Z".to_owned();
-    let text = Checkpoint { taken_at, ends }.signed(&key).expect("plain data");
-    let ends = Checkpoint::read(&text, &key.public()).expect("it was just signed").ends;
+    let text = Checkpoint { taken_at, ends }
+        .signed(&key)
+        .expect("plain data");
+    let ends = Checkpoint::read(&text, &key.public())
+        .expect("it was just signed")
+        .ends;
 
     // What was added since is no contradiction.
     let user = host.new_user("bob").await;
@@ -204,7 +208,9 @@ async fn a_checkpoint_finds_what_was_computed_anew(host: &TestHost) {
     let table = [
         // The tail is cut and the head moved.
         (
-            format!("DELETE FROM audit_events WHERE sequence = 3 AND {of_checkpoint}; {MOVE_HEADS}"),
+            format!(
+                "DELETE FROM audit_events WHERE sequence = 3 AND {of_checkpoint}; {MOVE_HEADS}"
+            ),
             of_both(3, is_missing),
         ),
         // The whole chain is gone, as if there had been none.
@@ -217,7 +223,9 @@ async fn a_checkpoint_finds_what_was_computed_anew(host: &TestHost) {
         ),
         // An event says something else, and every hash after it is right.
         (
-            format!("UPDATE audit_events SET address = '192.0.2.99' WHERE sequence = 2; {RECOMPUTE}"),
+            format!(
+                "UPDATE audit_events SET address = '192.0.2.99' WHERE sequence = 2; {RECOMPUTE}"
+            ),
             of_both(3, is_another),
         ),
         // An event is taken out, and those after it move up.
@@ -239,7 +247,14 @@ async fn a_checkpoint_finds_what_was_computed_anew(host: &TestHost) {
     ];
     for (statement, expected) in table {
         let without = verified_after(host, &statement, &[]).await;
-        assert_eq!(without, [""; 0], "the chain alone shows nothing: {statement}");
-        assert_eq!(verified_after(host, &statement, &ends).await, expected, "{statement}");
+        assert_eq!(
+            without, [""; 0],
+            "the chain alone shows nothing: {statement}"
+        );
+        assert_eq!(
+            verified_after(host, &statement, &ends).await,
+            expected,
+            "{statement}"
+        );
     }
 }

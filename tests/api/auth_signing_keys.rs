@@ -155,7 +155,9 @@ async fn a_withdrawn_key_is_gone_at_once(host: &TestHost) {
 
     // A second time it is as gone as before.
     withdraw(host, &admin, &third).await;
-    let call = host.get(format!("{AUDIT_LOG}/platform")).bearer(&admin.token);
+    let call = host
+        .get(format!("{AUDIT_LOG}/platform"))
+        .bearer(&admin.token);
     let body = call.send().await.expect(200).json();
     let events = body["events"].as_array().cloned().unwrap_or_default();
     let of_keys: Vec<(&str, &str)> = events

@@ -64,9 +64,17 @@ async fn two_looks_of_an_email_are_one_account(host: &TestHost) {
     let rows = host.query("SELECT email FROM users").await;
     let emails: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(emails, [form], "one account, whoever signs up");
-    assert_eq!(host.mail_kinds(form).await.len(), looks.len(), "all of it to one mailbox");
+    assert_eq!(
+        host.mail_kinds(form).await.len(),
+        looks.len(),
+        "all of it to one mailbox"
+    );
     let users: BTreeSet<_> = join_all(looks.map(|look| async move {
-        host.login_call(look, PASSWORD).settle().await.expect(200).text_at("/user_id")
+        host.login_call(look, PASSWORD)
+            .settle()
+            .await
+            .expect(200)
+            .text_at("/user_id")
     }))
     .await
     .into_iter()

@@ -488,7 +488,13 @@ impl TestHost {
             .await;
         let silent: Vec<String> = rows
             .iter()
-            .map(|row| (row.get::<_, String>(0), row.get::<_, bool>(1), row.get::<_, bool>(2)))
+            .map(|row| {
+                (
+                    row.get::<_, String>(0),
+                    row.get::<_, bool>(1),
+                    row.get::<_, bool>(2),
+                )
+            })
             .filter(|(event, has_no_address, has_no_credential)| {
                 let needs_none = WITHOUT_CREDENTIAL.iter().any(|one| event.starts_with(one));
                 *has_no_address || (*has_no_credential && !needs_none)

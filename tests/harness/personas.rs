@@ -321,7 +321,10 @@ impl TestHost {
     /// password takes longer than all the rest of a test.
     pub async fn issue_session(&self, user: &User) -> IssuedSession {
         let rows = self
-            .query(&format!("SELECT user_home_organization({})", sql_id(user.id)))
+            .query(&format!(
+                "SELECT user_home_organization({})",
+                sql_id(user.id)
+            ))
             .await;
         let organization = rows[0].get::<_, Option<_>>(0);
         let organization = organization.map_or(OrganizationId::NONE, OrganizationId::from_uuid);

@@ -114,7 +114,11 @@ mod tests {
             (public, "a text\n", "", false),
         ];
         for (key, text, signature, expected) in table {
-            assert_eq!(key.verify(text, signature), expected, "{text:?} {signature}");
+            assert_eq!(
+                key.verify(text, signature),
+                expected,
+                "{text:?} {signature}"
+            );
         }
     }
 
@@ -122,7 +126,11 @@ mod tests {
     fn other_texts_are_no_public_keys() {
         let point_of_small_order = URL_SAFE_NO_PAD.encode([0; 32]);
         for text in ["", "AAAA", &point_of_small_order, "not base64!"] {
-            assert_eq!(text.parse::<PublicCheckpointKey>(), Err(InvalidKey), "{text:?}");
+            assert_eq!(
+                text.parse::<PublicCheckpointKey>(),
+                Err(InvalidKey),
+                "{text:?}"
+            );
         }
     }
 }
