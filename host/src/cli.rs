@@ -8,11 +8,16 @@ mod project;
 pub mod seed;
 mod up;
 
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
 use crate::function_build;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use chrono::{SecondsFormat, Utc};
+use shared::auth::checkpoint_key::{CheckpointKey, PublicCheckpointKey};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use audit_log::{Checkpoint, Verification};
 
 use arguments::{AuditCommand, Cli, Command, DatabaseArguments};
 use database::Database;
@@ -79,8 +84,21 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
             database.close().await?;
         }
         Command::Audit {
-            command: AuditCommand::Verify { database },
-        } => return verify_audit_log(project, database).await,
+            command:
+                AuditCommand::Verify {
+                    checkpoint,
+                    public_key,
+                    database,
+                },
+        } => {
+            let checkpoint = checkpoint
+                .map(|path| read_checkpoint(&path, public_key))
+                .transpose()?;
+            return verify_audit_log(project, database, checkpoint).await;
+        }
+        Command::Audit {
+            command: AuditCommand::Checkpoint { to, database },
+        } => return write_checkpoint(project, database, &to).await,
         Command::New(arguments) => {
             for place in new::create(project.root(), &arguments)? {
                 project.say(format_args!("wrote       {place}"));
@@ -96,22 +114,112 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is broken is said even when little is to be said.
-async fn verify_audit_log(project: &Project, database: DatabaseArguments) -> Result<ExitCode> {
+async fn verify_audit_log(
+    project: &Project,
+    database: DatabaseArguments,
+    checkpoint: Option<Checkpoint>,
+) -> Result<ExitCode> {
     let database = Database::open(project, database).await?;
-    let verification = database.verify_audit_log().await?;
+    let ends = checkpoint.as_ref().map(|checkpoint| &checkpoint.ends[..]);
+    let verification = database.verify_audit_log(ends.unwrap_or_default()).await?;
     database.close().await?;
+    if !say_verified(project, &verification) {
+        return Ok(ExitCode::FAILURE);
+    }
+    if let Some(checkpoint) = checkpoint {
+        project.say(format_args!(
+            "checkpoint  all {} chains have what they had at {}",
+            checkpoint.ends.len(),
+            checkpoint.taken_at
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Signs where the log stands, if it is sound. The ends are read first: what is added until the
+/// check is checked too.
+async fn write_checkpoint(
+    project: &Project,
+    database: DatabaseArguments,
+    to: &Path,
+) -> Result<ExitCode> {
+    let key = checkpoint_key()?;
+    let database = Database::open(project, database).await?;
+    let ends = database.audit_log_ends().await?;
+    let verification = database.verify_audit_log(&ends).await?;
+    database.close().await?;
+    if !say_verified(project, &verification) {
+        return Ok(ExitCode::FAILURE);
+    }
+    let checkpoint = Checkpoint {
+        taken_at: now(),
+        ends,
+    };
+    let text = checkpoint.signed(&key)?;
+    if to == Path::new("-") {
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    // An earlier checkpoint is evidence, and is not written over.
+    let file = std::fs::File::create_new(to);
+    let mut file = file.with_context(|| format!("cannot make the file {}", to.display()))?;
+    std::io::Write::write_all(&mut file, text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot write to {}", to.display()))?;
+    project.say(format_args!(
+        "checkpoint  {} chains in {}, signed with the key {}",
+        checkpoint.ends.len(),
+        to.display(),
+        key.public()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This machine's time, because the database is what is checked.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command has no request to take it from"
+)]
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The checkpoint in a file, if the key of this deployment signed it.
+fn read_checkpoint(path: &Path, key: Option<PublicCheckpointKey>) -> Result<Checkpoint> {
+    let key = match key {
+        Some(key) => key,
+        None => checkpoint_key()?.public(),
+    };
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Checkpoint::read(&text, &key)
+        .with_context(|| format!("{} is no checkpoint to compare with", path.display()))
+}
+
+/// The key that signs checkpoints. Whoever can change the database must not have it, so it is not
+/// made of the secret that a database draws for itself.
+fn checkpoint_key() -> Result<CheckpointKey> {
+    let secret = std::env::var("SPIN_VARIABLE_MASTER_SECRET").unwrap_or_default();
+    ensure!(
+        !secret.is_empty(),
+        "set SPIN_VARIABLE_MASTER_SECRET, as the components have it: the key of a checkpoint is \
+         made of it, and a secret that the database keeps would sign for whoever changes the database"
+    );
+    Ok(CheckpointKey::derive(secret.as_bytes()))
+}
+
+/// Whether the log is sound. What is broken is said even when little is to be said.
+fn say_verified(project: &Project, verification: &Verification) -> bool {
     for broken in &verification.broken_links {
         eprintln!("{broken}");
     }
-    if !verification.broken_links.is_empty() {
-        return Ok(ExitCode::FAILURE);
+    if verification.broken_links.is_empty() {
+        project.say(format_args!(
+            "audit log   {} events in {} chains are sound",
+            verification.events, verification.organizations
+        ));
     }
-    project.say(format_args!(
-        "audit log   {} events in {} organizations are sound",
-        verification.events, verification.organizations
-    ));
-    Ok(ExitCode::SUCCESS)
+    verification.broken_links.is_empty()
 }
 
 async fn bench(project: &Project, name: &str, arguments: &[String]) -> Result<ExitCode> {

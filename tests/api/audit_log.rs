@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
-use turnpike_tests::personas::{API_KEYS, AUDIT_LOG, LOGOUT, PASSWORD, SESSIONS};
-use turnpike_tests::{TestHost, api_tests};
+use turnpike_tests::personas::{
+    API_KEYS, AUDIT_LOG, EMAIL, JWKS, LOGOUT, ME, PASSWORD, PASSWORD_FORGOT, SESSIONS, SIGNING_KEYS,
+};
+use turnpike_tests::{Settings, TestHost, api_tests, run};
 
 use crate::refusals::refuse;
 
@@ -272,6 +274,220 @@ async fn a_changed_event_is_found(host: &TestHost) {
     );
     restore(host).await;
     assert_eq!(host.audit_violations().await, []);
+}
+
+/// A host behind one proxy, as the tests are to it.
+fn behind_a_proxy() -> Settings {
+    Settings::pooled().with_variable("trusted_proxies", "1")
+}
+
+/// Where somebody is who asks.
+const HOME: &str = "192.0.2.10";
+
+/// Of each event what it is, and who asked from where.
+fn asked(events: &[Value]) -> Vec<(&str, Value)> {
+    let who = |event: &Value| {
+        json!({
+            "actor": event["actor_id"], "session": event["session_id"],
+            "key": event["api_key_id"], "address": event["address"],
+        })
+    };
+    events
+        .iter()
+        .map(|event| (event["event_type"].as_str().unwrap_or_default(), who(event)))
+        .collect()
+}
+
+#[test]
+fn every_event_says_who_asked_and_from_where() {
+    run(behind_a_proxy(), async |host| {
+        let email = host
+            .signup_call("ada-asks@example.com", PASSWORD)
+            .client("192.0.2.1");
+        email.send().await.expect(202);
+        let login = |address: &str| {
+            host.login_call("ada-asks@example.com", PASSWORD)
+                .client(address)
+        };
+        let first = login("192.0.2.2").send().await.expect(200);
+        let second = login("192.0.2.3").send().await.expect(200);
+        let (user, token) = (first.text_at("/user_id"), first.text_at("/access_token"));
+        let (first, second) = (first.json()["session_id"].clone(), second);
+        let body = json!({"name": "CI", "scopes": ["api_keys:manage", "audit:read"]});
+        let key = host
+            .post(API_KEYS)
+            .bearer(&token)
+            .json(&body)
+            .client("192.0.2.4");
+        let key = key.send().await.expect(201);
+        let body = json!({"name": "child", "scopes": ["audit:read"]});
+        let child = host.post(API_KEYS).bearer(&key.text_at("/key")).json(&body);
+        child.client("2001:db8::5").send().await.expect(201);
+        // Its tokens are gone when the event is written.
+        let logout = host.post(LOGOUT).bearer(&second.text_at("/access_token"));
+        logout.client("192.0.2.6").send().await.expect(200);
+        let third = login("192.0.2.7").send().await.expect(200);
+        for (address, status) in [("192.0.2.8", 200), ("192.0.2.9", 401)] {
+            let refresh = host.refresh_call(&third.text_at("/refresh_token"));
+            refresh.client(address).send().await.expect(status);
+        }
+
+        let (events, _) = page(host, &token, "").await;
+        let (second, third) = (&second.json()["session_id"], &third.json()["session_id"]);
+        let who = |session: &Value, key: &Value, address: &str| json!({"actor": user, "session": session, "key": key, "address": address});
+        let (none, key) = (Value::Null, &key.json()["api_key"]["id"]);
+        let mut expected = vec![
+            ("user.registered", who(&none, &none, "192.0.2.1")),
+            ("session.opened", who(&first, &none, "192.0.2.2")),
+            ("session.opened", who(second, &none, "192.0.2.3")),
+            ("api_key.created", who(&first, &none, "192.0.2.4")),
+            ("api_key.created", who(&none, key, "2001:db8::5")),
+            ("session.ended", who(second, &none, "192.0.2.6")),
+            ("session.opened", who(third, &none, "192.0.2.7")),
+            ("session.refresh_reused", who(third, &none, "192.0.2.9")),
+        ];
+        expected.reverse();
+        assert_eq!(asked(&events), expected);
+    });
+}
+
+#[test]
+fn what_failed_and_what_was_asked_for_is_told_too() {
+    run(behind_a_proxy(), async |host| {
+        let user = host.new_user("ada").await;
+        let me = host.get(ME).bearer(&user.token).send().await.expect(200);
+        let session = me.json()["session_id"].clone();
+        for _ in 0..6 {
+            let login = host.login_call(&user.email, "not the password");
+            login.client(HOME).send().await.expect(401);
+        }
+        // It is refused before it is verified, and that is no event.
+        let login = host
+            .login_call(&user.email, "not the password")
+            .client(HOME);
+        login.send().await.expect(429);
+        let change = host.password_call(&user.token, "not the password", "another long password");
+        change.client(HOME).send().await.expect(403);
+        let forgot = host
+            .post(PASSWORD_FORGOT)
+            .json(&json!({"email": user.email}));
+        forgot.client(HOME).send().await.expect(202);
+        let change = host.put(EMAIL).bearer(&user.token);
+        let change = change.json(&json!({"email": "ada-new@example.com"}));
+        change.client(HOME).send().await.expect(202);
+        let admin = host.platform_admin().await;
+        let granted = host.grant_call(&admin, user.id, "5.00", "USD").client(HOME);
+        let granted = granted.send().await.expect(201);
+        let grant = granted.text_at("/grant/id");
+        let void = host.void_call(&admin, &grant, "void").client(HOME);
+        void.send().await.expect(201);
+
+        let (events, _) = page(host, &user.token, "").await;
+        let all: Vec<Value> = events
+            .iter()
+            .rev()
+            .skip(2)
+            .map(|event| {
+                json!([
+                    event["event_type"],
+                    event["actor_id"],
+                    event["subject"],
+                    event["session_id"],
+                    event["address"]
+                ])
+            })
+            .collect();
+        let of = |event: &str, actor: &Value, session: &Value| {
+            json!([event, actor, user.id, session, HOME])
+        };
+        let (none, ada) = (Value::Null, json!(user.id));
+        let admin_session = &events[0]["session_id"];
+        let mut expected = vec![of("login.failed", &none, &none); 6];
+        expected.extend([
+            of("login.locked_out", &none, &none),
+            of("session.guess_failed", &ada, &session),
+            of("password.reset_requested", &none, &none),
+            of("email.change_requested", &ada, &session),
+            of("credits.granted", &json!(admin.id), admin_session),
+            of("credits.grant_voided", &json!(admin.id), admin_session),
+        ]);
+        assert_eq!(all, expected);
+        assert!(admin_session.is_string(), "{}", events[0]);
+        assert_eq!(
+            events[0]["detail"]["amount"], "5.000000000",
+            "{}",
+            events[0]
+        );
+        let locked = &events[5]["detail"];
+        assert_eq!(
+            (&locked["failures"], &locked["limit"]),
+            (&json!(6), &json!("account"))
+        );
+        assert_eq!(events[6]["detail"], json!({"wrong": "password"}));
+    });
+}
+
+#[test]
+fn what_belongs_to_no_organization_is_in_the_platforms_chain() {
+    run(behind_a_proxy(), async |host| {
+        let admin = host.platform_admin().await;
+        let nobody = "nobody-at-all@example.com";
+        let login = host.login_call(nobody, "not the password").client(HOME);
+        login.send().await.expect(401);
+        let forgot = host.post(PASSWORD_FORGOT).json(&json!({"email": nobody}));
+        forgot.client(HOME).send().await.expect(202);
+        // The first key is made by whoever asks first.
+        host.get(JWKS).client(HOME).send().await.expect(200);
+        let rotated = host.post(SIGNING_KEYS).bearer(&admin.token).client(HOME);
+        let rotated = rotated.send().await.expect(201);
+        let none = host.new_user_of_none("eve").await;
+        let wrong = host.password_call(&none.token, "not the password", "another long password");
+        wrong.client(HOME).send().await.expect(403);
+
+        let log = format!("{AUDIT_LOG}/platform");
+        let call = host.get(&*log).bearer(&admin.token);
+        let body = call.send().await.expect(200).json();
+        let events = body["events"].as_array().cloned().unwrap_or_default();
+        let all: Vec<Value> = events
+            .iter()
+            .rev()
+            .map(|event| {
+                json!([
+                    event["event_type"],
+                    event["actor_id"],
+                    event["subject"],
+                    event["address"]
+                ])
+            })
+            .collect();
+        let first_key = events[events.len() - 3]["subject"].clone();
+        assert_eq!(
+            all,
+            [
+                json!(["login.failed", null, nobody, HOME]),
+                json!(["password.reset_requested", null, nobody, HOME]),
+                json!(["signing_key.published", null, first_key, HOME]),
+                json!([
+                    "signing_key.published",
+                    admin.id,
+                    rotated.json()["signing_key"]["kid"],
+                    HOME
+                ]),
+                json!(["session.opened", none.id, events[1]["subject"], "127.0.0.1"]),
+                json!(["session.guess_failed", none.id, none.id, HOME]),
+            ]
+        );
+        assert_eq!(events[3]["detail"]["is_automatic"], true, "{}", events[3]);
+        assert_eq!(events[2]["detail"]["is_automatic"], false, "{}", events[2]);
+
+        // It is a list as the other one is, and its own.
+        let few = host.get(format!("{log}?limit=1&event_type=login.failed"));
+        let few = few.bearer(&admin.token).send().await.expect(200).json();
+        assert_eq!(few["events"][0]["subject"], nobody, "{few}");
+        assert_eq!(few["next_cursor"], Value::Null, "{few}");
+        let (own, _) = page(host, &admin.token, "").await;
+        assert_eq!(types(&own), ["session.opened", "user.registered"]);
+    });
 }
 
 async fn refuses(host: &TestHost) {

@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
 use serde_json::json;
 use turnpike_tests::personas::{PASSWORD, SIGNUP};
 use turnpike_tests::{TestHost, api_tests};
@@ -6,6 +9,7 @@ use crate::refusals::refuse;
 
 api_tests![
     registers_a_user_who_can_sign_in,
+    two_looks_of_an_email_are_one_account,
     answers_alike_for_a_taken_email,
     refuses,
 ];
@@ -40,6 +44,52 @@ async fn registers_a_user_who_can_sign_in(host: &TestHost) {
     ] {
         host.signup_call(email, &password).send().await.expect(202);
         host.login_call(email, &password).send().await.expect(200);
+    }
+}
+
+/// Whoever types it, on whichever keyboard, reaches the one account and the one mailbox.
+async fn two_looks_of_an_email_are_one_account(host: &TestHost) {
+    let form = "zo\u{eb}.m\u{fc}ller@xn--mnchen-3ya.example";
+    let looks = [
+        "zo\u{eb}.m\u{fc}ller@m\u{fc}nchen.example",
+        "zoe\u{308}.mu\u{308}ller@mu\u{308}nchen.example",
+        "ZO\u{cb}.M\u{dc}LLER@M\u{dc}NCHEN.example",
+        "Zoe\u{308}.M\u{fc}ller@XN--MNCHEN-3YA.Example",
+        form,
+    ];
+    for look in looks {
+        let response = host.signup_call(look, PASSWORD).send().await.expect(202);
+        assert_eq!(response.json()["email"], form, "{look:?}");
+    }
+    let rows = host.query("SELECT email FROM users").await;
+    let emails: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(emails, [form], "one account, whoever signs up");
+    assert_eq!(
+        host.mail_kinds(form).await.len(),
+        looks.len(),
+        "all of it to one mailbox"
+    );
+    let users: BTreeSet<_> = join_all(looks.map(|look| async move {
+        host.login_call(look, PASSWORD)
+            .settle()
+            .await
+            .expect(200)
+            .text_at("/user_id")
+    }))
+    .await
+    .into_iter()
+    .collect();
+    assert_eq!(users.len(), 1, "{users:?}");
+    for email in [
+        "zo\u{eb}\u{200b}@example.com",
+        "zo\u{202e}e@example.com",
+        "zoe@ex\u{ad}ample.com",
+        "\"zoe,eve\"@example.com",
+        "zoe,eve@example.com",
+        "zoe@xn--a.example",
+    ] {
+        let call = host.signup_call(email, PASSWORD);
+        refuse(host, call, 422, "invalid_fields", &["email"]).await;
     }
 }
 

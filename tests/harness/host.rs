@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::Host as PostgresHost;
 use tokio_postgres::{Client, Config};
+use turnpike_host::cli::audit_log;
 use turnpike_host::{
     CapturedLog, Host, HostOptions, InstanceReuse, KeyValueOptions, KeyValueStore, LoadedApp,
     LogSink,
@@ -238,6 +239,15 @@ pub async fn start_host(
     Host::start(app, options).await
 }
 
+/// What the types of events begin with that happen to people who need not have signed in.
+const WITHOUT_CREDENTIAL: [&str; 5] = [
+    "email.",
+    "login.",
+    "password.reset",
+    "signing_key.published",
+    "user.registered",
+];
+
 /// Whom JWTs of a test may be for, beside Turnpike itself.
 const TOKEN_AUDIENCES: &str = "api https://api.example https://api.example/v1";
 
@@ -353,6 +363,7 @@ impl TestHost {
         self.assert_analytics_are_sound().await;
         self.assert_usage_alerts_are_sound().await;
         self.assert_audit_log_is_sound().await;
+        self.assert_audit_events_say_who_asked().await;
         self.assert_ids_lead_to_owners().await;
     }
 
@@ -482,6 +493,36 @@ impl TestHost {
         );
     }
 
+    /// Fails with every event of the audit log that does not say where its request came from, or
+    /// with which session or API key, where somebody had signed in.
+    pub async fn assert_audit_events_say_who_asked(&self) {
+        let rows = self
+            .query(
+                "SELECT event_type, address IS NULL, session_id IS NULL AND api_key_id IS NULL
+                   FROM audit_events ORDER BY organization_id, sequence",
+            )
+            .await;
+        let silent: Vec<String> = rows
+            .iter()
+            .map(|row| {
+                (
+                    row.get::<_, String>(0),
+                    row.get::<_, bool>(1),
+                    row.get::<_, bool>(2),
+                )
+            })
+            .filter(|(event, has_no_address, has_no_credential)| {
+                let needs_none = WITHOUT_CREDENTIAL.iter().any(|one| event.starts_with(one));
+                *has_no_address || (*has_no_credential && !needs_none)
+            })
+            .map(|(event, ..)| event)
+            .collect();
+        assert!(
+            silent.is_empty(),
+            "the operations that leave these events must be declared `.audited()`: {silent:?}"
+        );
+    }
+
     /// Fails if a lease on the hashing of passwords was kept. What a request takes that is answered
     /// 503, because the machine is busy, runs out by itself.
     pub async fn assert_leases_are_given_back(&self) {
@@ -497,10 +538,10 @@ impl TestHost {
 
     /// The first broken link of each organization's audit log, as its number and what is wrong.
     pub async fn audit_violations(&self) -> Vec<(i64, String)> {
-        let rows = self
-            .query("SELECT sequence, violation FROM audit_violations()")
-            .await;
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+        let verification = audit_log::verify(&self.db, &[]).await;
+        let verification = verification.expect("the audit log can be read");
+        let broken = verification.broken_links.into_iter();
+        broken.map(|link| (link.sequence, link.reason)).collect()
     }
 
     /// Everything that a request for money could have changed, as one text to compare. An

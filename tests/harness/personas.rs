@@ -294,7 +294,8 @@ impl TestHost {
         };
         let organization = OrganizationId::new(now_millis(), &unique_bytes());
         self.execute(&format!(
-            "SELECT user_register({id}, '{organization}', '{email}', '{hash}');
+            "SELECT audit_asker('127.0.0.1', NULL);
+             SELECT user_register({id}, '{organization}', '{email}', '{hash}');
              UPDATE users SET platform_role = nullif('{platform_role}', '') WHERE id = {id}",
             id = sql_id(user.id),
             organization = organization.as_uuid(),
@@ -323,7 +324,10 @@ impl TestHost {
     /// password takes longer than all the rest of a test.
     pub async fn issue_session(&self, user: &User) -> IssuedSession {
         let rows = self
-            .query(&format!("SELECT user_home_organization({})", sql_id(user.id)))
+            .query(&format!(
+                "SELECT user_home_organization({})",
+                sql_id(user.id)
+            ))
             .await;
         let organization = rows[0].get::<_, Option<_>>(0);
         let organization = organization.map_or(OrganizationId::NONE, OrganizationId::from_uuid);
@@ -333,7 +337,8 @@ impl TestHost {
             refresh_token: invented_in(organization, TokenKind::Refresh, user.id),
         };
         self.execute(&format!(
-            "SELECT auth_login(id, password_hash, password_hash, '{}', {}, {}, 3600, 7200, 'test', '127.0.0.1')
+            "SELECT audit_asker('127.0.0.1', NULL);
+             SELECT auth_login(id, password_hash, password_hash, '{}', {}, {}, 3600, 7200, 'test', '127.0.0.1')
                FROM users WHERE id = {}",
             session.id.as_uuid(),
             sql_digest(&session.token),

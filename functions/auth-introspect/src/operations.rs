@@ -68,7 +68,10 @@ pub struct ActiveToken {
     /// Permissions, in alphabetical order, with a space between each two. Absent when there
     /// are none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "String", length(min = 1)))]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "String", length(min = 1))
+    )]
     pub scope: Option<String>,
     /// When it expires, in seconds since 1970. Absent for a key that does not.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,10 @@ fn permissions(scope: &TokenScope) -> Vec<String> {
 /// Whether the deployment issues tokens for `audience`: `configured` has its audiences with
 /// spaces between them, and the issuer is always one.
 fn is_issued_for(audience: &str, issuer: &str, configured: &str) -> bool {
-    audience == issuer || configured.split_ascii_whitespace().any(|one| one == audience)
+    audience == issuer
+        || configured
+            .split_ascii_whitespace()
+            .any(|one| one == audience)
 }
 
 fn claims(issuer: String, audience: Option<String>, grant: &Grant, jti: String) -> Claims {

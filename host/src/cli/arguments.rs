@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use shared::auth::checkpoint_key::PublicCheckpointKey;
 
 /// Usage-based billing and auth in sandboxed WebAssembly components.
 ///
@@ -85,7 +86,7 @@ pub enum Command {
         #[command(flatten)]
         database: DatabaseArguments,
     },
-    /// Check the audit log
+    /// Check the audit log, or sign where it stands
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
@@ -106,6 +107,20 @@ pub enum Command {
 pub enum AuditCommand {
     /// Check every organization's hash chain; exits with 1 if one is broken
     Verify {
+        /// A signed checkpoint, whose events every chain must still have
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// The key of the checkpoint [default: that of SPIN_VARIABLE_MASTER_SECRET]
+        #[arg(long, value_name = "KEY", requires = "checkpoint")]
+        public_key: Option<PublicCheckpointKey>,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+    /// Check the log, and sign the newest event of each chain, to keep elsewhere
+    Checkpoint {
+        /// The file to write, which must not exist; `-` writes to the standard output
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
         #[command(flatten)]
         database: DatabaseArguments,
     },
@@ -219,6 +234,22 @@ mod tests {
                 "turnpike audit verify --database-url postgres://localhost/x",
                 true,
             ),
+            ("turnpike audit verify --checkpoint yesterday", true),
+            (
+                "turnpike audit verify --checkpoint yesterday --public-key 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                true,
+            ),
+            (
+                "turnpike audit verify --checkpoint yesterday --public-key 11qY",
+                false,
+            ),
+            (
+                "turnpike audit verify --public-key 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                false,
+            ),
+            ("turnpike audit checkpoint --to today", true),
+            ("turnpike audit checkpoint --to -", true),
+            ("turnpike audit checkpoint", false),
             ("turnpike audit", false),
             ("turnpike audit mend", false),
             ("turnpike bench http --baseline", true),

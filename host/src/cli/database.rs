@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::audit_log::{self, Verification};
+use crate::cli::audit_log::{self, ChainEnd, Verification};
 use crate::cli::seed::{self, Demo};
 use crate::migrations::{self, Report};
 use crate::postgres_cluster::{self, Cluster, Durability};
@@ -51,9 +51,14 @@ impl Database {
             .context("cannot load the demo tenant")
     }
 
-    pub async fn verify_audit_log(&self) -> Result<Verification> {
+    pub async fn verify_audit_log(&self, ends: &[ChainEnd]) -> Result<Verification> {
         let client = postgres_cluster::connect(&self.url).await?;
-        audit_log::verify(&client).await
+        audit_log::verify(&client, ends).await
+    }
+
+    pub async fn audit_log_ends(&self) -> Result<Vec<ChainEnd>> {
+        let client = postgres_cluster::connect(&self.url).await?;
+        audit_log::ends(&client).await
     }
 
     pub fn is_private(&self) -> bool {

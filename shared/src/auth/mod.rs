@@ -3,6 +3,8 @@
 
 #[cfg(feature = "spin")]
 pub mod api_key_use;
+#[cfg(feature = "jwt")]
+pub mod checkpoint_key;
 #[cfg(any(feature = "device", feature = "jwt", feature = "totp"))]
 mod derived_key;
 #[cfg(feature = "device")]

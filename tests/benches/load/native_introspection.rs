@@ -156,10 +156,11 @@ fn answer(caller: OrganizationId, subject: Option<&Subject>) -> Result<Response,
             exp: subject.expires_millis.map(|millis| millis / 1_000),
             org: subject.organization_id,
             sid: subject.session_id,
-            client_id: subject.api_key_id.map_or(
-                Cow::Borrowed(jwt::FIRST_PARTY_CLIENT),
-                |id| id.to_string().into(),
-            ),
+            client_id: subject
+                .api_key_id
+                .map_or(Cow::Borrowed(jwt::FIRST_PARTY_CLIENT), |id| {
+                    id.to_string().into()
+                }),
         }),
     };
     let json = json.map_err(|_| Problem::internal())?;

@@ -8,7 +8,7 @@ use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 /// ASCII and `allows_ascii`, or a letter, a digit or a mark that is visible. Both are
 /// asked before and after, because NFKC turns some characters into several. U+2488, a
 /// digit with its full stop, must not become a dot of the address.
-pub(super) fn plain(text: &str, allows_ascii: impl Fn(char) -> bool) -> Option<String> {
+pub(super) fn plain(text: &str, allows_ascii: fn(char) -> bool) -> Option<String> {
     let is_plain = |text: &str| {
         text.chars().all(|c| match c.is_ascii() {
             true => allows_ascii(c),
@@ -21,14 +21,18 @@ pub(super) fn plain(text: &str, allows_ascii: impl Fn(char) -> bool) -> Option<S
     if text.is_ascii() {
         return Some(text.to_ascii_lowercase());
     }
-    // Lower case can undo the form: U+0130 becomes an `i` and a dot above.
-    let lower: String = compose(compose(text.chars()).flat_map(char::to_lowercase)).collect();
+    // Lower case can undo the form: U+0130 becomes an `i` and a dot above. It is taken of each
+    // character by itself, as DNS does, so that it does not depend on those beside it.
+    let lower: String = compose(text).chars().flat_map(char::to_lowercase).collect();
+    let lower = compose(&lower);
     let separators = |text: &str| text.chars().filter(char::is_ascii_punctuation).count();
     (is_plain(&lower) && separators(&lower) == separators(text)).then_some(lower)
 }
 
-fn compose(characters: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
-    ComposingNormalizerBorrowed::new_nfkc().normalize_iter(characters)
+fn compose(text: &str) -> String {
+    ComposingNormalizerBorrowed::new_nfkc()
+        .normalize_iter(text.chars())
+        .collect()
 }
 
 /// Whether `c` is a letter, a digit or a mark that people see.
