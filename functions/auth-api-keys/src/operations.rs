@@ -54,7 +54,11 @@ pub struct ApiKey {
 impl ApiKey {
     /// Shows a use that is newer than the one that the row knows.
     pub fn note_use(&mut self, used_at: Option<Time>) {
-        let is_newer = |new: &Time| self.last_used_at.as_ref().is_none_or(|known| **known < **new);
+        let is_newer = |new: &Time| {
+            self.last_used_at
+                .as_ref()
+                .is_none_or(|known| **known < **new)
+        };
         if let Some(used_at) = used_at.filter(is_newer) {
             self.last_used_at = Some(used_at);
         }

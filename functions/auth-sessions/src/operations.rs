@@ -77,7 +77,9 @@ pub const REVOKE: Operation = Operation::new(
 .audited()
 .tag("auth")
 .summary("End one session")
-.details("It may be the caller's own. One that has moved to another organization since is ended there.")
+.details(
+    "It may be the caller's own. One that has moved to another organization since is ended there.",
+)
 .path_parameter::<SessionId>("id")
 .answers(&[Answer::json::<SessionsRevoked>(
     200,

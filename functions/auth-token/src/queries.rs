@@ -22,9 +22,9 @@ pub struct Grant {
 
 fn refuse(refused: &Refused) -> Option<Problem> {
     match refused.code.as_str() {
-        "organization_required" => Some(ORGANIZATION_REQUIRED.because(
-            "Change to an organization first, or make one.",
-        )),
+        "organization_required" => {
+            Some(ORGANIZATION_REQUIRED.because("Change to an organization first, or make one."))
+        }
         "scope_exceeded" => Some(Problem::invalid_field(
             "scope",
             "exceeds_own",
