@@ -89,7 +89,10 @@ async fn every_day_of_every_zone_begins_with_its_date(host: &TestHost) {
         }
     }
     println!("compared {compared} days, and {other} have other rules here");
-    assert!(compared > 1_000_000 && other < compared / 100, "{compared} {other}");
+    assert!(
+        compared > 1_000_000 && other < compared / 100,
+        "{compared} {other}"
+    );
     for zone in MIDNIGHT_COMES_TWICE {
         assert!(twice.contains(zone), "{twice:?}");
     }
@@ -110,21 +113,64 @@ async fn summaries_of_each_interval_begin_with_their_date(host: &TestHost) {
     let day = |n: u64| n * 96;
     // A range, the interval, and the events of each bucket.
     let table = [
-        ("America/Havana", "since=2026-10-31&until=2026-11-03", "day", vec![day(1), day(1) + 4, day(1)]),
+        (
+            "America/Havana",
+            "since=2026-10-31&until=2026-11-03",
+            "day",
+            vec![day(1), day(1) + 4, day(1)],
+        ),
         // From the second midnight on, and until the first.
-        ("America/Havana", "since=2026-11-01T05:00:00Z&until=2026-11-02", "day", vec![day(1)]),
-        ("America/Havana", "since=2026-10-31&until=2026-11-01T04:00:00Z", "day", vec![day(1)]),
-        ("America/Havana", "since=2026-10-31&until=2026-11-01T04:45:00Z", "day", vec![day(1), 3]),
-        ("America/Havana", "since=2026-10-15&until=2026-11-15", "month", vec![day(17), day(14) + 4]),
-        ("America/Havana", "since=2026-11-01&until=2026-11-02", "hour", vec![4; 25]),
-        ("Atlantic/Azores", "since=2026-10-24&until=2026-10-27", "day", vec![day(1), day(1) + 4, day(1)]),
-        ("Atlantic/Azores", "since=2026-10-25&until=2026-10-26", "hour", vec![4; 25]),
+        (
+            "America/Havana",
+            "since=2026-11-01T05:00:00Z&until=2026-11-02",
+            "day",
+            vec![day(1)],
+        ),
+        (
+            "America/Havana",
+            "since=2026-10-31&until=2026-11-01T04:00:00Z",
+            "day",
+            vec![day(1)],
+        ),
+        (
+            "America/Havana",
+            "since=2026-10-31&until=2026-11-01T04:45:00Z",
+            "day",
+            vec![day(1), 3],
+        ),
+        (
+            "America/Havana",
+            "since=2026-10-15&until=2026-11-15",
+            "month",
+            vec![day(17), day(14) + 4],
+        ),
+        (
+            "America/Havana",
+            "since=2026-11-01&until=2026-11-02",
+            "hour",
+            vec![4; 25],
+        ),
+        (
+            "Atlantic/Azores",
+            "since=2026-10-24&until=2026-10-27",
+            "day",
+            vec![day(1), day(1) + 4, day(1)],
+        ),
+        (
+            "Atlantic/Azores",
+            "since=2026-10-25&until=2026-10-26",
+            "hour",
+            vec![4; 25],
+        ),
     ];
     for (zone, range, interval, expected) in table {
         let query = format!("meter=calls&{range}&interval={interval}&timezone={zone}");
         let shown = groups(host, &user.token, &query).await;
         let buckets = shown[0]["buckets"].as_array().cloned().unwrap_or_default();
-        let events: Vec<u64> = buckets.iter().filter_map(|b| b["events"].as_u64()).collect();
+        let events: Vec<u64> = buckets
+            .iter()
+            .filter_map(|b| b["events"].as_u64())
+            .collect();
         assert_eq!(events, expected, "{query}");
     }
 }

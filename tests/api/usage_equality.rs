@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use turnpike_tests::personas::decimal;
 use turnpike_tests::{Random, TestHost, User, api_tests};
 
-use crate::metering::{EVENTS, METERS, SUMMARY, meter, now_micros, rfc3339, send, total, whole_range};
+use crate::metering::{
+    EVENTS, METERS, SUMMARY, meter, now_micros, rfc3339, send, total, whole_range,
+};
 
 /// Values that are equal, as events may write them. The first is how they are shown. An empty
 /// one is no property at all.
@@ -86,7 +88,8 @@ async fn the_sum_over_groups_is_the_whole(host: &TestHost) {
         let slug = aggregation.replace('_', "-");
         meter(host, &user.token, &slug, aggregation, group_by.clone()).await;
     }
-    let pick = |random: &mut Random, of: usize| usize::try_from(random.below(of as u64)).unwrap_or(0);
+    let pick =
+        |random: &mut Random, of: usize| usize::try_from(random.below(of as u64)).unwrap_or(0);
     let since = (now_micros() / 86_400_000_000 - 2) * 86_400_000_000;
     let until = since + 86_400_000_000;
     // By the values that are equal: the events, and the sum of their numbers.
@@ -141,7 +144,11 @@ async fn the_sum_over_groups_is_the_whole(host: &TestHost) {
         let expected: BTreeMap<_, _> = expected
             .iter()
             .map(|((g, h), (events, sum))| {
-                let value = if slug == "count" { Decimal::from(*events) } else { *sum };
+                let value = if slug == "count" {
+                    Decimal::from(*events)
+                } else {
+                    *sum
+                };
                 ([*g, *h].map(|of| EQUAL[of][0].to_owned()), (*events, value))
             })
             .collect();
@@ -161,12 +168,25 @@ async fn filters_and_distinct_values_have_one_rule(host: &TestHost) {
     // However a filter writes its value, and an event its own.
     for (of, equal) in EQUAL[..SCALARS].iter().enumerate() {
         let value = equal[equal.len() - 1].to_owned();
-        make(format!("eq-{of}"), "eq", value.clone()).send().await.expect(201);
-        make(format!("ne-{of}"), "ne", value.clone()).send().await.expect(201);
+        make(format!("eq-{of}"), "eq", value.clone())
+            .send()
+            .await
+            .expect(201);
+        make(format!("ne-{of}"), "ne", value.clone())
+            .send()
+            .await
+            .expect(201);
         let listed = format!("[\"none\", {value}]");
-        make(format!("in-{of}"), "in", listed).send().await.expect(201);
+        make(format!("in-{of}"), "in", listed)
+            .send()
+            .await
+            .expect(201);
     }
-    let read = host.get(format!("{METERS}/eq-0")).bearer(&user.token).send().await;
+    let read = host
+        .get(format!("{METERS}/eq-0"))
+        .bearer(&user.token)
+        .send()
+        .await;
     let body = String::from_utf8_lossy(&read.expect(200).body).into_owned();
     assert!(body.contains(r#""value":18446744073709551617}"#), "{body}");
     let everything: Vec<String> = EQUAL
@@ -206,10 +226,17 @@ async fn filters_and_distinct_values_have_one_rule(host: &TestHost) {
         .iter()
         .flat_map(|equal| equal.iter())
         .enumerate()
-        .map(|(n, value)| format!(r#"{{"id": "s{n}", "type": "seen", "properties": {{"g": {value}}}}}"#))
+        .map(|(n, value)| {
+            format!(r#"{{"id": "s{n}", "type": "seen", "properties": {{"g": {value}}}}}"#)
+        })
         .collect();
     send_written(host, &user, &scalars).await;
-    let (value, events) = total(host, &user.token, &format!("meter=unique&{}", whole_range())).await;
+    let (value, events) = total(
+        host,
+        &user.token,
+        &format!("meter=unique&{}", whole_range()),
+    )
+    .await;
     assert_eq!(value, Some(SCALARS.to_string()));
     assert_eq!(events, scalars.len() as u64);
     // No event could have such a number.
@@ -251,7 +278,8 @@ async fn a_path_names_members_of_objects(host: &TestHost) {
         let event = json!({"id": n.to_string(), "type": "call", "properties": properties});
         assert_eq!(send(host, &user.token, &event).await, [1, 0, 0]);
         for (slug, is_there) in [("place", table[n].1), ("member", table[n].2)] {
-            let event = json!({"id": format!("{slug}-{n}"), "type": slug, "properties": properties});
+            let event =
+                json!({"id": format!("{slug}-{n}"), "type": slug, "properties": properties});
             let accepted = u64::from(is_there);
             let sent = send(host, &user.token, &event).await;
             assert_eq!(sent, [accepted, 0, 1 - accepted], "{slug} of {properties}");
@@ -269,7 +297,11 @@ async fn a_path_names_members_of_objects(host: &TestHost) {
         let groups: Vec<Value> = crate::metering::groups(host, &user.token, &query).await;
         let events: Vec<u64> = groups.iter().filter_map(|g| g["events"].as_u64()).collect();
         assert_eq!(events, [expected], "{slug}: {groups:?}");
-        let value = if slug.ends_with("eq") { json!(5) } else { json!(null) };
+        let value = if slug.ends_with("eq") {
+            json!(5)
+        } else {
+            json!(null)
+        };
         assert_eq!(groups[0]["group"][property], value, "{slug}");
     }
 }

@@ -56,7 +56,10 @@ impl Levels {
 
     fn aged(&self, micros: i64) -> Self {
         let aged = |series: &BTreeMap<i64, Decimal>| {
-            series.iter().map(|(at, level)| (at - micros, *level)).collect()
+            series
+                .iter()
+                .map(|(at, level)| (at - micros, *level))
+                .collect()
         };
         Self(self.0.iter().map(|(of, s)| (*of, aged(s))).collect())
     }
@@ -93,7 +96,11 @@ async fn check_range(
             assert_eq!(value, expected, "{whole} {group}");
             let buckets = group["buckets"].as_array().cloned().unwrap_or_default();
             let of_bucket = |b: &Value| decimal(b["value"].as_str().unwrap_or_default());
-            assert_eq!(buckets.iter().map(of_bucket).sum::<Decimal>(), value, "{whole}");
+            assert_eq!(
+                buckets.iter().map(of_bucket).sum::<Decimal>(),
+                value,
+                "{whole}"
+            );
             sum += value;
         }
         assert_eq!(sum, expected, "the groups of {whole}");
@@ -107,7 +114,12 @@ async fn check_range(
         cuts.dedup();
         let mut parts = Decimal::ZERO;
         for part in cuts.windows(2) {
-            let (value, _) = total(host, &user.token, &format!("{}{of}", query(part[0], part[1]))).await;
+            let (value, _) = total(
+                host,
+                &user.token,
+                &format!("{}{of}", query(part[0], part[1])),
+            )
+            .await;
             parts += decimal(&value.unwrap_or_default());
         }
         assert_eq!(parts, expected, "{whole} in parts {cuts:?}");
@@ -141,7 +153,10 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
         );
     }
     // One that is sent again changes nothing.
-    assert_eq!(send(host, &admin.token, &json!(events[..50])).await, [0, 50, 0]);
+    assert_eq!(
+        send(host, &admin.token, &json!(events[..50])).await,
+        [0, 50, 0]
+    );
     let range = |random: &mut Random, days: i64| {
         let quarters = u64::try_from(days * 96).unwrap_or(1);
         let at = |random: &mut Random| i64::try_from(random.below(quarters)).unwrap_or(0);
@@ -170,7 +185,14 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
         .collect();
     let mut before = Vec::new();
     for [since, until] in &ranges {
-        before.push(groups(host, &admin.token, &(query(*since, *until) + "&group_by=model")).await);
+        before.push(
+            groups(
+                host,
+                &admin.token,
+                &(query(*since, *until) + "&group_by=model"),
+            )
+            .await,
+        );
     }
     let upkeep = host.post(UPKEEP).bearer(&admin.token).send().await;
     let upkeep = upkeep.expect(200).json();
@@ -204,7 +226,11 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     }
     for (since, expected) in [(4, 3), (3, 2)] {
         let query = query(today - since * DAY_MICROS, today) + "&group_by=model";
-        assert_eq!(groups(host, &admin.token, &query).await.len(), expected, "{query}");
+        assert_eq!(
+            groups(host, &admin.token, &query).await.len(),
+            expected,
+            "{query}"
+        );
     }
     host.assert_usage_is_sound().await;
 }
@@ -215,7 +241,10 @@ async fn a_level_ends_with_its_meter(host: &TestHost) {
     let began = now_micros() / QUARTER_MICROS * QUARTER_MICROS - DAY_MICROS;
     let event = |id: &str, micros: i64, n: u32| json!({"id": id, "type": "call", "time": rfc3339(micros), "properties": {"n": n}});
     // What is ahead of now has not begun.
-    let events = json!([event("a", began, 3), event("b", now_micros() + 30 * 60 * 1_000_000, 1_000)]);
+    let events = json!([
+        event("a", began, 3),
+        event("b", now_micros() + 30 * 60 * 1_000_000, 1_000)
+    ]);
     assert_eq!(send(host, &user.token, &events).await, [2, 0, 0]);
     let query = format!("meter=seats&{}", whole_range());
     let before = now_micros();
@@ -267,13 +296,22 @@ async fn parallel_senders_set_each_level_once(host: &TestHost) {
             json!(batch)
         })
         .collect();
-    let sent = join_all(batches.iter().chain(&batches).map(|batch| send(host, &user.token, batch)));
+    let sent = join_all(
+        batches
+            .iter()
+            .chain(&batches)
+            .map(|batch| send(host, &user.token, batch)),
+    );
     let accepted: u64 = sent.await.iter().map(|[accepted, ..]| accepted).sum();
-    assert!(accepted <= 480, "each once, though answers may have been lost");
+    assert!(
+        accepted <= 480,
+        "each once, though answers may have been lost"
+    );
     let until = since + 2 * DAY_MICROS;
     for subject in [None, Some(0), Some(1), Some(2)] {
         let of = subject.map_or(String::new(), |s| format!("&subject=cus_{s}"));
-        let (value, events) = total(host, &user.token, &format!("{}{of}", query(since, until))).await;
+        let (value, events) =
+            total(host, &user.token, &format!("{}{of}", query(since, until))).await;
         let expected = levels.sum(subject, None, since, until);
         assert_eq!(value.as_deref().map(decimal), Some(expected), "{subject:?}");
         assert_eq!(events, if subject.is_some() { 160 } else { 480 });
@@ -298,7 +336,9 @@ async fn is_bounded(host: &TestHost) {
     };
     let days = get("since=2026-10-01&until=2026-10-26&group_by=model");
     refuse(host, days, 400, "invalid_parameter", &["group_by"]).await;
-    let shown = get("since=2026-10-01&until=2026-10-25&group_by=model").send().await;
+    let shown = get("since=2026-10-01&until=2026-10-25&group_by=model")
+        .send()
+        .await;
     let shown = shown.expect(200).json();
     assert_eq!(shown["groups"].as_array().map(Vec::len), Some(401));
     // 50,000 series are looked up, and one more is not.

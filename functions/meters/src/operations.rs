@@ -221,8 +221,7 @@ impl NewMeter {
     /// # Errors
     /// 422 that names the numbers that no event could have.
     pub fn with_exact_numbers(mut self, body: &[u8]) -> Result<Self, Problem> {
-        let written: Written<'_> =
-            serde_json::from_slice(body).map_err(|_| Problem::internal())?;
+        let written: Written<'_> = serde_json::from_slice(body).map_err(|_| Problem::internal())?;
         let written = written.filters.unwrap_or_default();
         let mut filters = self.filters.map(|filters| filters.0).unwrap_or_default();
         let mut errors = Vec::new();

@@ -330,14 +330,23 @@ mod tests {
             format!("{{{},{last}}}", members.join(","))
         };
         let table = [
-            (r#"{"a": 1, "b": {"a": 1}, "c": [{"a": 1}, {"a": 1}]}"#.to_owned(), None),
+            (
+                r#"{"a": 1, "b": {"a": 1}, "c": [{"a": 1}, {"a": 1}]}"#.to_owned(),
+                None,
+            ),
             (r#"{"a": "a", "b": "a"}"#.to_owned(), None),
             (r#"{"": 1, " ": 2}"#.to_owned(), None),
             (r#"{"a": 1, "a": 1}"#.to_owned(), Some(".a")),
             (r#"{"a": 1, "\u0061": 2}"#.to_owned(), Some(".a")),
             (r#"{"": 1, "": 2}"#.to_owned(), Some(".")),
-            (r#"{"b": {"c": [1, {}, {"x": {}, "a": 1, "d": 2, "a": 3}]}}"#.to_owned(), Some(".b.c[2].a")),
-            (r#"{"q\"": [[1, {"z": 1, "z": 1}]]}"#.to_owned(), Some(".q\"[0][1].z")),
+            (
+                r#"{"b": {"c": [1, {}, {"x": {}, "a": 1, "d": 2, "a": 3}]}}"#.to_owned(),
+                Some(".b.c[2].a"),
+            ),
+            (
+                r#"{"q\"": [[1, {"z": 1, "z": 1}]]}"#.to_owned(),
+                Some(".q\"[0][1].z"),
+            ),
             (wide(r#""x":1"#), None),
             (wide(r#""m7":1"#), Some(".m7")),
         ];

@@ -20,7 +20,10 @@ pub struct Mismatch {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { grouped, counted } = self;
-        write!(f, "the groups have {grouped} events of {counted} that were counted")
+        write!(
+            f,
+            "the groups have {grouped} events of {counted} that were counted"
+        )
     }
 }
 
