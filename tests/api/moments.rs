@@ -184,6 +184,9 @@ impl Place {
         };
         // The example shows one of several forms: a list of what is also taken alone, or such a one.
         let (example, names) = match (example, self.names.as_slice()) {
+            (Value::Array(elements), names @ [first, second, ..]) if second == "0" => {
+                (json!({first: elements}), names)
+            }
             (Value::Array(elements), names) if names[0] != "0" => (elements[0].clone(), names),
             (Value::Object(members), [first, rest @ ..]) if first == "0" => {
                 (Value::Object(members), rest)

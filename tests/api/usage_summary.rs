@@ -27,6 +27,8 @@ const AGGREGATIONS: [&str; 8] = [
 struct Event {
     micros: i64,
     n: Decimal,
+    /// Whether it is sent as a text, which is added up like a number and is equal to none.
+    is_text: bool,
     model: u64,
     subject: u64,
 }
@@ -51,7 +53,10 @@ fn naive(aggregation: &str, events: &[&Event], since: i64, until: i64) -> Option
                 .round_dp_with_strategy(9, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
         }),
         "unique_count" => Some(Decimal::from(
-            values().map(|e| e.n).collect::<BTreeSet<_>>().len(),
+            values()
+                .map(|e| (e.is_text, e.n))
+                .collect::<BTreeSet<_>>()
+                .len(),
         )),
         "latest" => values().map(|e| (e.micros, e.n)).max().map(|(_, n)| n),
         _ => {
@@ -128,17 +133,17 @@ async fn every_aggregation_is_what_a_naive_model_says(host: &TestHost) {
     let until = now_micros() / day * day;
     let since = until - 5 * day;
     let events: Vec<Event> = (0..400)
-        .map(|_| Event {
+        .map(|n| Event {
             micros: since + i64::try_from(random.below(5 * 86_400)).unwrap_or(0) * 1_000_000,
             n: Decimal::new(i64::try_from(random.below(4_000)).unwrap_or(0) - 2_000, 2),
+            is_text: n % 2 == 0,
             model: random.below(3),
             subject: random.below(3),
         })
         .collect();
     for (chunk_number, chunk) in events.chunks(97).enumerate() {
         let batch = chunk.iter().enumerate().map(|(n, e)| {
-            // As a number and as a text.
-            let value = if n % 2 == 0 { json!(e.n.normalize().to_string()) } else { serde_json::from_str(&e.n.normalize().to_string()).unwrap_or_default() };
+            let value = if e.is_text { json!(e.n.normalize().to_string()) } else { serde_json::from_str(&e.n.normalize().to_string()).unwrap_or_default() };
             json!({"id": format!("{chunk_number}-{n}"), "type": "call", "time": rfc3339(e.micros),
                    "subject": format!("cus_{}", e.subject), "properties": {"n": value, "model": e.model}})
         });

@@ -24,6 +24,7 @@ fn spend_head(user: &User, key: &str, framing: &str) -> String {
 api_tests![
     requests_in_one_write_are_answered_in_turn,
     a_request_that_cannot_be_read_is_refused,
+    a_request_needs_one_host,
     a_header_that_is_not_utf_8_is_refused,
     half_a_body_spends_nothing,
 ];
@@ -62,26 +63,82 @@ async fn a_request_that_cannot_be_read_is_refused(host: &TestHost) {
         "GET /api/v1/health HTTP/1.1\r\nhost: a\r\n{}\r\n",
         "x: 1\r\n".repeat(10_000)
     );
-    let table: [&[u8]; 9] = [
-        b"nonsense\r\n\r\n",
-        b"GET /api/v1/health HTTP/9.9\r\n\r\n",
-        b"GET /api/v1/health HTTP/1.1\r\nno colon\r\n\r\n",
-        b"GET /api/v1/health HTTP/1.1\r\nhost: a\r\nbad header: 1\r\n\r\n",
-        b"POST /api/v1/auth/login HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n",
-        b"POST /api/v1/auth/login HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        long_target.as_bytes(),
-        long_header.as_bytes(),
-        many_headers.as_bytes(),
+    let health =
+        |headers: &str| format!("GET /api/v1/health HTTP/1.1\r\n{headers}\r\n").into_bytes();
+    let login = |headers: &str| {
+        format!("POST /api/v1/auth/login HTTP/1.1\r\nhost: a\r\n{headers}\r\nab").into_bytes()
+    };
+    let table = [
+        (b"nonsense\r\n\r\n".to_vec(), 400),
+        (b"GET /api/v1/health HTTP/9.9\r\n\r\n".to_vec(), 400),
+        (
+            b"GET /api/v1/\0health HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
+            400,
+        ),
+        (
+            b"GET /api/v1/\xff HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
+            400,
+        ),
+        (health("no colon\r\n"), 400),
+        (health("host: a\r\nbad header: 1\r\n"), 400),
+        (health("host: a\r\nx: 1\0\r\n"), 400),
+        (health("host: a\r\nx: 1\x01\r\n"), 400),
+        (health("host: a\r\nx: 1\r2\r\n"), 400),
+        (health("host: a\r\nx: 1\r\n 2\r\n"), 400),
+        (login("content-length: x\r\n"), 400),
+        (login("content-length: 1\r\ncontent-length: 2\r\n"), 400),
+        (login("content-length: 2, 2\r\n"), 400),
+        (login("transfer-encoding: gzip\r\n"), 400),
+        (long_target.into_bytes(), 431),
+        (long_header.into_bytes(), 431),
+        (many_headers.into_bytes(), 431),
     ];
-    for bytes in table {
-        let status = exchange(host, bytes).await;
+    for (bytes, expected) in table {
+        let mut wire = Wire::connect(host.address()).await;
+        wire.write(&bytes).await;
+        let status = wire.read().await.map(|response| response.status);
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
-        assert!(
-            status.is_none_or(|status| (400..500).contains(&status)),
-            "{shown:?} must be refused, not answered with {status:?}"
+        assert_eq!(
+            status,
+            Some(expected),
+            "{shown:?} must be refused with an answer"
         );
+        assert!(wire.read().await.is_none(), "{shown:?} ends the connection");
     }
     host.get("/api/v1/health").send().await.expect(200);
+}
+
+/// Whoever is in front of the host may have taken either of two, so it takes none.
+async fn a_request_needs_one_host(host: &TestHost) {
+    let table = [
+        ("", 400),
+        ("host:\r\n", 400),
+        ("host: a b\r\n", 400),
+        ("host: a\r\nhost: a\r\n", 400),
+        ("host: a\r\nhost: b\r\n", 400),
+        ("host: a\r\nHost:\r\n", 400),
+        ("host: health.spin.internal\r\nhost: a\r\n", 400),
+        ("host: a\r\n", 200),
+        ("Host: a:80\r\n", 200),
+    ];
+    let mut wire = Wire::connect(host.address()).await;
+    for (hosts, status) in table {
+        for path in ["/api/v1/health", "/nowhere"] {
+            wire.write(format!("GET {path} HTTP/1.1\r\n{hosts}\r\n"))
+                .await;
+            let response = wire.read().await.expect("the connection stays open");
+            let expected = match path {
+                "/nowhere" if hosts.matches("ost:").count() < 2 => 404,
+                _ => status,
+            };
+            assert_eq!(response.status, expected, "{path} {hosts:?}: {response:?}");
+            if expected == 400 {
+                let document: serde_json::Value =
+                    serde_json::from_str(&response.body).expect("a problem document is JSON");
+                assert_eq!(document["code"], "invalid_host", "{hosts:?}");
+            }
+        }
+    }
 }
 
 /// The `http` crate cannot hand such a header to a component, so the host itself answers.

@@ -135,7 +135,7 @@ const TABLES: [&[(&str, &str)]; 3] = [
         ),
         (
             "usage_level_series (organization_id, meter_id, subject, group_key)",
-            "explain_owner(n), explain_id(1), 'cus_' || n, ''",
+            "explain_id(1 + (n - 1) / 4), explain_id(1), 'cus_' || n % 4, ''",
         ),
         (
             "usage_closed_periods (organization_id, until)",

@@ -5,6 +5,9 @@ use http::Method;
 use super::{Body, MAX_TERMS_BYTES, Named, Row, row};
 use serde_json::json;
 
+/// The largest body of events: 5 KiB for each of a thousand.
+const MAX_EVENTS_BYTES: usize = 1_000 * 5 * 1_024;
+
 /// Events of usage, and what counts them.
 pub(in crate::authorization_matrix) fn metering_rows() -> Vec<Row> {
     let reads = Some("usage:read");
@@ -33,6 +36,7 @@ pub(in crate::authorization_matrix) fn metering_rows() -> Vec<Row> {
             Body::UsageEvent,
             Some("usage:write"),
         )
+        .up_to(MAX_EVENTS_BYTES)
         .reads_more_than_json(),
         row(Method::GET, "/api/v1/meters", Body::None, reads),
         row(Method::POST, "/api/v1/meters", Body::Meter, manages).creates(),
