@@ -2,8 +2,10 @@ use futures::future::join_all;
 use serde_json::json;
 use shared::ids::UserId;
 use shared::token::TokenKind;
-use turnpike_tests::personas::{BALANCE, INTROSPECT, ME, PASSWORD, PASSWORD_RESET, invented};
-use turnpike_tests::{Call, TestHost, api_tests};
+use turnpike_tests::personas::{
+    BALANCE, INTROSPECT, LOGOUT, ME, PASSWORD, PASSWORD_RESET, invented,
+};
+use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use crate::auth_password_forgot::forgot;
 use crate::refusals::refuse;
@@ -42,9 +44,16 @@ async fn replaces_the_password_and_ends_every_session(host: &TestHost) {
     let other = host.issue_session(&user).await;
     host.execute("UPDATE users SET email_verified_at = now() - interval '1 day'")
         .await;
+    // A key of a session that is over; those of live ones end with them.
+    let before = User {
+        token: host.issue_token(&user).await,
+        ..user.clone()
+    };
     let key = host
-        .issue_api_key(&user, &["credits:read", "api_keys:manage"])
+        .issue_api_key(&before, &["credits:read", "api_keys:manage"])
         .await;
+    let logout = host.post(LOGOUT).bearer(&before.token);
+    logout.send().await.expect(200);
     for token in [&user.token, &other.token, &eve.token] {
         host.warm(&host.get(ME).bearer(token)).await;
     }

@@ -17,7 +17,11 @@ pub struct Authenticator {
 impl Authenticator {
     /// Enrols for the user of the session, and confirms nothing.
     pub async fn enrol(host: &TestHost, token: &str) -> Self {
-        let response = host.post(TOTP).bearer(token).send().await.expect(201);
+        Self::of(&host.post(TOTP).bearer(token).send().await.expect(201))
+    }
+
+    /// What an answer lets an authenticator know, which is shown once.
+    pub fn of(response: &Response) -> Self {
         let secret = response.text_at("/secret");
         let uri = response.text_at("/uri");
         if !uri.contains(&format!("secret={secret}&")) {

@@ -6,7 +6,7 @@ use shared::http::{Reply, Request};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 
-use crate::operations::UserChange;
+use crate::operations::{OwnershipGift, UserChange};
 use crate::queries::{self, not_found};
 
 pub async fn read(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -24,12 +24,41 @@ pub async fn change(context: &Context, request: &Request) -> Result<Reply, Probl
     Reply::json(200, &user)
 }
 
+pub async fn own(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let id = request.named("id", not_found)?;
+    let (gift, _) = request.json::<OwnershipGift>().await?;
+    let write = queries::own(context, token.digest, id, gift.organization_id);
+    let ownership = cache::during_write(context, &Scope::all_of_user(id), write).await?;
+    Reply::json(200, &ownership)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
     use shared::http::input;
 
     use super::*;
+
+    #[test]
+    fn bodies_of_ownerships() {
+        let table = [
+            (
+                json!({"organization_id": "org_0199a2c4e2447b3c8d5e6f708192a3b4"}),
+                vec![],
+            ),
+            (json!({}), vec!["organization_id"]),
+            (json!({"organization_id": "org_1"}), vec!["organization_id"]),
+            (json!({"organization_id": null}), vec!["organization_id"]),
+        ];
+        for (body, expected) in table {
+            let errors = input::value_at::<OwnershipGift>(&body, "")
+                .err()
+                .unwrap_or_default();
+            let named: Vec<_> = errors.iter().map(|e| &*e.field).collect();
+            assert_eq!(named, expected, "{body}");
+        }
+    }
 
     #[test]
     fn bodies() {

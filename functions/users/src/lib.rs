@@ -1,4 +1,5 @@
-//! `/api/v1/users/{id}`: the platform sees, disables and enables users.
+//! `/api/v1/users/{id}`: the platform sees, disables and enables users, and makes one the owner of an
+//! organization that is left without.
 
 mod handler;
 mod operations;
@@ -7,4 +8,5 @@ mod queries;
 shared::component! {
     operations::READ => handler::read,
     operations::CHANGE => handler::change,
+    operations::OWN => handler::own,
 }

@@ -1,6 +1,6 @@
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::time::Time;
-use shared::ids::UserId;
+use shared::ids::{OrganizationId, UserId};
 
 /// A user as the platform sees them.
 #[shared::answer(read)]
@@ -20,7 +20,30 @@ pub struct UserChange {
     pub disabled: bool,
 }
 
+/// Which organization is given an owner.
+#[shared::body]
+pub struct OwnershipGift {
+    pub organization_id: OrganizationId,
+}
+
+/// A member as the owner of an organization.
+#[shared::answer(read)]
+pub struct Ownership {
+    organization_id: OrganizationId,
+    user_id: UserId,
+    role: OwnerRole,
+}
+
+/// The one role of an owner.
+#[shared::answer(read)]
+pub enum OwnerRole {
+    Owner,
+}
+
 shared::refusals! {
+    /// The organization has somebody who can give it another owner.
+    OWNER_PRESENT = 409 "owner_present", "The organization has an owner",
+        "the organization has an owner who is not disabled.";
     OWN_USER = 409 "own_user", "Nobody disables themselves",
         "nobody disables themselves.";
 }
@@ -50,7 +73,7 @@ pub const CHANGE: Operation = Operation::new(
 .audited()
 .tag("organizations")
 .summary("Disable or enable a user")
-.details("The permission is the platform's. A disabled user's sessions end, and every credential of theirs is refused, for every request that begins after this answer. Enabling brings no session back; API keys that were not revoked work again.")
+.details("The permission is the platform's. A disabled user's sessions end, and every credential of theirs is refused, for every request that begins after this answer. Everything that is pending of them ends as well: links, invitations that they made, API keys. Enabling brings none of it back.")
 .path_parameter::<UserId>("id")
 .body::<UserChange>(r#"{"disabled": true}"#)
 .answers(&[Answer::json::<User>(
@@ -59,3 +82,22 @@ pub const CHANGE: Operation = Operation::new(
     r#"{"id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "email": "ada@example.com", "platform_role": null, "created_at": "2026-11-21T09:30:00.123456Z", "disabled_at": "2026-11-22T09:30:00.123456Z"}"#,
 )])
 .refuses(&[&OWN_USER]);
+
+pub const OWN: Operation = Operation::new(
+    "users-ownerships",
+    Verb::Post,
+    "/api/v1/users/{id}/ownerships",
+    Access::Permission("users:manage"),
+)
+.audited()
+.tag("organizations")
+.summary("Give an organization an owner")
+.details("The permission is the platform's. Makes a member the owner of an organization whose owners are all disabled. The others stay what they are. A user who is no member, or is disabled, is a 404.")
+.path_parameter::<UserId>("id")
+.body::<OwnershipGift>(r#"{"organization_id": "org_0199a2c4e2447b3c8d5e6f708192a3b4"}"#)
+.answers(&[Answer::json::<Ownership>(
+    200,
+    "The user is an owner of the organization.",
+    r#"{"organization_id": "org_0199a2c4e2447b3c8d5e6f708192a3b4", "user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "role": "owner"}"#,
+)])
+.refuses(&[&OWNER_PRESENT]);

@@ -1,10 +1,10 @@
 use shared::http::context::Context;
 use shared::http::problem::Problem;
-use shared::ids::UserId;
+use shared::ids::{OrganizationId, UserId};
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::operations::{OWN_USER, User};
+use crate::operations::{OWN_USER, OWNER_PRESENT, Ownership, User};
 
 /// 404: there is no such user.
 pub fn not_found() -> Problem {
@@ -14,6 +14,7 @@ pub fn not_found() -> Problem {
 fn refuse(refused: &Refused) -> Option<Problem> {
     Some(match refused.code.as_str() {
         "not_found" => not_found(),
+        "owner_present" => OWNER_PRESENT.because("An owner gives the organization another."),
         "own_user" => OWN_USER.because("Ask another holder of users:manage."),
         _ => return None,
     })
@@ -42,5 +43,20 @@ pub async fn change(
         disabled.into(),
     ];
     let sql = "SELECT user_change($1, $2, $3)::text";
+    db::call(context, sql, &parameters, refuse).await
+}
+
+pub async fn own(
+    context: &Context,
+    digest: TokenDigest,
+    id: UserId,
+    organization_id: OrganizationId,
+) -> Result<Ownership, Problem> {
+    let parameters = [
+        digest.0.to_vec().into(),
+        id.as_uuid().into(),
+        organization_id.as_uuid().into(),
+    ];
+    let sql = "SELECT user_ownership_give($1, $2, $3)::text";
     db::call(context, sql, &parameters, refuse).await
 }

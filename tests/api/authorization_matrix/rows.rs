@@ -279,6 +279,16 @@ pub(super) fn organization_rows() -> Vec<Row> {
         row(patch(), "/api/v1/users/:id", Body::Disabled, users)
             .names(Named::User)
             .owner(403),
+        // The user is no member of the caller's organization, which is said to nobody else.
+        row(
+            post(),
+            "/api/v1/users/:id/ownerships",
+            Body::SessionOrganization,
+            users,
+        )
+        .names(Named::User)
+        .owner(403)
+        .key_with(404),
     ];
     let in_organization = [
         (
