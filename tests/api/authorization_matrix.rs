@@ -13,7 +13,7 @@ use serde_json::json;
 use turnpike_host::manifest::Manifest;
 use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
-use turnpike_tests::personas::{sql_hash, unique};
+use turnpike_tests::personas::{CONSUME, GRANTS, HOLDS, REFUNDS, sql_hash, unique};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use requests::{build, build_in, prepare};
@@ -300,6 +300,20 @@ fn every_operation_has_a_row_with_its_permission() {
                 .any(|listed| template(listed) == template(&route)),
             "say in tests/api/authorization_matrix/rows.rs who may use {route}"
         );
+    }
+}
+
+/// What moves money is sent twice with one key.
+#[test]
+fn keys_are_tried() {
+    let description = Description::read(&project_root()).expect("openapi.json can be read");
+    let rows = all_rows();
+    let tried = rows
+        .iter()
+        .filter(|row| replays::takes_key(row, &description));
+    let tried: BTreeSet<&str> = tried.map(|row| row.route).collect();
+    for route in [CONSUME, GRANTS, HOLDS, REFUNDS] {
+        assert!(tried.contains(route), "{route} is not among {tried:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{self, Date};
-use jiff::tz::{AmbiguousTimestamp, TimeZoneDatabase};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde_json::json;
 use turnpike_tests::personas::ORGANIZATIONS;
 use turnpike_tests::{TestHost, api_tests};
@@ -143,105 +143,99 @@ async fn exactly_the_names_of_the_database_are_taken(host: &TestHost) {
     assert_eq!(taken, BTreeMap::new(), "no names of the database");
 }
 
-/// When days begin in a zone, in seconds from their midnight in UTC: from the first day, and from
-/// each on which that changes.
-type Beginnings = BTreeMap<Date, i64>;
+/// When each day from the first to the last begins in a zone, in seconds from its midnight in UTC.
+type Midnights = Vec<i32>;
 
-/// For each name, when days begin as Postgres reads the zone: by `sql`, of `name`, `zone` and `day`.
-async fn beginnings(
-    host: &TestHost,
-    zones: &BTreeMap<String, String>,
-    sql: &str,
-) -> BTreeMap<String, Beginnings> {
-    let list = zones
-        .iter()
-        .map(|(name, zone)| format!("('{name}', '{zone}')"));
-    let statement = format!(
-        "SELECT name, day::text, seconds FROM (
-             SELECT name, day, seconds, lag(seconds) OVER (PARTITION BY name ORDER BY day) AS before FROM (
-                 SELECT name, day, extract(epoch FROM ({sql}) - day AT TIME ZONE 'UTC')::bigint AS seconds
-                   FROM (VALUES {}) zones (name, zone),
-                        generate_series(timestamp '{FIRST_DAY}', timestamp '{LAST_DAY}', '1 day') day) each) changes
-          WHERE before IS DISTINCT FROM seconds",
-        list.collect::<Vec<_>>().join(",")
-    );
-    let mut beginnings: BTreeMap<String, Beginnings> = BTreeMap::new();
-    for row in host.query(&statement).await {
-        let day: String = row.get(1);
-        let day = day[..10]
-            .parse()
-            .expect("Postgres writes days as ISO 8601 does");
-        let of_zone = beginnings.entry(row.get(0)).or_default();
-        of_zone.insert(day, row.get(2));
-    }
-    assert_eq!(beginnings.len(), zones.len(), "every zone has days");
-    beginnings
+/// What a query of two columns says of each name.
+async fn midnights(host: &TestHost, sql: &str) -> BTreeMap<String, Midnights> {
+    let rows = host.query(sql).await;
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// The same as the other reader has it, before the days that are a forecast.
-fn beginnings_by_another_reader(
-    name: &str,
-    choose: fn(AmbiguousTimestamp) -> Result<jiff::Timestamp, jiff::Error>,
-) -> Beginnings {
-    let database = TimeZoneDatabase::bundled();
-    let zone = database.get(name).expect("it has the zones that it lists");
-    let mut beginnings = Beginnings::new();
-    let mut last = None;
-    for day in FIRST_DAY
-        .series(jiff::Span::new().days(1))
-        .take_while(|day| *day < FIRST_FORECAST)
-    {
-        let midnight = day.at(0, 0, 0, 0);
-        let begins = choose(zone.to_ambiguous_timestamp(midnight)).expect("in the range of times");
-        let in_utc = jiff::tz::TimeZone::UTC
-            .to_timestamp(midnight)
-            .expect("in the range of times");
-        let seconds = begins.as_second() - in_utc.as_second();
-        if last.replace(seconds) != Some(seconds) {
-            beginnings.insert(day, seconds);
-        }
-    }
-    beginnings
+/// A query for the midnights of days, of which `begins` says when the day `day` begins.
+fn for_each_day(begins: &str) -> String {
+    format!(
+        "ARRAY(SELECT extract(epoch FROM ({begins}) - day AT TIME ZONE 'UTC')::integer
+                 FROM generate_series(timestamp '{FIRST_DAY}', timestamp '{LAST_DAY}', '1 day') day)"
+    )
 }
 
-fn before_forecasts(beginnings: &Beginnings) -> Beginnings {
-    let known = beginnings.range(..FIRST_FORECAST);
-    known.map(|(day, seconds)| (*day, *seconds)).collect()
+/// The names and zones as rows of SQL.
+fn values<'a>(zones: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    let rows: Vec<String> = zones
+        .map(|(name, zone)| format!("('{name}', '{zone}')"))
+        .collect();
+    rows.join(",")
+}
+
+/// The same as the other reader has it, until the day before the first that is a forecast.
+fn midnights_by_another_reader(name: &str) -> Midnights {
+    let zone = TimeZoneDatabase::bundled().get(name);
+    let zone = zone.expect("it has the zones that it lists");
+    let days = FIRST_DAY.series(jiff::Span::new().days(1));
+    days.take_while(|day| *day < FIRST_FORECAST)
+        .map(|day| {
+            let midnight = day.at(0, 0, 0, 0);
+            // Of two midnights AT TIME ZONE takes the second, and of none what the clocks of
+            // before would have shown.
+            let begins = zone.to_ambiguous_timestamp(midnight).later();
+            let in_utc = TimeZone::UTC.to_timestamp(midnight);
+            let [begins, in_utc] = [begins, in_utc].map(|time| time.expect("in range").as_second());
+            i32::try_from(begins - in_utc).expect("a day has some 86,400 seconds")
+        })
+        .collect()
 }
 
 async fn days_begin_where_the_database_has_them_begin(host: &TestHost) {
     let (names, installed) = (names(), installed(host).await);
     let zones = read_as(host, &names).await;
-    let ours = beginnings(host, &zones, "local_midnight(day, zone)").await;
-    let by_name = beginnings(host, &zones, "day AT TIME ZONE zone").await;
-    for name in zones.keys() {
+    let sql = format!(
+        "SELECT name, {} FROM (VALUES {}) zones (name, zone)",
+        for_each_day("day AT TIME ZONE zone"),
+        values(zones.iter())
+    );
+    let ours = midnights(host, &sql).await;
+    assert_eq!(ours.len(), zones.len());
+    for (name, ours) in &ours {
         if CHANGED_AT_SHORT_NOTICE.contains(&name.as_str()) {
             continue;
         }
-        // Where clocks go back over midnight the day begins at the first of the two.
-        let expected = beginnings_by_another_reader(name, AmbiguousTimestamp::compatible);
-        assert_eq!(before_forecasts(&ours[name]), expected, "{name}");
-        let expected = beginnings_by_another_reader(name, AmbiguousTimestamp::later);
-        assert_eq!(before_forecasts(&by_name[name]), expected, "{name}");
+        let expected = midnights_by_another_reader(name);
+        let day = ours
+            .iter()
+            .zip(&expected)
+            .position(|(ours, expected)| ours != expected);
+        assert!(
+            expected.len() > 1_800 && ours.len() > 4_000,
+            "{name} has days"
+        );
+        let day =
+            day.map(|days| FIRST_DAY + jiff::Span::new().days(i64::try_from(days).unwrap_or(0)));
+        assert_eq!(day, None, "{name} is read as {}", zones[name]);
     }
     // All days of the zones that Postgres has under the same name: a setting of the session is
     // never an abbreviation.
-    host.execute(
-        "CREATE FUNCTION midnight_of_session(p_day timestamp, p_zone text) RETURNS timestamptz
+    host.execute(&format!(
+        "CREATE FUNCTION midnights_of_session(p_zone text) RETURNS integer[]
          LANGUAGE plpgsql AS $$
          BEGIN
-             PERFORM set_config('TimeZone', p_zone, true) WHERE current_setting('TimeZone') <> p_zone;
-             RETURN p_day::timestamptz;
+             PERFORM set_config('TimeZone', p_zone, true);
+             RETURN {};
          END;
          $$",
-    )
+        for_each_day("day::timestamptz")
+    ))
     .await;
-    let same_name = zones.keys().filter(|name| installed.contains(*name));
-    let same_name = same_name.map(|name| (name.clone(), name.clone())).collect();
-    let expected = beginnings(host, &same_name, "midnight_of_session(day, name)").await;
+    let same_name = zones.iter().filter(|(name, _)| installed.contains(*name));
+    let sql = format!(
+        "SELECT name, midnights_of_session(name) FROM (VALUES {}) zones (name, zone)",
+        values(same_name)
+    );
+    let expected = midnights(host, &sql).await;
+    assert!(expected.len() > 400, "Postgres has zones");
     for (name, expected) in expected {
-        assert_eq!(
-            by_name[&name], expected,
+        assert!(
+            ours[&name] == expected,
             "{name} is read as {}",
             zones[&name]
         );

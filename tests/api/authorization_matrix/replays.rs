@@ -11,7 +11,7 @@ use super::rows::Row;
 const REPLAYED: &str = "idempotent-replayed";
 
 /// Whether an operation takes an `Idempotency-Key`.
-fn takes_key(row: &Row, description: &Description) -> bool {
+pub(super) fn takes_key(row: &Row, description: &Description) -> bool {
     let item = description.path_item(&template(row.route));
     let method = row.method.as_str().to_ascii_lowercase();
     let parameters = item.and_then(|item| item[method]["parameters"].as_array());
