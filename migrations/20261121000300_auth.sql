@@ -86,6 +86,9 @@ CREATE TABLE api_keys (
     scopes          text[] NOT NULL,
     -- The sign-in whose session, or whose key, drew the secret. It may have ended since.
     sign_in_id      uuid,
+    -- The other API keys that drew a secret of this one, by making or rotating it. It ends with
+    -- any of them.
+    drawn_by        uuid[] NOT NULL DEFAULT '{}',
     expires_at      timestamptz,
     -- The newest use that a write noted. The key-value store may know of a newer one.
     last_used_at    timestamptz,
