@@ -16,6 +16,7 @@ DECLARE
     v_organization_id uuid := v_session.organization_id;
     v_who text;
     v_address_subject text := CASE WHEN guess_is_strangers(p_subject) THEN 'address:' || p_address END;
+    v_subject text;
     v_locked login_attempts;
 BEGIN
     PERFORM hash_lease_release(p_lease_id);
@@ -30,11 +31,9 @@ BEGIN
     PERFORM audit_append(v_organization_id, CASE WHEN p_email IS NULL THEN 'session.guess_failed' ELSE 'login.failed' END,
                          CASE WHEN p_email IS NULL THEN v_user_id END, v_who, jsonb_build_object('wrong', p_wrong));
     -- That of the account before that of the address: heads of chains are locked in one order.
-    FOR v_locked IN
-        SELECT * FROM login_attempts
-         WHERE subject IN (p_subject, v_address_subject) AND locked_until > clock_timestamp()
-         ORDER BY subject = v_address_subject
-    LOOP
+    FOREACH v_subject IN ARRAY ARRAY[p_subject, v_address_subject] LOOP
+        SELECT * INTO v_locked FROM login_attempts WHERE subject = v_subject AND locked_until > clock_timestamp();
+        CONTINUE WHEN NOT FOUND;
         PERFORM audit_append(
             CASE WHEN v_locked.subject = p_subject THEN v_organization_id END, 'login.locked_out', NULL,
             CASE WHEN v_locked.subject = p_subject THEN v_who ELSE p_address END,
