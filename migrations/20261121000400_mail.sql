@@ -66,5 +66,15 @@ CREATE TABLE mail_quota (
     sent           integer NOT NULL
 );
 
+-- How many notices of a kind a user was sent within the day. There is at most one row for each kind
+-- and user, so nothing sweeps them.
+CREATE TABLE notice_counts (
+    user_id     uuid NOT NULL,
+    kind        text NOT NULL,
+    day_started timestamptz NOT NULL,
+    sent        integer NOT NULL,
+    PRIMARY KEY (user_id, kind)
+);
+
 -- Serves the sweep of windows that have ended.
 CREATE INDEX mail_quota_by_window ON mail_quota (window_started);

@@ -367,7 +367,7 @@ fn what_failed_and_what_was_asked_for_is_told_too() {
             .client(HOME);
         login.send().await.expect(429);
         let change = host.password_call(&user.token, "not the password", "another long password");
-        change.client(HOME).send().await.expect(403);
+        change.client(HOME).send().await.expect(422);
         let forgot = host
             .post(PASSWORD_FORGOT)
             .json(&json!({"email": user.email}));
@@ -442,7 +442,7 @@ fn what_belongs_to_no_organization_is_in_the_platforms_chain() {
         let rotated = rotated.send().await.expect(201);
         let none = host.new_user_of_none("eve").await;
         let wrong = host.password_call(&none.token, "not the password", "another long password");
-        wrong.client(HOME).send().await.expect(403);
+        wrong.client(HOME).send().await.expect(422);
 
         let log = format!("{AUDIT_LOG}/platform");
         let call = host.get(&*log).bearer(&admin.token);

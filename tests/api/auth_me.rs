@@ -49,6 +49,7 @@ async fn tells_who_the_token_stands_for(host: &TestHost) {
     let mut all = OWNER.to_vec();
     all.extend([
         "analytics:read",
+        "audit:read_platform",
         "credits:grant",
         "entitlements:grant",
         "outbox:deliver",

@@ -143,7 +143,7 @@ async fn keeps_what_the_sign_in_was(host: &TestHost) {
     let (ada, _, _, other) = of_two(host).await;
     let session = host.issue_session(&ada).await;
     host.execute(&format!(
-        "UPDATE sessions SET created_at = '2026-01-01Z', authenticated_at = '2026-01-02Z', last_used_at = '2026-01-03Z'
+        "UPDATE sessions SET created_at = date_trunc('day', now()) - interval '100 days', authenticated_at = date_trunc('day', now()) - interval '99 days', last_used_at = date_trunc('day', now()) - interval '98 days'
           WHERE id = '{}'",
         session.id.as_uuid()
     ))
@@ -153,7 +153,7 @@ async fn keeps_what_the_sign_in_was(host: &TestHost) {
     assert_ne!(new.id, session.id);
     let rows = host
         .query(&format!(
-            "SELECT created_at = '2026-01-01Z' AND authenticated_at = '2026-01-02Z' AND user_agent = 'test'
+            "SELECT created_at = date_trunc('day', now()) - interval '100 days' AND authenticated_at = date_trunc('day', now()) - interval '99 days' AND user_agent = 'test'
                     AND address = '127.0.0.1' AND last_used_at > now() - interval '1 minute'
                FROM sessions WHERE id = '{}'",
             new.id.as_uuid()

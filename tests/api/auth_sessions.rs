@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
 use serde_json::{Value, json};
-use turnpike_tests::personas::{ME, SESSIONS};
+use turnpike_tests::personas::{ME, PASSWORD, SESSIONS};
 use turnpike_tests::{Reuse, TestHost, api_tests};
 
 use crate::refusals::refuse;
@@ -35,9 +35,80 @@ api_tests![lists_ones_own_newest_first, ends_one, refuses,];
 
 api_tests![
     fresh_too:
+    ends_half_a_year_after_the_sign_in,
+];
+
+api_tests![
+    fresh_too:
     ends_all_others,
     validations_race_with_the_end_of_every_session,
 ];
+
+/// However often it is used and refreshed.
+async fn ends_half_a_year_after_the_sign_in(host: &TestHost) {
+    let email = host.signup("ada").await;
+    let age = async |session: &str, interval: &str| {
+        host.execute(&format!(
+            "UPDATE sessions SET created_at = now() - interval '{interval}' WHERE prefixed_id('ses_', id) = '{session}'"
+        ))
+        .await;
+    };
+    let end_is = async |session: &str, token: &str, interval: &str| {
+        let sessions = list(host, token).await;
+        let shown = sessions.iter().find(|shown| shown["id"] == session);
+        let end = shown
+            .map(|shown| shown["expires_at"].clone())
+            .unwrap_or_default();
+        let rows = host
+            .query(&format!(
+                "SELECT abs(extract(epoch FROM nullif('{}', '')::timestamptz - now() - interval '{interval}')) < 120",
+                end.as_str().unwrap_or_default()
+            ))
+            .await;
+        let is_so = rows[0].get::<_, Option<bool>>(0);
+        assert_eq!(
+            is_so,
+            Some(true),
+            "{session} ends at {end}, not in {interval}"
+        );
+    };
+    let first = host.login_call(&email, PASSWORD).settle().await.expect(200);
+    let (session, token) = (first.text_at("/session_id"), first.text_at("/access_token"));
+    end_is(&session, &token, "30 days").await;
+    // Its end draws near: no refresh moves it.
+    age(&session, "179 days 23 hours 55 minutes").await;
+    end_is(&session, &token, "5 minutes").await;
+    let refreshed = host.refresh_call(&first.text_at("/refresh_token"));
+    let refreshed = refreshed.send().await.expect(200);
+    let token = refreshed.text_at("/access_token");
+    end_is(&session, &token, "5 minutes").await;
+    let rows = host
+        .query(
+            "SELECT max(t.expires_at) <= s.created_at + interval '180 days'
+               FROM sessions s JOIN (SELECT session_id, expires_at FROM access_tokens
+                                     UNION ALL
+                                     SELECT session_id, expires_at FROM refresh_tokens WHERE successor IS NULL) t
+                 ON t.session_id = s.id
+              GROUP BY s.created_at",
+        )
+        .await;
+    assert!(rows[0].get::<_, bool>(0), "no token outlives its session");
+    // Over, whatever its tokens say. The answers of a cached session end with it, too.
+    let second = host.login_call(&email, PASSWORD).settle().await.expect(200);
+    age(&second.text_at("/session_id"), "180 days").await;
+    expect_me(host, &second.text_at("/access_token"), 401).await;
+    let refresh = host.refresh_call(&second.text_at("/refresh_token"));
+    refresh
+        .send()
+        .await
+        .expect_problem(401, "invalid_refresh_token");
+    expect_me(host, &token, 200).await;
+    assert_eq!(
+        list(host, &token).await.len(),
+        1,
+        "what is over is not listed"
+    );
+}
 
 async fn lists_ones_own_newest_first(host: &TestHost) {
     let ada = host.new_user("ada").await;

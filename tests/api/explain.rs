@@ -574,7 +574,6 @@ const STATEMENTS: [Row; 77] = [
                                   'user-7@example.com', 'password')",
         answer: "",
         indexes: &[
-            "hash_leases_pkey",
             "login_attempts_pkey",
             "login_attempts_by_age",
             "users_email_key",

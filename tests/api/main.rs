@@ -44,6 +44,7 @@ mod health;
 mod invitations_accept;
 mod meters;
 mod not_found;
+mod notices;
 mod openapi;
 mod organization_billing_members;
 mod organization_invitations;

@@ -1,6 +1,7 @@
 //! How accounts are taken over, replayed step by step: by a change of the email that is pending, and
 //! by whoever registers first. Each ends well for the owner.
 
+use futures::future::{join, join_all};
 use serde_json::{Value, json};
 use shared::ids::OrganizationId;
 use turnpike_tests::personas::{
@@ -15,12 +16,17 @@ use crate::refusals::refuse;
 const NEW_PASSWORD: &str = "a quite different phrase";
 const THIEFS_PASSWORD: &str = "a phrase of the thief";
 
+/// Accounts that join while the owner resets, and how often.
+const GUESTS: usize = 3;
+const ROUNDS: usize = 20;
+
 api_tests![
     a_pending_change_ends_with_the_password,
     a_change_is_undone,
     the_undoing_of_the_first_change_wins,
     only_a_proved_email_is_kept,
     whoever_registers_first_keeps_nothing,
+    whoever_joins_beside_the_first_reset_is_gone,
     an_owner_from_before_keeps_the_organization,
     what_a_kept_factor_is,
     refuses,
@@ -430,6 +436,42 @@ async fn whoever_registers_first_keeps_nothing(host: &TestHost) {
     let link = forgot(host, &stranger.email).await;
     reset(host, &link, PASSWORD).settle().await.expect(200);
     expect_me(host, &key.key, 200).await;
+}
+
+/// A second account of the stranger accepts its invitation just as the owner resets: it joins first
+/// and is removed, or finds the invitation ended.
+async fn whoever_joins_beside_the_first_reset_is_gone(host: &TestHost) {
+    for round in 0..ROUNDS {
+        let stranger = host.new_user("victim").await;
+        let organization = host.organization_of(&stranger).await;
+        let mut accepts = Vec::new();
+        let mut guests = Vec::new();
+        for _ in 0..GUESTS {
+            let guest = verified(host, "guest").await;
+            let link = invite(host, &stranger.token, organization, &guest.email, "owner").await;
+            accepts.push(accept(host, &guest, &link));
+            guests.push(guest);
+        }
+        let link = forgot(host, &stranger.email).await;
+        let reset = reset(host, &link, NEW_PASSWORD);
+        let accepted = join_all(accepts.iter().map(Call::settle));
+        let (accepted, done) = join(accepted, reset.settle()).await;
+        done.expect(200);
+        for answer in accepted {
+            if answer.status != 200 {
+                answer.expect_fields(422, "invalid_fields", &["token"]);
+            }
+        }
+        let rows = host
+            .query(&format!(
+                "SELECT user_id = {}, role FROM memberships WHERE organization_id = '{}'",
+                sql_id(stranger.id),
+                organization.as_uuid()
+            ))
+            .await;
+        let members: Vec<(bool, &str)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(members, [(true, "owner")], "round {round}");
+    }
 }
 
 async fn an_owner_from_before_keeps_the_organization(host: &TestHost) {

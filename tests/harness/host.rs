@@ -240,9 +240,10 @@ pub async fn start_host(
 }
 
 /// What the types of events begin with that happen to people who need not have signed in.
-const WITHOUT_CREDENTIAL: [&str; 5] = [
+const WITHOUT_CREDENTIAL: [&str; 6] = [
     "email.",
     "login.",
+    "member.removed_by_renewal",
     "password.reset",
     "signing_key.published",
     "user.registered",

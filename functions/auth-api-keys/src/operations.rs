@@ -1,5 +1,6 @@
 use shared::http::input::{List, Name, Whole};
 use shared::http::operation::{Access, Answer, Operation, Verb};
+use shared::http::problem::RECENT_LOGIN_REQUIRED;
 use shared::http::time::Time;
 use shared::ids::ApiKeyId;
 use shared::organizations::Permission;
@@ -118,15 +119,17 @@ pub const CREATE: Operation = Operation::new(
 .tag("auth")
 .summary("Create an API key")
 .details(
-    "The key acts as its user, in the credential's organization, within its scopes. There is no \
-     Idempotency-Key: after a 503 look whether the key is listed, and revoke it.",
+    "The key acts as its user, in the credential's organization, within its scopes. A session needs a \
+     recent login. A key that was made with an API key is revoked with it. Its user is told by mail. \
+     There is no Idempotency-Key: after a 503 look whether the key is listed, and revoke it.",
 )
 .body::<NewApiKey>(r#"{"name": "CI", "scopes": ["credits:read"], "ttl_secs": 2592000}"#)
 .answers(&[Answer::json::<ApiKeyIssued>(
     201,
     "The key, shown this once, and how it is listed.",
     ISSUED,
-)]);
+)])
+.refuses(&[&RECENT_LOGIN_REQUIRED]);
 
 pub const REVOKE: Operation = Operation::new(
     "auth-api-keys-revoke",
@@ -139,7 +142,7 @@ pub const REVOKE: Operation = Operation::new(
 .summary("Revoke an API key")
 .details(
     "Every request that begins after this answer is refused with the key, and with the secret that \
-     a rotation replaced.",
+     a rotation replaced. Keys that it made or rotated, and that those did, are revoked with it.",
 )
 .path_parameter::<ApiKeyId>("id")
 .answers(&[Answer::json::<ApiKeyRevoked>(
@@ -160,7 +163,7 @@ pub const ROTATE: Operation = Operation::new(
 .details(
     "The old secret still works for overlap_secs. A secret that was in its overlap from an earlier \
      rotation ends now. Name, scopes and expiry stay. Revoke a key that leaked, and do not rotate \
-     it. An API key rotates only keys whose scopes it holds, else the answer is a 422 with the code \
+     it. A session needs a recent login. An API key rotates only keys whose scopes it holds, else the answer is a 422 with the code \
      exceeds_own.",
 )
 .path_parameter::<ApiKeyId>("id")
@@ -169,4 +172,5 @@ pub const ROTATE: Operation = Operation::new(
     200,
     "The key, shown this once, and how it is listed.",
     ISSUED,
-)]);
+)])
+.refuses(&[&RECENT_LOGIN_REQUIRED]);

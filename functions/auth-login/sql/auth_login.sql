@@ -22,6 +22,7 @@ DECLARE
     v_home_id uuid;
     v_expires_at timestamptz := now() + make_interval(secs => p_access_ttl_secs);
     v_second_factor text;
+    v_has_signed_in boolean;
 BEGIN
     PERFORM hash_lease_release(p_lease_id);
     SELECT * INTO v_user FROM users WHERE id = p_user_id AND disabled_at IS NULL FOR NO KEY UPDATE;
@@ -50,6 +51,7 @@ BEGIN
         IF p_new_hash <> p_verified_hash THEN
             UPDATE users SET password_hash = p_new_hash WHERE id = p_user_id;
         END IF;
+        v_has_signed_in := EXISTS (SELECT 1 FROM sessions WHERE user_id = p_user_id);
         INSERT INTO sessions (organization_id, id, user_id, user_agent, address)
         VALUES (v_organization_id, p_session_id, p_user_id, p_user_agent, p_address);
         v_expires_at := session_tokens_add(p_session_id, p_access_digest, p_refresh_digest,
@@ -61,6 +63,12 @@ BEGIN
                                     'second_factor', CASE WHEN p_totp_step IS NULL THEN 'recovery_code' ELSE 'totp' END)
                                 ELSE '{}' END,
                              p_session_id);
+        -- A guess that counts as a stranger's came from a device that is not known. Whoever signs in for
+        -- the first time has none yet.
+        IF v_has_signed_in AND guess_is_strangers(p_subject) THEN
+            PERFORM notice_add(p_user_id, 'new_device',
+                               jsonb_build_object('address', p_address, 'user_agent', p_user_agent));
+        END IF;
         -- Last, because the next guess waits for the row.
         PERFORM guess_forgive(p_subject);
     END IF;

@@ -17,14 +17,14 @@ BEGIN
     PERFORM 1 FROM users WHERE id = ANY (account_guests(p_user_id)) ORDER BY id FOR NO KEY UPDATE;
     FOR v_own IN SELECT * FROM memberships WHERE user_id = p_user_id ORDER BY organization_id LOOP
         IF NOT account_owns(v_own) THEN
-            PERFORM membership_end(v_own, p_user_id);
+            PERFORM membership_end(v_own, p_user_id, 'member.removed_by_renewal');
             CONTINUE;
         END IF;
         FOR v_guest IN
             SELECT * FROM memberships
              WHERE organization_id = v_own.organization_id AND sequence > v_own.sequence ORDER BY sequence
         LOOP
-            PERFORM membership_end(v_guest, p_user_id);
+            PERFORM membership_end(v_guest, p_user_id, 'member.removed_by_renewal');
         END LOOP;
         UPDATE memberships SET role = 'owner'
          WHERE organization_id = v_own.organization_id AND user_id = p_user_id AND role <> 'owner';

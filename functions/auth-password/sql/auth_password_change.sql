@@ -27,6 +27,7 @@ BEGIN
     PERFORM sessions_end(v_user.id, 'password_changed', p_sign_in_id => principal_sign_in(v_principal));
     PERFORM audit_append(v_principal.organization_id, 'password.changed', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id));
+    PERFORM notice_add(v_user.id, 'password_changed');
     RETURN json_build_object('device_issued_micros', device_moment());
 END;
 $$;

@@ -1,4 +1,5 @@
--- The live sessions of the token's user, newest first.
+-- The live sessions of the token's user, newest first, each with its end if it is not refreshed: no
+-- refresh moves that beyond the end of its lifetime.
 CREATE OR REPLACE FUNCTION auth_sessions(p_digest bytea, p_limit integer) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -14,14 +15,17 @@ BEGIN
                    'organization_id', prefixed_id('org_', nullif(s.organization_id, no_organization())),
                    'created_at', rfc3339(s.created_at),
                    'last_used_at', rfc3339(s.last_used_at),
+                   'expires_at', rfc3339(s.expires_at),
                    'address', s.address,
                    'user_agent', s.user_agent,
                    'is_current', s.id IS NOT DISTINCT FROM v_principal.session_id) ORDER BY s.created_at DESC), '[]'::json)
-          FROM (SELECT * FROM sessions
-                 WHERE user_id = v_principal.user_id AND revoked_at IS NULL
-                   AND EXISTS (SELECT 1 FROM refresh_tokens t
-                                WHERE t.organization_id = sessions.organization_id AND t.session_id = sessions.id
-                                  AND t.successor IS NULL AND t.expires_at > now())
-                 ORDER BY created_at DESC LIMIT p_limit) s));
+          FROM (SELECT sessions.*, least(t.expires_at, session_ends_at(sessions.created_at)) AS expires_at
+                  FROM sessions
+                  JOIN refresh_tokens t ON t.organization_id = sessions.organization_id
+                                       AND t.session_id = sessions.id
+                                       AND t.successor IS NULL AND t.expires_at > now()
+                 WHERE sessions.user_id = v_principal.user_id AND sessions.revoked_at IS NULL
+                   AND session_ends_at(sessions.created_at) > now()
+                 ORDER BY sessions.created_at DESC LIMIT p_limit) s));
 END;
 $$;

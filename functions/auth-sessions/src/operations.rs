@@ -12,6 +12,9 @@ pub struct Session {
     created_at: Time,
     /// The login, the latest refresh, or the latest change of the organization.
     last_used_at: Time,
+    /// When it ends unless it is refreshed: 30 days after the latest refresh, and never later
+    /// than 180 days after the login.
+    expires_at: Time,
     /// Where the login came from, as the host saw it.
     address: String,
     /// The login's User-Agent, cut off after 200 characters.
@@ -48,6 +51,7 @@ pub const LIST: Operation = Operation::new(
         "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5",
         "created_at": "2026-11-21T09:30:00.123456Z",
         "last_used_at": "2026-11-21T09:30:00.123456Z",
+        "expires_at": "2026-12-21T09:30:00.123456Z",
         "address": "203.0.113.7", "user_agent": "Mozilla/5.0", "is_current": true
     }]}"#,
 )]);

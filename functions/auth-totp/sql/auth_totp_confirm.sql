@@ -33,6 +33,7 @@ BEGIN
      WHERE user_id = v_principal.user_id AND id <> v_principal.session_id AND revoked_at IS NULL;
     PERFORM audit_append(v_principal.organization_id, 'totp.enabled', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id));
+    PERFORM notice_add(v_principal.user_id, 'second_factor_enabled');
     RETURN 'null'::json;
 END;
 $$;

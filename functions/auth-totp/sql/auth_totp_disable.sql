@@ -14,6 +14,7 @@ BEGIN
     IF v_confirmed_at IS NOT NULL THEN
         PERFORM audit_append(v_principal.organization_id, 'totp.disabled', v_principal.user_id,
                              prefixed_id('usr_', v_principal.user_id));
+        PERFORM notice_add(v_principal.user_id, 'second_factor_disabled');
     END IF;
     RETURN json_build_object('status', 'disabled');
 END;

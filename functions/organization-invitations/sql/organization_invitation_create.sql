@@ -47,6 +47,11 @@ BEGIN
        OR (v_old.id IS NOT NULL AND NOT role_permissions(p_organization_id, v_old.role) <@ v_caller.permissions) THEN
         RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
+    -- An owner can take everything from whoever invited them.
+    v_refusal := CASE WHEN p_role = 'owner' THEN recent_login_refusal(v_caller) END;
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
     IF EXISTS (SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
                 WHERE m.organization_id = p_organization_id AND u.email = p_email) THEN
         RETURN json_build_object('refusal', 'already_member');

@@ -1,4 +1,5 @@
 use shared::http::operation::{Access, Answer, Operation, Verb};
+use shared::http::problem::{RECENT_LOGIN_REQUIRED, SESSION_REQUIRED};
 use shared::http::time::Time;
 use shared::ids::{InvitationId, OrganizationId, UserId};
 use shared::mail;
@@ -72,7 +73,7 @@ pub const CREATE: Operation = Operation::new(
 .audited()
 .tag("organizations")
 .summary("Invite somebody")
-.details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again.")
+.details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again. To invite an owner needs a session with a recent login. The invitation ends when whoever invited has less than it offers.")
 .path_parameter::<OrganizationId>("id")
 .body::<NewInvitation>(r#"{"email": "charles@example.com", "role": "member"}"#)
 .answers(&[Answer::json::<Invitation>(
@@ -84,6 +85,8 @@ pub const CREATE: Operation = Operation::new(
     &ROLE_EXCEEDS_OWN,
     &ALREADY_MEMBER,
     &INVITATION_LIMIT,
+    &SESSION_REQUIRED,
+    &RECENT_LOGIN_REQUIRED,
     &mail::TOO_MANY_REQUESTS,
 ]);
 

@@ -1,5 +1,6 @@
 -- Gives a member another role. Nobody gives a role that holds more than they do
--- themselves, nor changes a member who has one.
+-- themselves, nor changes a member who has one. Invitations end that offer more than the member
+-- now has.
 CREATE OR REPLACE FUNCTION organization_member_change(
     p_digest bytea, p_organization_id uuid, p_user_id uuid, p_role text
 ) RETURNS json
@@ -9,6 +10,7 @@ DECLARE
     v_caller principal;
     v_membership memberships;
     v_role roles;
+    v_refusal json;
 BEGIN
     v_hold := organization_hold(p_digest, p_organization_id, 'members:manage');
     IF v_hold.refusal IS NOT NULL THEN
@@ -28,6 +30,13 @@ BEGIN
        OR NOT role_permissions(p_organization_id, v_membership.role) <@ v_caller.permissions THEN
         RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
+    IF p_role = 'owner' AND v_membership.role <> p_role THEN
+        -- An owner can take everything from whoever made them one.
+        v_refusal := recent_login_refusal(v_caller);
+        IF v_refusal IS NOT NULL THEN
+            RETURN v_refusal;
+        END IF;
+    END IF;
     IF v_membership.role <> p_role THEN
         IF is_last_owner(v_membership) THEN
             RETURN json_build_object('refusal', 'last_owner');
@@ -37,6 +46,7 @@ BEGIN
         PERFORM audit_append(p_organization_id, 'member.role_changed', v_caller.user_id,
                              prefixed_id('usr_', p_user_id),
                              jsonb_build_object('role', p_role, 'previous_role', v_membership.role));
+        PERFORM invitations_exceeding_end(p_organization_id);
         v_membership.role := p_role;
     END IF;
     RETURN member_json(v_membership);

@@ -1,5 +1,6 @@
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
+use shared::http::problem::{RECENT_LOGIN_REQUIRED, SESSION_REQUIRED};
 use shared::http::time::Time;
 use shared::ids::{OrganizationId, UserId};
 use shared::organizations::{ROLE_EXCEEDS_OWN, RoleName};
@@ -82,7 +83,7 @@ pub const CHANGE: Operation = Operation::new(
 .audited()
 .tag("organizations")
 .summary("Change a member's role")
-.details("It holds for every request of the member that begins after this answer.")
+.details("It holds for every request of the member that begins after this answer. Invitations of theirs end that offer more than they now have. To make an owner needs a session with a recent login.")
 .path_parameter::<OrganizationId>("id")
 .path_parameter::<UserId>("user_id")
 .body::<MemberChange>(r#"{"role": "admin"}"#)
@@ -91,7 +92,7 @@ pub const CHANGE: Operation = Operation::new(
     "The member has the role.",
     r#"{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "email": "ada@example.com", "role": "admin", "is_disabled": false, "joined_at": "2026-11-21T09:30:00.123456Z"}"#,
 )])
-.refuses(&[&ROLE_EXCEEDS_OWN, &LAST_OWNER]);
+.refuses(&[&ROLE_EXCEEDS_OWN, &LAST_OWNER, &SESSION_REQUIRED, &RECENT_LOGIN_REQUIRED]);
 
 pub const REMOVE: Operation = Operation::new(
     "organization-members-remove",

@@ -39,6 +39,7 @@ BEGIN
     ON CONFLICT (organization_id, name) DO UPDATE SET permissions = p_permissions
     RETURNING * INTO v_role;
     IF v_old.name IS NULL OR v_old.permissions <> p_permissions THEN
+        PERFORM invitations_exceeding_end(p_organization_id);
         PERFORM audit_append(p_organization_id, CASE WHEN v_old.name IS NULL THEN 'role.created' ELSE 'role.changed' END,
                              v_caller.user_id, p_name,
                              jsonb_build_object('permissions', p_permissions,

@@ -14,7 +14,7 @@ DECLARE
     v_hash bytea := token_hash(p_digest);
     v_principal principal;
 BEGIN
-    SELECT s.user_id, m.organization_id, s.id, t.expires_at,
+    SELECT s.user_id, m.organization_id, s.id, least(t.expires_at, session_ends_at(s.created_at)),
            -- Nobody has a permission outside of an organization.
            CASE WHEN m.organization_id IS NULL THEN '{}' ELSE
                role_permissions(s.organization_id, m.role) || platform_permissions(u.platform_role) END,
@@ -27,6 +27,7 @@ BEGIN
      WHERE t.organization_id = v_organization_id
        AND t.digest = v_hash
        AND t.expires_at > now()
+       AND session_ends_at(s.created_at) > now()
        AND s.revoked_at IS NULL
        AND u.disabled_at IS NULL
        AND (m.organization_id IS NOT NULL OR t.organization_id = no_organization());

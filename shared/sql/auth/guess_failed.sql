@@ -11,11 +11,12 @@ CREATE OR REPLACE FUNCTION guess_failed(
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_session sessions := audit_asker_session();
-    v_user_id uuid := v_session.user_id;
-    v_organization_id uuid := v_session.organization_id;
+    v_session sessions;
+    v_user_id uuid;
+    v_organization_id uuid;
     v_who text;
     v_address_subject text := CASE WHEN guess_is_strangers(p_subject) THEN 'address:' || p_address END;
+    v_subject text;
     v_locked login_attempts;
 BEGIN
     PERFORM hash_lease_release(p_lease_id);
@@ -25,21 +26,28 @@ BEGIN
     IF p_email IS NOT NULL THEN
         SELECT id INTO v_user_id FROM users WHERE email = p_email AND disabled_at IS NULL;
         v_organization_id := user_home_organization(v_user_id);
+    ELSE
+        -- By what was counted: the token that asked may have been replaced since.
+        SELECT * INTO v_session FROM sessions
+         WHERE organization_id = audit_asker_organization()
+           AND id = split_part(p_subject, ':', 2)::uuid;
+        v_user_id := v_session.user_id;
+        v_organization_id := v_session.organization_id;
     END IF;
-    v_who := coalesce(prefixed_id('usr_', v_user_id), p_email);
+    v_who := coalesce(prefixed_id('usr_', v_user_id), p_email, p_subject);
     PERFORM audit_append(v_organization_id, CASE WHEN p_email IS NULL THEN 'session.guess_failed' ELSE 'login.failed' END,
-                         CASE WHEN p_email IS NULL THEN v_user_id END, v_who, jsonb_build_object('wrong', p_wrong));
+                         CASE WHEN p_email IS NULL THEN v_user_id END, v_who, jsonb_build_object('wrong', p_wrong),
+                         v_session.id);
     -- That of the account before that of the address: heads of chains are locked in one order.
-    FOR v_locked IN
-        SELECT * FROM login_attempts
-         WHERE subject IN (p_subject, v_address_subject) AND locked_until > clock_timestamp()
-         ORDER BY subject = v_address_subject
-    LOOP
+    FOREACH v_subject IN ARRAY ARRAY[p_subject, v_address_subject] LOOP
+        SELECT * INTO v_locked FROM login_attempts WHERE subject = v_subject AND locked_until > clock_timestamp();
+        CONTINUE WHEN NOT FOUND;
         PERFORM audit_append(
-            CASE WHEN v_locked.subject = p_subject THEN v_organization_id END, 'login.locked_out', NULL,
-            CASE WHEN v_locked.subject = p_subject THEN v_who ELSE p_address END,
+            CASE WHEN v_subject = p_subject THEN v_organization_id END, 'login.locked_out', NULL,
+            CASE WHEN v_subject = p_subject THEN v_who ELSE p_address END,
             jsonb_build_object('failures', v_locked.failures, 'locked_until', rfc3339(v_locked.locked_until),
-                               'limit', split_part(v_locked.subject, ':', 1)));
+                               'limit', split_part(v_subject, ':', 1)),
+            v_session.id);
     END LOOP;
 END;
 $$;

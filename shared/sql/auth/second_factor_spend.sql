@@ -20,6 +20,14 @@ BEGIN
         UPDATE recovery_codes SET used_at = now()
          WHERE user_id = p_user_id AND digest = p_recovery_digest AND used_at IS NULL;
     END IF;
-    RETURN CASE WHEN FOUND THEN 'accepted' ELSE 'invalid' END;
+    IF NOT FOUND THEN
+        RETURN 'invalid';
+    END IF;
+    IF p_totp_step IS NULL THEN
+        PERFORM notice_add(p_user_id, 'recovery_code_used', (
+            SELECT jsonb_build_object('codes_left', count(*)::text)
+              FROM recovery_codes WHERE user_id = p_user_id AND used_at IS NULL));
+    END IF;
+    RETURN 'accepted';
 END;
 $$;

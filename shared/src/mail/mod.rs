@@ -57,8 +57,18 @@ pub enum Kind {
     /// To a user's old email, after the change: the link that undoes it, if the old email had
     /// been proved to be theirs.
     EmailChanged,
-    /// To a user whose password was reset.
+    /// To a user whose password was changed or reset.
     PasswordChanged,
+    /// To a user who signs in with a second factor from now on.
+    SecondFactorEnabled,
+    /// To a user who signs in without a second factor from now on.
+    SecondFactorDisabled,
+    /// To a user for whom an API key was made: its name.
+    ApiKeyCreated,
+    /// To a user who signed in on a device that had not signed in before: where.
+    NewDevice,
+    /// To a user who signed in, or confirmed who they are, with a recovery code: how many are left.
+    RecoveryCodeUsed,
     /// To somebody who is invited to an organization.
     Invitation,
     /// To the address that an alert names, when usage has reached a threshold.
@@ -76,13 +86,18 @@ pub struct Message {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::VerifyEmail,
         Self::EmailTaken,
         Self::ResetPassword,
         Self::ChangeEmail,
         Self::EmailChanged,
         Self::PasswordChanged,
+        Self::SecondFactorEnabled,
+        Self::SecondFactorDisabled,
+        Self::ApiKeyCreated,
+        Self::NewDevice,
+        Self::RecoveryCodeUsed,
         Self::Invitation,
         Self::UsageAlert,
     ];
@@ -96,6 +111,11 @@ impl Kind {
             Self::ChangeEmail => "change_email",
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
+            Self::SecondFactorEnabled => "second_factor_enabled",
+            Self::SecondFactorDisabled => "second_factor_disabled",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::NewDevice => "new_device",
+            Self::RecoveryCodeUsed => "recovery_code_used",
             Self::Invitation => "invitation",
             Self::UsageAlert => "usage_alert",
         }
@@ -113,7 +133,14 @@ impl Kind {
             Self::ResetPassword => Some("reset-password"),
             Self::Invitation => Some("accept-invitation"),
             Self::EmailChanged => Some("undo-email-change"),
-            Self::EmailTaken | Self::PasswordChanged | Self::UsageAlert => None,
+            Self::EmailTaken
+            | Self::PasswordChanged
+            | Self::SecondFactorEnabled
+            | Self::SecondFactorDisabled
+            | Self::ApiKeyCreated
+            | Self::NewDevice
+            | Self::RecoveryCodeUsed
+            | Self::UsageAlert => None,
         }
     }
 }
@@ -172,11 +199,57 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
             ),
         ),
         Kind::PasswordChanged => (
-            "Your password was reset".to_owned(),
-            format!(
-                "The password of your account was replaced, and every session was ended.\n\n\
-                 If this was not you, reset it again at {base}/#/forgot-password, and tell whoever runs \
-                 this service."
+            "Your password was changed".to_owned(),
+            notice(
+                "The password of your account was replaced, and every other session was ended.",
+                base,
+            ),
+        ),
+        Kind::SecondFactorEnabled => (
+            "Your second factor was turned on".to_owned(),
+            notice(
+                "To sign in to your account takes a code of your authenticator from now on.",
+                base,
+            ),
+        ),
+        Kind::SecondFactorDisabled => (
+            "Your second factor was turned off".to_owned(),
+            notice(
+                "To sign in to your account takes nothing but the password from now on.",
+                base,
+            ),
+        ),
+        Kind::ApiKeyCreated => (
+            "A new API key".to_owned(),
+            notice(
+                &format!(
+                    "An API key with the name \"{}\" was made for your account.",
+                    shown(detail, "name")
+                ),
+                base,
+            ),
+        ),
+        Kind::NewDevice => (
+            "A sign-in from a new device".to_owned(),
+            notice(
+                &format!(
+                    "Somebody signed in to your account with your password, on a device that had not signed in \
+                     before.\n\nAddress: {}\nProgram: {}",
+                    shown(detail, "address"),
+                    shown(detail, "user_agent"),
+                ),
+                base,
+            ),
+        ),
+        Kind::RecoveryCodeUsed => (
+            "A recovery code was used".to_owned(),
+            notice(
+                &format!(
+                    "One of your recovery codes took the place of your second factor. It works no more. Codes that \
+                     are left: {}.",
+                    shown(detail, "codes_left"),
+                ),
+                base,
             ),
         ),
         Kind::Invitation => {
@@ -194,6 +267,14 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
         Kind::UsageAlert => usage_alert(detail),
     };
     Message { subject, text }
+}
+
+/// What has happened to an account, and what to do if it was somebody else.
+fn notice(what: &str, base: &str) -> String {
+    format!(
+        "{what}\n\nIf this was not you, choose a new password at {base}/#/forgot-password, which ends every \
+         session, and tell whoever runs this service."
+    )
 }
 
 /// What an alert tells: the figures at the moment when it fired.
@@ -364,10 +445,47 @@ mod tests {
             ),
             (
                 Kind::PasswordChanged,
-                "Your password was reset",
-                "The password of your account was replaced, and every session was ended.\n\n\
-                 If this was not you, reset it again at https://pay.example/#/forgot-password, and tell \
-                 whoever runs this service.",
+                "Your password was changed",
+                "The password of your account was replaced, and every other session was ended.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::SecondFactorEnabled,
+                "Your second factor was turned on",
+                "To sign in to your account takes a code of your authenticator from now on.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::SecondFactorDisabled,
+                "Your second factor was turned off",
+                "To sign in to your account takes nothing but the password from now on.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::ApiKeyCreated,
+                "A new API key",
+                "An API key with the name \"CI\" was made for your account.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::NewDevice,
+                "A sign-in from a new device",
+                "Somebody signed in to your account with your password, on a device that had not signed in \
+                 before.\n\nAddress: 203.0.113.7\nProgram: curl/8.5\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::RecoveryCodeUsed,
+                "A recovery code was used",
+                "One of your recovery codes took the place of your second factor. It works no more. Codes \
+                 that are left: 7.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
             ),
             (
                 Kind::Invitation,
@@ -388,6 +506,7 @@ mod tests {
         assert_eq!(table.len(), Kind::ALL.len(), "every kind has its row");
         let detail = json!({
             "organization_name": "Ada & Co", "inviter_email": "ada@example.com", "role": "admin",
+            "name": "CI", "address": "203.0.113.7", "user_agent": "curl/8.5", "codes_left": "7",
             "alert_name": "Budget", "meter": "tokens", "subject": "cus_42", "period": "2026-11",
             "time_zone": "Europe/Berlin", "threshold": "800000", "value": "800412.5",
         });

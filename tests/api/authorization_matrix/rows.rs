@@ -227,6 +227,7 @@ impl Row {
     pub(super) fn is_of_the_platform(&self) -> bool {
         let of_platform = [
             "analytics:read",
+            "audit:read_platform",
             "credits:grant",
             "entitlements:grant",
             "outbox:deliver",

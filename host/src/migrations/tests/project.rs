@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 
 use super::*;
 
+mod ends;
 mod owners;
 mod statements;
 

@@ -12,6 +12,7 @@ const EXCEPTIONS: [(&str, &[&str]); 7] = [
         &[
             "email_tokens",
             "login_attempts",
+            "notice_counts",
             "recovery_codes",
             "totp_enrolments",
             "users",

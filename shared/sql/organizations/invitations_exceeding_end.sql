@@ -1,0 +1,13 @@
+-- Ends the pending invitations of an organization that offer more than whoever invited now has.
+-- Whoever changes a role holds the organization's row, as those do who invite and who accept.
+CREATE OR REPLACE FUNCTION invitations_exceeding_end(p_organization_id uuid) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE invitations i SET revoked_at = now()
+     WHERE i.organization_id = p_organization_id AND i.accepted_at IS NULL AND i.revoked_at IS NULL
+       AND NOT EXISTS (
+           SELECT 1 FROM users u
+             LEFT JOIN memberships m ON m.organization_id = p_organization_id AND m.user_id = u.id
+            WHERE u.id = i.invited_by
+              AND role_permissions(p_organization_id, i.role)
+                  <@ (role_permissions(p_organization_id, m.role) || platform_permissions(u.platform_role)))
+$$;
