@@ -92,7 +92,13 @@ async fn replaces_the_password_and_ends_every_session(host: &TestHost) {
     let kinds = host.mail_kinds(&user.email).await;
     assert_eq!(
         kinds,
-        ["verify_email", "reset_password", "password_changed"]
+        [
+            "verify_email",
+            "api_key_created",
+            "reset_password",
+            "password_changed",
+            "new_device"
+        ]
     );
     let rows = host
         .query(&format!(

@@ -74,9 +74,14 @@ fn bodies(
         for (name, member) in schema["properties"].as_object().into_iter().flatten() {
             let inner = example.get(name).unwrap_or(&Value::Null);
             for (place, value) in bodies(description, member, inner, text) {
-                let mut body = match example {
-                    Value::Object(_) => example.clone(),
-                    _ => json!({}),
+                // Of an example in another of several forms nothing is kept.
+                let mut body = match example.as_object() {
+                    Some(members) => members
+                        .iter()
+                        .filter(|(member, _)| schema["properties"].get(member).is_some())
+                        .map(|(member, value)| (member.clone(), value.clone()))
+                        .collect::<Value>(),
+                    None => json!({}),
                 };
                 body[name] = value;
                 let dot = if place.is_empty() || place.starts_with('[') {
@@ -97,6 +102,13 @@ fn bodies(
     }
     found
 }
+
+/// What an estimate brings in place of the plan that its example names. A version of a plan has
+/// the same, and is tried.
+const OF_PLAN_VERSIONS: (&str, [&str; 2]) = (
+    "/api/v1/pricing/estimate",
+    ["charges[0]", "included_units[0]"],
+);
 
 /// The path with an example of each parameter.
 fn target(description: &Description, path: &str, operation: &Value) -> String {
@@ -151,6 +163,10 @@ async fn no_name_has_characters_that_nobody_sees(host: &TestHost) {
             for text in REFUSED {
                 let all = bodies(&description, &content["schema"], &content["example"], text);
                 for (place, body) in all {
+                    let (estimate, of_versions) = OF_PLAN_VERSIONS;
+                    if path == estimate && of_versions.iter().any(|one| place.starts_with(one)) {
+                        continue;
+                    }
                     tried += 1;
                     let call = host.call(method.clone(), &*target).bearer(&user.token);
                     let call = call.idempotency_key(&fresh_key()).json(&body);
