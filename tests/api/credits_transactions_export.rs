@@ -304,7 +304,10 @@ async fn quotes_texts_and_disarms_formulas(host: &TestHost) {
     for (row, (description, expected)) in rows.iter().zip(table) {
         assert_eq!(row[9], expected, "{description:?}");
         let undone = row[9].strip_prefix('\'').unwrap_or(&row[9]);
-        assert_eq!(undone, description, "one apostrophe off gives the text back");
+        assert_eq!(
+            undone, description,
+            "one apostrophe off gives the text back"
+        );
         assert_eq!(row[7], "'=a,b");
         assert_eq!(row[8], "m\"n");
         assert_eq!(row[2], "-1.00", "an amount is a number, and has no guard");
