@@ -233,8 +233,7 @@ mod tests {
         let written = create(&root, &arguments)?;
         for place in &written {
             let text = fs::read_to_string(root.join(place))?;
-            // Variables of Spin, which stay, have a space within their braces.
-            let left = text.replace("{{ ", "");
+            let left = text.replace("{{ db_", "");
             assert!(
                 !left.contains("{{"),
                 "{place} has a gap that was not filled:\n{text}"
