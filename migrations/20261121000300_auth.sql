@@ -36,8 +36,6 @@ CREATE TABLE sessions (
 
 -- Serves the live sessions of a user.
 CREATE INDEX sessions_live_by_user ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
--- Serves one session of a user, who names it without its organization.
-CREATE INDEX sessions_by_id ON sessions (id);
 
 CREATE TABLE access_tokens (
     organization_id uuid NOT NULL,
@@ -101,7 +99,11 @@ CREATE TABLE api_keys (
 -- Serves a user's list of keys, newest first.
 CREATE INDEX api_keys_by_user ON api_keys (user_id, organization_id, created_at DESC);
 
--- As for memberships: one key is looked up by either digest, and not among all of the organization.
+-- As for memberships: one session, token or key is looked up by its whole key, and not among all of
+-- the organization.
+ALTER TABLE sessions ALTER COLUMN organization_id SET (n_distinct = -0.1);
+ALTER TABLE access_tokens ALTER COLUMN organization_id SET (n_distinct = -0.1);
+ALTER TABLE refresh_tokens ALTER COLUMN organization_id SET (n_distinct = -0.1);
 ALTER TABLE api_keys ALTER COLUMN organization_id SET (n_distinct = -0.1);
 
 -- What a valid token or API key stands for. All attributes are null when it is not valid.

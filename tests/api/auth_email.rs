@@ -112,9 +112,19 @@ async fn changes_when_the_new_email_confirms(host: &TestHost) {
         .send()
         .await
         .expect_problem(401, "invalid_credentials");
-    assert_eq!(host.mail_kinds(&new).await, ["change_email"]);
+    // Each login was from a device that was not known.
+    let told = host.mail_kinds(&new).await;
+    assert_eq!(told, ["change_email", "new_device"]);
     let told = host.mail_kinds(&user.email).await;
-    assert_eq!(told, ["verify_email", "reset_password", "email_changed"]);
+    assert_eq!(
+        told,
+        [
+            "verify_email",
+            "reset_password",
+            "new_device",
+            "email_changed"
+        ]
+    );
     assert_eq!(audited(host, &user, "email.changed").await, 1);
     // What went to the old email opens nothing any more.
     let call = host

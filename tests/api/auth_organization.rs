@@ -143,7 +143,8 @@ async fn keeps_what_the_sign_in_was(host: &TestHost) {
     let (ada, _, _, other) = of_two(host).await;
     let session = host.issue_session(&ada).await;
     host.execute(&format!(
-        "UPDATE sessions SET created_at = date_trunc('day', now()) - interval '100 days', authenticated_at = date_trunc('day', now()) - interval '99 days', last_used_at = date_trunc('day', now()) - interval '98 days'
+        "UPDATE sessions SET created_at = now() - interval '100 days', authenticated_at = now() - interval '99 days',
+                             last_used_at = now() - interval '98 days'
           WHERE id = '{}'",
         session.id.as_uuid()
     ))
@@ -153,10 +154,12 @@ async fn keeps_what_the_sign_in_was(host: &TestHost) {
     assert_ne!(new.id, session.id);
     let rows = host
         .query(&format!(
-            "SELECT created_at = date_trunc('day', now()) - interval '100 days' AND authenticated_at = date_trunc('day', now()) - interval '99 days' AND user_agent = 'test'
-                    AND address = '127.0.0.1' AND last_used_at > now() - interval '1 minute'
-               FROM sessions WHERE id = '{}'",
-            new.id.as_uuid()
+            "SELECT (new.created_at, new.authenticated_at, new.user_agent, new.address, new.sign_in_id)
+                    = (old.created_at, old.authenticated_at, 'test', '127.0.0.1', old.sign_in_id)
+                    AND new.last_used_at > now() - interval '5 minutes'
+               FROM sessions new, sessions old WHERE new.id = '{}' AND old.id = '{}'",
+            new.id.as_uuid(),
+            session.id.as_uuid()
         ))
         .await;
     assert!(rows[0].get::<_, bool>(0), "the sign-in is the same");

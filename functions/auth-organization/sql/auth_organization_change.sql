@@ -29,7 +29,7 @@ BEGIN
     -- Sent twice, the first moved it.
     IF v_old.successor_id = p_session_id THEN
         RETURN session_json(v_organization_id, p_session_id, v_old.user_id,
-                            now() + make_interval(secs => p_access_ttl_secs));
+                            least(now() + make_interval(secs => p_access_ttl_secs), session_ends_at(v_old.created_at)));
     END IF;
     -- Who asks, as of now: another statement may have ended the session meanwhile.
     v_principal := authenticate(p_digest);

@@ -15,7 +15,13 @@ BEGIN
     IF p_session_id IS NULL THEN
         v_revoked := sessions_end(v_principal.user_id, 'others_ended', p_sign_in_id => principal_sign_in(v_principal));
     ELSE
-        SELECT * INTO v_named FROM sessions WHERE user_id = v_principal.user_id AND id = p_session_id;
+        -- Whoever names a session does not name its organization, which is one of theirs or none.
+        -- The sessions in one that they left have ended.
+        SELECT s.* INTO v_named
+          FROM (SELECT organization_id FROM memberships WHERE user_id = v_principal.user_id
+                UNION ALL SELECT no_organization()) o
+          JOIN sessions s ON s.organization_id = o.organization_id AND s.id = p_session_id
+         WHERE s.user_id = v_principal.user_id;
         -- Another user's, or nobody's.
         IF v_named.id IS NULL THEN
             RETURN json_build_object('refusal', 'not_found');

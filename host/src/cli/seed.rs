@@ -2,7 +2,8 @@
 //! newcomer has someone to sign in as.
 //!
 //! It goes through the same SQL functions as the components, so that what it
-//! leaves behind is what real requests would have left.
+//! leaves behind is what real requests would have left. The audit log says that they came from
+//! this machine.
 
 use anyhow::Context;
 use shared::auth::password::{self, Password};
@@ -66,7 +67,7 @@ async fn register(client: &Client, email: &str) -> anyhow::Result<UserId> {
     let organization = OrganizationId::new(now_millis(), &random()?);
     client
         .execute(
-            "SELECT user_register($1, $2, $3, $4)",
+            "SELECT user_register($1, $2, $3, $4) FROM audit_asker('127.0.0.1', NULL)",
             &[&user.as_uuid(), &organization.as_uuid(), &email, &hash],
         )
         .await
@@ -99,7 +100,7 @@ async fn grant(
     client
         .execute(
             "SELECT auth_login(id, password_hash, password_hash, $2, $3, $4, 60, 60, 'turnpike seed', '')
-               FROM users WHERE email = $1",
+               FROM users, audit_asker('127.0.0.1', NULL) WHERE email = $1",
             &[
                 &admin_email,
                 &session.as_uuid(),
@@ -110,7 +111,8 @@ async fn grant(
         .await?;
     let answer: String = client
         .query_one(
-            "SELECT credits_grant($1, 'demo', token_hash($1), $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text",
+            "SELECT credits_grant($1, 'demo', token_hash($1), $2, $3, $4, $5, 'USD', $6::text::numeric, 'A gift to try things with')::text
+               FROM audit_asker('127.0.0.1', $1)",
             &[
                 &digest.0.as_slice(),
                 &CreditTransactionId::new(now_millis(), &random()?).as_uuid(),
@@ -123,7 +125,10 @@ async fn grant(
         .await?
         .get(0);
     client
-        .execute("SELECT auth_logout($1)", &[&digest.0.as_slice()])
+        .execute(
+            "SELECT auth_logout($1) FROM audit_asker('127.0.0.1', $1)",
+            &[&digest.0.as_slice()],
+        )
         .await?;
     // The second run of a load that was cut short finds the key used.
     anyhow::ensure!(
