@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use turnpike_tests::personas::{
-    API_KEYS, AUDIT_LOG, EMAIL, JWKS, LOGOUT, ME, PASSWORD, PASSWORD_FORGOT, SESSIONS, SIGNING_KEYS,
+    API_KEYS, AUDIT_LOG, EMAIL, LOGOUT, ME, PASSWORD, PASSWORD_FORGOT, SESSIONS, SIGNING_KEYS,
 };
 use turnpike_tests::{Settings, TestHost, api_tests, run};
 
@@ -436,8 +436,16 @@ fn what_belongs_to_no_organization_is_in_the_platforms_chain() {
         login.send().await.expect(401);
         let forgot = host.post(PASSWORD_FORGOT).json(&json!({"email": nobody}));
         forgot.client(HOME).send().await.expect(202);
-        // The first key is made by whoever asks first.
-        host.get(JWKS).client(HOME).send().await.expect(200);
+        // The successor of a key that is old enough is made by whoever asks for a token.
+        host.execute("UPDATE signing_keys SET signs_from = signs_from - interval '91 days'")
+            .await;
+        let token = host.token_call(&admin.token, &json!({})).client(HOME);
+        token.send().await.expect(200);
+        host.execute(
+            "UPDATE signing_keys SET signs_from = signs_from - interval '361 seconds',
+                                     retired_at = retired_at - interval '361 seconds'",
+        )
+        .await;
         let rotated = host.post(SIGNING_KEYS).bearer(&admin.token).client(HOME);
         let rotated = rotated.send().await.expect(201);
         let none = host.new_user_of_none("eve").await;
@@ -460,13 +468,13 @@ fn what_belongs_to_no_organization_is_in_the_platforms_chain() {
                 ])
             })
             .collect();
-        let first_key = events[events.len() - 3]["subject"].clone();
+        let successor = events[events.len() - 3]["subject"].clone();
         assert_eq!(
             all,
             [
                 json!(["login.failed", null, nobody, HOME]),
                 json!(["password.reset_requested", null, nobody, HOME]),
-                json!(["signing_key.published", null, first_key, HOME]),
+                json!(["signing_key.published", null, successor, HOME]),
                 json!([
                     "signing_key.published",
                     admin.id,

@@ -38,9 +38,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
 /// How long what a test left running may take to end.
 const RUNTIME_END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tables whose ids do not lead to their organization yet: those of credits.
-const WITHOUT_SLOTS: [&str; 1] = ["credit_accounts"];
-
 /// How instances are reused between requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
@@ -393,7 +390,6 @@ impl TestHost {
             .await;
         let tables = tables.iter().map(|row| row.get::<_, String>(0));
         let strays: Vec<String> = tables
-            .filter(|table| !WITHOUT_SLOTS.contains(&table.as_str()))
             .map(|table| {
                 format!(
                     "SELECT '{table} ' || id || ' of ' || organization_id FROM {table}
