@@ -443,7 +443,7 @@ async fn refuses_grants(host: &TestHost) {
            FROM generate_series(1, max_due_grants()) AS n,
                 (SELECT token_digest(t.organization_id, digest) AS digest
                    FROM access_tokens t JOIN sessions s ON s.id = t.session_id
-                  WHERE s.user_id = {} LIMIT 1) token",
+                  WHERE s.user_id = {} LIMIT 1) token, audit_asker('127.0.0.1', digest)",
         organization.as_uuid(),
         sql_id(admin.id)
     ))

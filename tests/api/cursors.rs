@@ -132,8 +132,14 @@ async fn fill(host: &TestHost, user: &User) -> Vec<List> {
     let firings = |alert: &str| format!("{ALERTS}/{alert}/firings");
     let versions = |code: &str| format!("{PLANS}/{code}/versions");
     vec![
-        List::new("audit-log", AUDIT_LOG, "since=2020-01-01T00:00:00Z")
+        List::new("audit-log-list", AUDIT_LOG, "since=2020-01-01T00:00:00Z")
             .but_by("since=2020-01-02T00:00:00Z"),
+        List::new(
+            "audit-log-list-platform",
+            format!("{AUDIT_LOG}/platform"),
+            "since=2020-01-01T00:00:00Z",
+        )
+        .but_by("since=2020-01-02T00:00:00Z"),
         List::new("credits-grants", GRANTS, "currency=USD").but_by("currency=EUR"),
         List::new("credits-transactions", TRANSACTIONS, "currency=USD")
             .but_by("currency=USD&kind=grant"),

@@ -180,7 +180,7 @@ async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
     host.execute(&format!(
         "SELECT credits_grant({admin}, 'grant-' || n, token_hash({admin}), gen_random_uuid(), gen_random_uuid(),
                               gen_random_uuid(), {id}, 'USD', 4, '', 'paid', 50, NULL, now() + interval '1 hour')
-           FROM generate_series(1, max_due_grants()) AS n;
+           FROM audit_asker('127.0.0.1', {admin}), generate_series(1, max_due_grants()) AS n;
          SELECT credits_hold({user}, 'hold-' || n, token_hash({user}), gen_random_uuid(), gen_random_uuid(), 'USD', 1, '', 3600)
            FROM generate_series(1, max_open_holds()) AS n;
          UPDATE credit_grants SET expires_at = effective_at + interval '1 microsecond';

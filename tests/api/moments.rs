@@ -60,7 +60,7 @@ fn times(
         times(
             description,
             property,
-            &[names, &[name.clone()]].concat(),
+            &[names, std::slice::from_ref(name)].concat(),
             found,
         );
     }

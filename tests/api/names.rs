@@ -173,7 +173,7 @@ async fn no_name_has_characters_that_nobody_sees(host: &TestHost) {
                     let response = call.send().await;
                     let answer = response.json();
                     if !is_among(&named(&answer), &place) {
-                        println!("{name} {path} {place} {text:?}: {}", response.status);
+                        println!("{name} {path} {place} {text:?}: {response}");
                         kept.insert((path.to_owned(), place));
                     }
                 }

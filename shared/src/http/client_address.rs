@@ -100,8 +100,7 @@ impl TrustedProxies {
         let entries = forwarded
             .rev()
             .flat_map(|value| value.rsplit(|byte| *byte == b','));
-        let mut passed = 0;
-        for entry in entries {
+        for (passed, entry) in entries.enumerate() {
             if !self.is_trusted(address, passed) {
                 break;
             }
@@ -109,7 +108,6 @@ impl TrustedProxies {
                 break;
             };
             address = earlier;
-            passed += 1;
         }
         ClientAddress(Some(address))
     }

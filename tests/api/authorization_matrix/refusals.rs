@@ -298,7 +298,7 @@ pub(super) async fn encodings(host: &TestHost, row: &Row, holder: &User) {
         bytes.pop();
         bytes
     };
-    let table: [(&str, &dyn Fn(&[u8]) -> Vec<u8>, u16, &str); 5] = [
+    let table: [(&str, Encode, u16, &str); 5] = [
         ("what is no gzip", &<[u8]>::to_vec, 400, "malformed_body"),
         ("nothing", &|_| Vec::new(), 400, "malformed_body"),
         ("half of a gzip", &cut, 400, "malformed_body"),
@@ -324,6 +324,9 @@ pub(super) async fn encodings(host: &TestHost, row: &Row, holder: &User) {
         .await;
     refused.end().await;
 }
+
+/// What makes of a body what is sent.
+type Encode<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
 
 /// The gzip of these bytes.
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
