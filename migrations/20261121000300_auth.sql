@@ -36,6 +36,8 @@ CREATE TABLE sessions (
 
 -- Serves the live sessions of a user.
 CREATE INDEX sessions_live_by_user ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
+-- Serves a login, which asks whether its user has signed in before.
+CREATE INDEX sessions_by_user ON sessions (user_id);
 
 CREATE TABLE access_tokens (
     organization_id uuid NOT NULL,

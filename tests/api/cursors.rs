@@ -106,6 +106,12 @@ async fn fill(host: &TestHost, user: &User) -> Vec<List> {
         let spend = json!({"amount": "1", "currency": "USD", "service": name, "model": name});
         post(host, user, CONSUME, spend).await;
     }
+    // The platform's own log has what happens to nobody.
+    for _ in 0..2 {
+        let nobody = format!("nobody{}@example.com", unique());
+        let login = host.login_call(&nobody, "not the password");
+        login.send().await.expect(401);
+    }
     let events = json!([{"id": "a", "type": "call"}, {"id": "b", "type": "call"}]);
     assert_eq!(send(host, &user.token, &events).await, [2, 0, 0]);
     let rows = host

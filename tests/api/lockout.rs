@@ -176,8 +176,7 @@ fn sixty_four_guesses_at_once() {
 /// whose answer a busy machine lost hold their leases for a while.
 #[test]
 fn sixty_four_addresses_guess_once_each() {
-    let settings = behind_a_proxy().with_variable("max_hashes_in_flight", "256");
-    run(settings, async |host| {
+    run(behind_a_proxy(), async |host| {
         let owner = host.new_user("owner").await;
         let guesses: Vec<Call> = (1..=64)
             .map(|number| wrong_guess(host, &owner.email, &format!("203.0.113.{number}")))

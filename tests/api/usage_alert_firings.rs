@@ -248,7 +248,7 @@ async fn fires_at_once_what_has_been_reached(host: &TestHost) {
     // Sent twice, the statement makes one and fires once.
     let digest = sql_digest(&user.token);
     let sql = format!(
-        "SELECT usage_alert_create({digest}, '0199a2c4-e244-7b3c-8d5e-6f708192a3b5', 'Again', 'sum', NULL, 'month',
+        "SELECT usage_alert_create({digest}, owned_id(token_organization({digest}), '0199a2c4-e244-7b3c-8d5e-6f708192a3b5'), 'Again', 'sum', NULL, 'month',
                                    '{{20}}', NULL, 50, 5)::text
            FROM audit_asker('127.0.0.1', {digest})"
     );
