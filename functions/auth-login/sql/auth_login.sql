@@ -51,7 +51,8 @@ BEGIN
         IF p_new_hash <> p_verified_hash THEN
             UPDATE users SET password_hash = p_new_hash WHERE id = p_user_id;
         END IF;
-        v_has_signed_in := EXISTS (SELECT 1 FROM sessions WHERE user_id = p_user_id);
+        v_has_signed_in := EXISTS (SELECT 1 FROM sessions WHERE user_id = p_user_id AND revoked_at IS NULL)
+                        OR EXISTS (SELECT 1 FROM sessions WHERE user_id = p_user_id AND revoked_at IS NOT NULL);
         INSERT INTO sessions (organization_id, id, user_id, user_agent, address)
         VALUES (v_organization_id, p_session_id, p_user_id, p_user_agent, p_address);
         v_expires_at := session_tokens_add(p_session_id, p_access_digest, p_refresh_digest,
