@@ -126,6 +126,8 @@ CREATE TABLE users (
     -- Devices that they signed in from before are no longer known.
     devices_since     timestamptz NOT NULL DEFAULT '-infinity',
     created_at        timestamptz NOT NULL DEFAULT now(),
+    -- When they first signed in. The devices of later logins may be new to them.
+    first_login_at    timestamptz,
     disabled_at       timestamptz
 );
 

@@ -36,9 +36,6 @@ CREATE TABLE sessions (
 
 -- Serves the live sessions of a user.
 CREATE INDEX sessions_live_by_user ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
--- Serves a login, which asks whether its user has signed in before. It has the ended ones alone,
--- so that no plan reads it for those that live.
-CREATE INDEX sessions_ended_by_user ON sessions (user_id) WHERE revoked_at IS NOT NULL;
 
 CREATE TABLE access_tokens (
     organization_id uuid NOT NULL,

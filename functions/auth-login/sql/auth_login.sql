@@ -22,7 +22,6 @@ DECLARE
     v_home_id uuid;
     v_expires_at timestamptz := now() + make_interval(secs => p_access_ttl_secs);
     v_second_factor text;
-    v_has_signed_in boolean;
 BEGIN
     PERFORM hash_lease_release(p_lease_id);
     SELECT * INTO v_user FROM users WHERE id = p_user_id AND disabled_at IS NULL FOR NO KEY UPDATE;
@@ -51,8 +50,9 @@ BEGIN
         IF p_new_hash <> p_verified_hash THEN
             UPDATE users SET password_hash = p_new_hash WHERE id = p_user_id;
         END IF;
-        v_has_signed_in := EXISTS (SELECT 1 FROM sessions WHERE user_id = p_user_id AND revoked_at IS NULL)
-                        OR EXISTS (SELECT 1 FROM sessions WHERE user_id = p_user_id AND revoked_at IS NOT NULL);
+        IF v_user.first_login_at IS NULL THEN
+            UPDATE users SET first_login_at = now() WHERE id = p_user_id;
+        END IF;
         INSERT INTO sessions (organization_id, id, user_id, user_agent, address)
         VALUES (v_organization_id, p_session_id, p_user_id, p_user_agent, p_address);
         v_expires_at := session_tokens_add(p_session_id, p_access_digest, p_refresh_digest,
@@ -66,7 +66,7 @@ BEGIN
                              p_session_id);
         -- A guess that counts as a stranger's came from a device that is not known. Whoever signs in for
         -- the first time has none yet.
-        IF v_has_signed_in AND guess_is_strangers(p_subject) THEN
+        IF v_user.first_login_at IS NOT NULL AND guess_is_strangers(p_subject) THEN
             PERFORM notice_add(p_user_id, 'new_device',
                                jsonb_build_object('address', p_address, 'user_agent', p_user_agent));
         END IF;
