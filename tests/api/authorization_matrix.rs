@@ -4,6 +4,7 @@
 mod refusals;
 mod replays;
 mod requests;
+mod row;
 mod rows;
 mod twice;
 
@@ -17,7 +18,7 @@ use turnpike_tests::personas::{CONSUME, GRANTS, HOLDS, REFUNDS, sql_hash, unique
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 use requests::{build, build_in, prepare};
-use rows::{Body, JsonCheck, Named, Row};
+use row::{Body, JsonCheck, Named, Row};
 
 /// The permissions of the built-in roles: an admin lacks only one of an owner's.
 fn role_holds(role: &str, permission: &str) -> bool {
@@ -172,7 +173,7 @@ fn declared_rows() -> Vec<Row> {
         .filter_map(|path| {
             let operation = description.path_item(path)?.get("get")?;
             let permission = operation.get("x-permission")?.as_str()?;
-            Some(rows::read(
+            Some(row::read(
                 path.to_owned().leak(),
                 permission.to_owned().leak(),
             ))

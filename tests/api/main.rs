@@ -85,6 +85,7 @@ mod coverage;
 mod crash;
 mod cursors;
 mod demo;
+mod entitlement_periods;
 mod expiry;
 mod explain;
 mod freshness;

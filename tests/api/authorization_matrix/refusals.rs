@@ -13,7 +13,7 @@ use turnpike_tests::personas::{LOGOUT, invented_token, sql_hash, sql_id};
 use turnpike_tests::{Call, Response, TestHost, User};
 
 use super::requests::prepare;
-use super::rows::{Body, JsonCheck, Row};
+use super::row::{Body, JsonCheck, Row};
 use super::twice::{self, Twice, members_twice};
 
 /// The statuses with which a request may be refused here.

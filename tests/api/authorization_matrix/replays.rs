@@ -6,7 +6,7 @@ use turnpike_tests::{Response, TestHost, User};
 
 use super::refusals::gzip;
 use super::requests::prepare;
-use super::rows::Row;
+use super::row::Row;
 
 const REPLAYED: &str = "idempotent-replayed";
 

@@ -6,7 +6,7 @@ use shared::token::TokenKind;
 use turnpike_tests::personas::{PASSWORD, fresh_key, invented_in, sql_hash, sql_id, unique};
 use turnpike_tests::{Call, TestHost, User};
 
-use super::rows::{Body, Named, Row};
+use super::row::{Body, Named, Row};
 
 /// What is sent beside the path and the headers.
 enum Payload {

@@ -2,8 +2,12 @@
 
 use http::Method;
 
-use super::{Body, MAX_TERMS_BYTES, Named, Row, row};
 use serde_json::json;
+
+use crate::authorization_matrix::row::{Body, Named, Row, row};
+
+/// The largest body of the terms of a plan.
+const MAX_TERMS_BYTES: usize = 256 * 1024;
 
 /// The largest body of events: 5 KiB for each of a thousand.
 const MAX_EVENTS_BYTES: usize = 1_000 * 5 * 1_024;

@@ -1,0 +1,465 @@
+use super::*;
+use crate::money::Currency;
+
+fn date(text: &str) -> NaiveDate {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text:?} in the table is no date: {error}"))
+}
+
+/// Reads `2026-01-01..2026-02-01`.
+fn range(text: &str) -> Range<NaiveDate> {
+    let (start, end) = text
+        .split_once("..")
+        .unwrap_or_else(|| panic!("write {text:?} in the table as start..end"));
+    date(start)..date(end)
+}
+
+/// Reads `12.50 USD`.
+fn money(text: &str) -> Money {
+    let (amount, code) = text
+        .split_once(' ')
+        .unwrap_or_else(|| panic!("write {text:?} in the table as `12.50 USD`"));
+    let amount = amount
+        .parse()
+        .unwrap_or_else(|error| panic!("{amount:?} in the table: {error}"));
+    let currency =
+        Currency::parse(code).unwrap_or_else(|error| panic!("{code:?} in the table: {error}"));
+    Money::new(amount, currency)
+}
+
+const JANUARY: &str = "2026-01-01..2026-02-01";
+const FEBRUARY: &str = "2026-02-01..2026-03-01";
+const MID_MAY: &str = "2026-05-15..2026-06-15";
+
+#[test]
+fn a_part_of_a_period_costs_its_share() {
+    use Proration::{Actual, Fixed30};
+    for (amount, policy, period, part, expected) in [
+        // Published answers.
+        (
+            "100 USD",
+            Actual,
+            JANUARY,
+            "2026-01-17..2026-02-01",
+            "48.39 USD",
+        ),
+        (
+            "100 USD",
+            Actual,
+            JANUARY,
+            "2026-01-22..2026-02-01",
+            "32.26 USD",
+        ),
+        (
+            "1000 JPY",
+            Actual,
+            JANUARY,
+            "2026-01-05..2026-01-15",
+            "323 JPY",
+        ),
+        (
+            "19.95 USD",
+            Fixed30,
+            MID_MAY,
+            "2026-05-15..2026-05-23",
+            "5.32 USD",
+        ),
+        (
+            "19.95 USD",
+            Fixed30,
+            MID_MAY,
+            "2026-05-23..2026-06-15",
+            "14.63 USD",
+        ),
+        // A month whose subscription began on the 5th, after a trial of 45 days.
+        (
+            "5000000 USD",
+            Actual,
+            "2024-04-01..2024-05-01",
+            "2024-04-19..2024-05-01",
+            "2000000.00 USD",
+        ),
+        (
+            "5000000 USD",
+            Fixed30,
+            "2024-04-01..2024-05-01",
+            "2024-04-19..2024-05-01",
+            "2000000.00 USD",
+        ),
+        // Paused at the end of its second day.
+        (
+            "249.95 USD",
+            Actual,
+            "2026-03-02..2026-04-02",
+            "2026-03-04..2026-04-02",
+            "233.82 USD",
+        ),
+        // Five seats become ten when 15 of 30 days are left.
+        (
+            "-50 USD",
+            Actual,
+            "2026-04-01..2026-05-01",
+            "2026-04-16..2026-05-01",
+            "-25.00 USD",
+        ),
+        (
+            "100 USD",
+            Actual,
+            "2026-04-01..2026-05-01",
+            "2026-04-16..2026-05-01",
+            "50.00 USD",
+        ),
+        ("100 USD", Actual, JANUARY, JANUARY, "100.00 USD"),
+        ("100 USD", Fixed30, JANUARY, JANUARY, "100.00 USD"),
+        ("100 USD", Fixed30, FEBRUARY, FEBRUARY, "100.00 USD"),
+        (
+            "100 USD",
+            Actual,
+            JANUARY,
+            "2026-01-09..2026-01-09",
+            "0.00 USD",
+        ),
+        // A leap day counts, and a year is twelve months of 30.
+        (
+            "366 USD",
+            Actual,
+            "2028-01-01..2029-01-01",
+            "2028-02-29..2028-03-01",
+            "1.00 USD",
+        ),
+        (
+            "360 USD",
+            Fixed30,
+            "2026-01-01..2027-01-01",
+            "2026-05-01..2026-05-11",
+            "10.00 USD",
+        ),
+        // An amount finer than the currency is rounded at the end of the part.
+        (
+            "0.009999 USD",
+            Actual,
+            "2026-01-01..2026-01-03",
+            "2026-01-01..2026-01-02",
+            "0.00 USD",
+        ),
+        (
+            "0.010001 USD",
+            Actual,
+            "2026-01-01..2026-01-03",
+            "2026-01-01..2026-01-02",
+            "0.01 USD",
+        ),
+        (
+            "999999999999.999999999 USD",
+            Actual,
+            JANUARY,
+            JANUARY,
+            "1000000000000.00 USD",
+        ),
+        // Three days of a cent: none of them costs a third.
+        (
+            "0.01 USD",
+            Actual,
+            "2026-01-01..2026-01-04",
+            "2026-01-01..2026-01-02",
+            "0.00 USD",
+        ),
+        (
+            "0.01 USD",
+            Actual,
+            "2026-01-01..2026-01-04",
+            "2026-01-02..2026-01-03",
+            "0.01 USD",
+        ),
+        (
+            "0.01 USD",
+            Actual,
+            "2026-01-01..2026-01-04",
+            "2026-01-03..2026-01-04",
+            "0.00 USD",
+        ),
+    ] {
+        let got = prorate(
+            money(amount),
+            policy,
+            range(period),
+            range(part),
+            Rounding::HalfEven,
+        );
+        assert_eq!(
+            got.map(|part| part.to_string()),
+            Ok(expected.to_owned()),
+            "{amount} for {part} of {period}, {policy:?}: fix prorate or this row"
+        );
+    }
+}
+
+#[test]
+fn days_are_counted_by_the_policy() {
+    for (period, part, actual, fixed) in [
+        (MID_MAY, "2026-05-15..2026-05-23", (8, 31), (8, 30)),
+        (MID_MAY, "2026-05-23..2026-06-15", (23, 31), (22, 30)),
+        // The 31st counts as the 30th: 30 January costs nothing, and no more than
+        // the month's 30 days are left from the 1st.
+        (JANUARY, "2026-01-30..2026-01-31", (1, 31), (0, 30)),
+        (JANUARY, "2026-01-31..2026-02-01", (1, 31), (1, 30)),
+        (JANUARY, "2026-01-02..2026-02-01", (30, 31), (29, 30)),
+        // The last day of February has what the month lacks.
+        (FEBRUARY, "2026-02-01..2026-02-28", (27, 28), (27, 30)),
+        (FEBRUARY, "2026-02-28..2026-03-01", (1, 28), (3, 30)),
+        (
+            "2028-02-01..2028-03-01",
+            "2028-02-29..2028-03-01",
+            (1, 29),
+            (2, 30),
+        ),
+        (
+            "2028-02-01..2028-03-01",
+            "2028-02-28..2028-02-29",
+            (1, 29),
+            (1, 30),
+        ),
+        // Months anchored to a day that one of them lacks have 30 days too.
+        (
+            "2026-01-31..2026-02-28",
+            "2026-01-31..2026-02-28",
+            (28, 28),
+            (30, 30),
+        ),
+        (
+            "2026-01-31..2026-02-28",
+            "2026-02-27..2026-02-28",
+            (1, 28),
+            (3, 30),
+        ),
+        (
+            "2026-01-31..2026-02-28",
+            "2026-01-31..2026-02-01",
+            (1, 28),
+            (1, 30),
+        ),
+        (
+            "2026-02-28..2026-03-31",
+            "2026-02-28..2026-03-01",
+            (1, 31),
+            (1, 30),
+        ),
+        (
+            "2026-02-28..2026-03-31",
+            "2026-03-30..2026-03-31",
+            (1, 31),
+            (0, 30),
+        ),
+        (
+            "2026-02-28..2026-03-29",
+            "2026-02-28..2026-03-01",
+            (1, 29),
+            (2, 30),
+        ),
+        (
+            "2026-01-29..2026-02-28",
+            "2026-02-27..2026-02-28",
+            (1, 30),
+            (2, 30),
+        ),
+        (
+            "2026-03-31..2026-04-30",
+            "2026-03-31..2026-04-01",
+            (1, 30),
+            (1, 30),
+        ),
+        (
+            "2026-04-30..2026-05-31",
+            "2026-05-30..2026-05-31",
+            (1, 31),
+            (0, 30),
+        ),
+        // One that is anchored to a day that every month has.
+        (
+            "2026-02-28..2026-03-28",
+            "2026-02-28..2026-03-01",
+            (1, 28),
+            (3, 30),
+        ),
+        // A quarter from the last of January is cut where its months are.
+        (
+            "2026-01-31..2026-04-30",
+            "2026-01-31..2026-02-28",
+            (28, 89),
+            (30, 90),
+        ),
+        (
+            "2026-01-31..2026-04-30",
+            "2026-02-28..2026-03-31",
+            (31, 89),
+            (30, 90),
+        ),
+        (
+            "2026-01-31..2026-04-30",
+            "2026-03-31..2026-04-30",
+            (30, 89),
+            (30, 90),
+        ),
+    ] {
+        for (policy, expected) in [(Proration::Actual, actual), (Proration::Fixed30, fixed)] {
+            let share = policy.share(&range(period), &range(part));
+            let got = share.map(|share| (share.days(), share.period_days()));
+            assert_eq!(got, Ok(expected), "{part} of {period}, {policy:?}");
+        }
+    }
+}
+
+#[test]
+fn moments_are_the_local_dates_of_their_zone() {
+    // Paris, over the days on which its clocks change.
+    for (start, end, days) in [
+        ("2023-03-01T00:10:00+01:00", "2023-04-01T00:00:00+02:00", 31),
+        ("2023-10-01T01:10:00+02:00", "2023-11-01T00:00:00+01:00", 31),
+    ] {
+        let date = |text: &str| {
+            chrono::DateTime::parse_from_rfc3339(text)
+                .unwrap_or_else(|error| panic!("{text} in the table: {error}"))
+                .date_naive()
+        };
+        let period = date(start)..date(end);
+        let share = Proration::Actual.share(&period, &period);
+        assert_eq!(share.map(PeriodShare::days), Ok(days), "{start} to {end}");
+    }
+}
+
+#[test]
+fn rounding_is_the_callers() {
+    // The exact share of one day is -0.125.
+    let expected = [
+        "-0.12 USD",
+        "-0.13 USD",
+        "-0.12 USD",
+        "-0.13 USD",
+        "-0.12 USD",
+        "-0.12 USD",
+        "-0.13 USD",
+    ];
+    for (rounding, expected) in Rounding::ALL.into_iter().zip(expected) {
+        let got = prorate(
+            money("-1 USD"),
+            Proration::Actual,
+            range("2026-01-01..2026-01-09"),
+            range("2026-01-01..2026-01-02"),
+            rounding,
+        );
+        assert_eq!(
+            got.map(|part| part.to_string()),
+            Ok(expected.to_owned()),
+            "an eighth of -1 USD by {rounding:?}: fix share or this row"
+        );
+    }
+}
+
+#[test]
+fn periods_that_make_no_sense_are_refused() {
+    use Proration::{Actual, Fixed30};
+    let day = "2026-01-02..2026-01-03";
+    for (amount, policy, period, part, error) in [
+        (
+            "1 USD",
+            Actual,
+            "2026-01-02..2026-01-02",
+            "2026-01-02..2026-01-02",
+            ProrationError::EmptyPeriod,
+        ),
+        (
+            "1 USD",
+            Actual,
+            "2026-02-01..2026-01-01",
+            day,
+            ProrationError::EmptyPeriod,
+        ),
+        (
+            "1 USD",
+            Actual,
+            JANUARY,
+            "2026-01-03..2026-01-02",
+            ProrationError::InvertedPart,
+        ),
+        (
+            "1 USD",
+            Actual,
+            JANUARY,
+            "2025-12-31..2026-01-02",
+            ProrationError::PartOutsidePeriod,
+        ),
+        (
+            "1 USD",
+            Fixed30,
+            JANUARY,
+            "2026-01-31..2026-02-02",
+            ProrationError::PartOutsidePeriod,
+        ),
+        (
+            "1 USD",
+            Fixed30,
+            "2026-01-01..2026-01-08",
+            day,
+            ProrationError::NotWholeMonths,
+        ),
+        (
+            "1 USD",
+            Fixed30,
+            "2026-01-01..2026-02-02",
+            day,
+            ProrationError::NotWholeMonths,
+        ),
+        (
+            "1 USD",
+            Fixed30,
+            "2026-01-02..2026-02-01",
+            day,
+            ProrationError::NotWholeMonths,
+        ),
+        (
+            "79228162514264337593543950335 USD",
+            Actual,
+            JANUARY,
+            day,
+            ProrationError::Overflow,
+        ),
+    ] {
+        let got = prorate(
+            money(amount),
+            policy,
+            range(period),
+            range(part),
+            Rounding::HalfEven,
+        );
+        assert_eq!(
+            got,
+            Err(error),
+            "{amount} for {part} of {period}, {policy:?}"
+        );
+    }
+}
+
+#[test]
+fn names_are_stable() {
+    for (policy, name) in [
+        (Proration::Actual, "actual"),
+        (Proration::Fixed30, "fixed_30"),
+    ] {
+        assert_eq!(
+            serde_json::to_value(policy).ok(),
+            Some(name.into()),
+            "{policy:?}: stored prices name this policy; do not rename it"
+        );
+        assert_eq!(
+            serde_json::from_value::<Proration>(name.into()).ok(),
+            Some(policy),
+            "{name} must be read"
+        );
+    }
+    for name in ["fixed30", "Actual", ""] {
+        assert!(
+            serde_json::from_value::<Proration>(name.into()).is_err(),
+            "{name:?} names no policy and must be refused"
+        );
+    }
+}

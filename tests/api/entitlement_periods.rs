@@ -1,0 +1,320 @@
+//! The periods in which an entitlement counts: where they begin and end, and what a reset does.
+
+use futures::future::join_all;
+use serde_json::json;
+use turnpike_tests::{TestHost, api_tests};
+
+use crate::entitlements::{give, metered, owner, reset_call, with};
+use crate::entitlements_check::{CHECK, TOKENS, call, call_at, check, start_of, verdict, yes};
+use crate::metering::now_micros;
+
+/// Writes what the meter `sum` counted of `cus_42` in a quarter of an hour, which can be longer
+/// ago than an event may be.
+async fn count_at(host: &TestHost, slot_at: &str, total: &str) {
+    host.execute(&format!(
+        "INSERT INTO usage_subject_rollups
+             (organization_id, meter_id, subject, slot_at, group_key, events, total, latest_at)
+         SELECT organization_id, id, 'cus_42', {slot_at}, '', 1, {total}, now() FROM meters WHERE slug = 'sum'"
+    ))
+    .await;
+}
+
+api_tests![
+    an_organization_that_moves_has_no_new_day,
+    every_period_begins_in_the_zone,
+    periods_across_a_change_of_clocks,
+    late_events_count_in_their_own_period,
+    a_reset_ends_with_its_period,
+    a_long_period_is_settled,
+];
+
+/// Its admins choose its zone, and would otherwise have the limit again whenever it is midnight
+/// somewhere.
+async fn an_organization_that_moves_has_no_new_day(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = owner(host, "ada").await;
+    host.execute("UPDATE organizations SET time_zone = 'Europe/Berlin'")
+        .await;
+    let body = json!({"feature": "tokens", "type": "metered", "meter": "sum", "limit": "10", "period": "day",
+                      "organization_id": host.organization_of(&user).await});
+    give(host, &admin, &body).await;
+    give(host, &user, &metered("cus_42", "10", "day")).await;
+    let before = check(host, &user, "feature=tokens").await;
+    for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+        host.execute(&format!("UPDATE organizations SET time_zone = '{zone}'"))
+            .await;
+        let rows = host
+            .query(&format!("SELECT rfc3339({})", start_of("day", zone)))
+            .await;
+        let started_at: String = rows[0].get(0);
+        // Those of its subjects, which it gives itself, move along.
+        let of_subject = check(host, &user, TOKENS).await;
+        assert_eq!(of_subject["period_started_at"], started_at, "{zone}");
+        assert_eq!(check(host, &user, "feature=tokens").await, before, "{zone}");
+    }
+}
+
+async fn every_period_begins_in_the_zone(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    for period in ["day", "month", "year"] {
+        let body = with(metered("cus_42", "100", period), "feature", json!(period));
+        give(host, &user, &body).await;
+    }
+    for zone in ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Auckland"] {
+        host.execute(&format!("UPDATE organizations SET time_zone = '{zone}'"))
+            .await;
+        for period in ["day", "month", "year"] {
+            host.execute("DELETE FROM usage_subject_rollups").await;
+            let start = start_of(period, zone);
+            // The last quarter before, the first one, and the first one after.
+            count_at(host, &format!("{start} - interval '15 minutes'"), "1").await;
+            count_at(host, &start, "2").await;
+            count_at(
+                host,
+                &format!("{start} + interval '1 {period} 3 hours'"),
+                "4",
+            )
+            .await;
+            let query = format!("feature={period}&subject=cus_42");
+            let body = check(host, &user, &query).await;
+            assert_eq!(body["used"], "2", "{period} in {zone}");
+            let rows = host.query(&format!("SELECT rfc3339({start})")).await;
+            let started_at: String = rows[0].get(0);
+            assert_eq!(body["period_started_at"], started_at, "{period} in {zone}");
+            let rows = host
+                .query(&format!(
+                    "SELECT rfc3339((date_trunc('{period}', now() AT TIME ZONE '{zone}') + interval '1 {period}')
+                                    AT TIME ZONE '{zone}')"
+                ))
+                .await;
+            let resets_at: String = rows[0].get(0);
+            assert_eq!(body["resets_at"], resets_at, "{period} in {zone}");
+        }
+    }
+}
+
+/// The bounds of periods, by the function that the check takes them from.
+async fn periods_across_a_change_of_clocks(host: &TestHost) {
+    // A period, a zone, a time, and the period that it is in.
+    let table = [
+        (
+            "day",
+            "Europe/Berlin",
+            "2026-03-29T12:00Z",
+            "2026-03-28T23:00",
+            "2026-03-29T22:00",
+        ),
+        (
+            "day",
+            "Europe/Berlin",
+            "2026-10-25T22:59Z",
+            "2026-10-24T22:00",
+            "2026-10-25T23:00",
+        ),
+        (
+            "day",
+            "Europe/Berlin",
+            "2026-10-25T23:00Z",
+            "2026-10-25T23:00",
+            "2026-10-26T23:00",
+        ),
+        (
+            "month",
+            "Europe/Berlin",
+            "2026-03-31T21:59Z",
+            "2026-02-28T23:00",
+            "2026-03-31T22:00",
+        ),
+        (
+            "month",
+            "Europe/Berlin",
+            "2026-10-31T22:59Z",
+            "2026-09-30T22:00",
+            "2026-10-31T23:00",
+        ),
+        (
+            "year",
+            "Europe/Berlin",
+            "2026-07-01T00:00Z",
+            "2025-12-31T23:00",
+            "2026-12-31T23:00",
+        ),
+        (
+            "year",
+            "Asia/Kathmandu",
+            "2026-12-31T18:15Z",
+            "2026-12-31T18:15",
+            "2027-12-31T18:15",
+        ),
+        // Clocks are put back to midnight: it is this day already the first time.
+        (
+            "day",
+            "America/Havana",
+            "2026-11-01T03:59Z",
+            "2026-10-31T04:00",
+            "2026-11-01T04:00",
+        ),
+        (
+            "day",
+            "America/Havana",
+            "2026-11-01T04:30Z",
+            "2026-11-01T04:00",
+            "2026-11-02T05:00",
+        ),
+        (
+            "month",
+            "America/Havana",
+            "2026-11-01T04:30Z",
+            "2026-11-01T04:00",
+            "2026-12-01T05:00",
+        ),
+        (
+            "month",
+            "America/Havana",
+            "2026-11-01T03:59Z",
+            "2026-10-01T04:00",
+            "2026-11-01T04:00",
+        ),
+        (
+            "day",
+            "Atlantic/Azores",
+            "2026-10-25T00:30Z",
+            "2026-10-25T00:00",
+            "2026-10-26T01:00",
+        ),
+        (
+            "day",
+            "Atlantic/Azores",
+            "2026-10-25T01:30Z",
+            "2026-10-25T00:00",
+            "2026-10-26T01:00",
+        ),
+        // Clocks are put forward at midnight, which there is not.
+        (
+            "day",
+            "Africa/Cairo",
+            "2026-04-24T12:00Z",
+            "2026-04-23T22:00",
+            "2026-04-24T21:00",
+        ),
+    ];
+    for (period, zone, at, started_at, ends_at) in table {
+        let rows = host
+            .query(&format!(
+                "SELECT rfc3339(started_at), rfc3339(ends_at) FROM entitlement_period('{period}', '{zone}', '{at}')"
+            ))
+            .await;
+        let found: (String, String) = (rows[0].get(0), rows[0].get(1));
+        let whole = |text: &str| format!("{text}:00.000000Z");
+        assert_eq!(
+            found,
+            (whole(started_at), whole(ends_at)),
+            "{period} in {zone} at {at}"
+        );
+    }
+}
+
+async fn late_events_count_in_their_own_period(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    for period in ["day", "never"] {
+        let body = with(metered("cus_42", "100", period), "feature", json!(period));
+        give(host, &user, &body).await;
+    }
+    let day = 86_400 * 1_000_000;
+    let now = now_micros();
+    call_at(host, &user, "yesterday", "cus_42", "5", now - day).await;
+    call_at(host, &user, "last month", "cus_42", "7", now - 34 * day).await;
+    call_at(host, &user, "today", "cus_42", "11", now_micros()).await;
+    let used = async |feature: &str| {
+        let query = format!("feature={feature}&subject=cus_42");
+        verdict(host, &user, &query).await.2
+    };
+    assert_eq!(used("day").await, "11");
+    assert_eq!(used("never").await, "23");
+    // After what is final was summed up, what is not counts on.
+    call_at(host, &user, "late", "cus_42", "13", now_micros() - 34 * day).await;
+    assert_eq!(used("never").await, "36");
+    assert_eq!(used("day").await, "11");
+}
+
+async fn a_reset_ends_with_its_period(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let path = give(host, &user, &metered("cus_42", "10", "month")).await;
+    call(host, &user, "1", "cus_42", "3").await;
+    reset_call(host, &user, &path, "key")
+        .send()
+        .await
+        .expect(200);
+    let before = check(host, &user, TOKENS).await;
+    assert_eq!(before["used"], "0");
+    // Another zone moves no period that was reset.
+    host.execute("UPDATE organizations SET time_zone = 'Asia/Kathmandu'")
+        .await;
+    assert_eq!(check(host, &user, TOKENS).await, before);
+    // The period that was reset is over: this one has what it has.
+    host.execute(
+        "UPDATE entitlements SET reset_period_started_at = reset_period_started_at - interval '1 month',
+                                 reset_period_ends_at = reset_period_started_at",
+    )
+    .await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));
+    // It ended after this one began, as it does in a zone to the west: what is of before its end
+    // was in it, and is not in this one.
+    host.execute(
+        "UPDATE entitlements
+            SET reset_period_ends_at = date_bin('15 minutes', now() - interval '15 minutes', 'epoch')",
+    )
+    .await;
+    count_at(
+        host,
+        "(SELECT reset_period_ends_at - interval '15 minutes' FROM entitlements)",
+        "100",
+    )
+    .await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));
+}
+
+async fn a_long_period_is_settled(host: &TestHost) {
+    let user = owner(host, "ada").await;
+    let path = give(host, &user, &metered("cus_42", "100", "never")).await;
+    count_at(host, "'2020-01-01Z'", "1").await;
+    count_at(
+        host,
+        "date_bin('15 minutes', now() - interval '40 days', 'epoch')",
+        "2",
+    )
+    .await;
+    count_at(
+        host,
+        "date_bin('15 minutes', now() - interval '30 days', 'epoch')",
+        "4",
+    )
+    .await;
+    call(host, &user, "1", "cus_42", "8").await;
+    let settled = async || {
+        let rows = host
+            .query("SELECT settled_used::text, settled_until FROM entitlements")
+            .await;
+        rows[0].get::<_, Option<String>>(0)
+    };
+    assert_eq!(settled().await, None);
+    // The first sums up what is final, and some do so at once.
+    let call_of_check = host.get(format!("{CHECK}?{TOKENS}")).bearer(&user.token);
+    for answer in join_all((0..8).map(|_| call_of_check.settle())).await {
+        assert_eq!(answer.text_at("/used"), "15");
+    }
+    assert_eq!(settled().await.as_deref(), Some("3"));
+    call(host, &user, "2", "cus_42", "16").await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
+    // Days later.
+    host.execute(
+        "UPDATE entitlements SET settled_until = settled_until - interval '20 days', settled_used = 1",
+    )
+    .await;
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
+    assert_eq!(settled().await.as_deref(), Some("3"));
+    // A reset counts what is settled too.
+    let reset = reset_call(host, &user, &path, "key");
+    assert_eq!(reset.send().await.expect(200).text_at("/used_before"), "31");
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("0"));
+}
