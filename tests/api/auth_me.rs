@@ -1,5 +1,5 @@
 use serde_json::json;
-use turnpike_tests::personas::ME;
+use turnpike_tests::personas::{ME, PLATFORM_PERMISSIONS};
 use turnpike_tests::{TestHost, api_tests};
 
 /// What the owner of an organization may do.
@@ -47,19 +47,7 @@ async fn tells_who_the_token_stands_for(host: &TestHost) {
     let admin = host.platform_admin().await;
     let response = host.get(ME).bearer(&admin.token).send().await.expect(200);
     let mut all = OWNER.to_vec();
-    all.extend([
-        "analytics:read",
-        "audit:read_platform",
-        "credits:grant",
-        "entitlements:grant",
-        "outbox:deliver",
-        "plans:manage",
-        "signing_keys:manage",
-        "subscriptions:manage",
-        "usage:close",
-        "usage:upkeep",
-        "users:manage",
-    ]);
+    all.extend(PLATFORM_PERMISSIONS);
     all.sort_unstable();
     assert_eq!(response.json()["permissions"], json!(all), "{response}");
 }

@@ -167,11 +167,12 @@ fn declared_rows() -> Vec<Row> {
         .iter()
         .map(|row| format!("{} {}", row.method, template(row.route)))
         .collect();
-    let paths = description.paths().into_iter();
-    paths
-        .filter(|path| !path.contains('{') && !listed.contains(&format!("GET {path}")))
-        .filter_map(|path| {
-            let operation = description.path_item(path)?.get("get")?;
+    description
+        .operations()
+        .filter(|(path, method, _)| {
+            method == "GET" && !path.contains('{') && !listed.contains(&format!("GET {path}"))
+        })
+        .filter_map(|(path, _, operation)| {
             let permission = operation.get("x-permission")?.as_str()?;
             Some(row::read(
                 path.to_owned().leak(),
@@ -267,14 +268,9 @@ async fn check_all(host: &TestHost, rows: Vec<Row>) {
 fn every_operation_has_a_row_with_its_permission() {
     let description = Description::read(&project_root()).expect("openapi.json can be read");
     let mut declared: BTreeSet<(String, Option<String>)> = BTreeSet::new();
-    for path in description.paths() {
-        let item = description
-            .path_item(path)
-            .expect("the path was just listed");
-        for method in Description::methods(item) {
-            let permission = item[method.to_ascii_lowercase()]["x-permission"].as_str();
-            declared.insert((format!("{method} {path}"), permission.map(str::to_owned)));
-        }
+    for (path, method, operation) in description.operations() {
+        let permission = operation["x-permission"].as_str();
+        declared.insert((format!("{method} {path}"), permission.map(str::to_owned)));
     }
     let manifest =
         Manifest::read(&project_root().join("spin.toml")).expect("spin.toml can be read");

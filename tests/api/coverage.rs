@@ -68,14 +68,9 @@ fn every_route_leads_to_the_component_that_declares_it() {
         .filter(|(route, _)| !UNDESCRIBED.contains(&route.as_str()))
         .collect();
     let mut declared = BTreeSet::new();
-    for path in description.paths() {
-        let item = description
-            .path_item(path)
-            .expect("the path was just listed");
-        for method in Description::methods(item) {
-            let component = item[method.to_ascii_lowercase()]["x-component"].as_str();
-            declared.insert((path.to_owned(), component.unwrap_or_default().to_owned()));
-        }
+    for (path, _, operation) in description.operations() {
+        let component = operation["x-component"].as_str();
+        declared.insert((path.to_owned(), component.unwrap_or_default().to_owned()));
     }
     assert_eq!(
         routed, declared,
@@ -91,17 +86,11 @@ fn whoever_takes_credentials_reaches_the_store() {
     let manifest =
         Manifest::read(&project_root().join("spin.toml")).expect("spin.toml can be read");
     let mut takers = BTreeSet::new();
-    for path in description.paths() {
-        let item = description
-            .path_item(path)
-            .expect("the path was just listed");
-        for method in Description::methods(item) {
-            let operation = &item[method.to_ascii_lowercase()];
-            let schemes = operation["security"].as_array().into_iter().flatten();
-            let mut schemes = schemes.filter_map(Value::as_object);
-            if schemes.any(|scheme| scheme.contains_key("bearer")) {
-                takers.insert(operation["x-component"].as_str().unwrap_or_default());
-            }
+    for (_, _, operation) in description.operations() {
+        let schemes = operation["security"].as_array().into_iter().flatten();
+        let mut schemes = schemes.filter_map(Value::as_object);
+        if schemes.any(|scheme| scheme.contains_key("bearer")) {
+            takers.insert(operation["x-component"].as_str().unwrap_or_default());
         }
     }
     assert!(!takers.is_empty(), "no operation takes credentials");
@@ -119,56 +108,50 @@ fn whoever_takes_credentials_reaches_the_store() {
 fn every_operation_is_described_whole() {
     let description = description();
     let mut ids = BTreeSet::new();
-    for path in description.paths() {
-        let item = description
-            .path_item(path)
-            .expect("the path was just listed");
-        for method in Description::methods(item) {
-            let operation = &item[method.to_ascii_lowercase()];
-            let id = operation["operationId"].as_str().unwrap_or_default();
-            assert!(!id.is_empty(), "{method} {path} needs an operationId");
-            assert!(
-                ids.insert(id.to_owned()),
-                "the operationId {id} is given twice"
-            );
-            let statuses = operation["responses"]
+    for (path, method, operation) in description.operations() {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        assert!(!id.is_empty(), "{method} {path} needs an operationId");
+        assert!(
+            ids.insert(id.to_owned()),
+            "the operationId {id} is given twice"
+        );
+        let statuses = operation["responses"]
+            .as_object()
+            .expect("an operation has responses");
+        for (status, response) in statuses {
+            let response = description
+                .resolve(response)
+                .expect("every $ref leads somewhere");
+            let content = response["content"]
                 .as_object()
-                .expect("an operation has responses");
-            for (status, response) in statuses {
-                let response = description
-                    .resolve(response)
-                    .expect("every $ref leads somewhere");
-                let content = response["content"]
-                    .as_object()
-                    .expect("every response has a body");
-                let is_error = status.starts_with('4') || status.starts_with('5');
-                let expected = if is_error {
-                    "application/problem+json"
-                } else {
-                    let other = OTHER_MEDIA_TYPES.iter().find(|(route, _)| *route == path);
-                    other.map_or("application/json", |(_, media_type)| media_type)
-                };
-                let types: Vec<&str> = content.keys().map(String::as_str).collect();
-                assert_eq!(types, [expected], "{method} {path} {status}");
-            }
-            let takes_body = operation.get("requestBody").is_some();
-            assert!(
-                !takes_body || ["POST", "PUT", "PATCH"].contains(&method.as_str()),
-                "{method} {path} must not take a body"
-            );
-            let needs_token = operation["security"]
-                .as_array()
-                .or(description.document()["security"].as_array());
-            let needs_token = needs_token.is_some_and(|schemes| {
-                schemes
-                    .iter()
-                    .any(|s| s != &Value::Object(Default::default()))
-            });
-            assert!(
-                !needs_token || statuses.contains_key("401"),
-                "{method} {path} needs a token, so it can answer 401"
-            );
+                .expect("every response has a body");
+            let is_error = status.starts_with('4') || status.starts_with('5');
+            let expected = if is_error {
+                "application/problem+json"
+            } else {
+                let other = OTHER_MEDIA_TYPES.iter().find(|(route, _)| *route == path);
+                other.map_or("application/json", |(_, media_type)| media_type)
+            };
+            let types: Vec<&str> = content.keys().map(String::as_str).collect();
+            assert_eq!(types, [expected], "{method} {path} {status}");
         }
+        let takes_body = operation.get("requestBody").is_some();
+        assert!(
+            !takes_body || ["POST", "PUT", "PATCH"].contains(&method.as_str()),
+            "{method} {path} must not take a body"
+        );
+        let needs_token = operation["security"]
+            .as_array()
+            .or(description.document()["security"].as_array());
+        let needs_token = needs_token.is_some_and(|schemes| {
+            schemes
+                .iter()
+                .any(|s| s != &Value::Object(Default::default()))
+        });
+        assert!(
+            !needs_token || statuses.contains_key("401"),
+            "{method} {path} needs a token, so it can answer 401"
+        );
     }
 }
 

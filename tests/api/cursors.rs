@@ -276,14 +276,13 @@ async fn a_cursor_is_good_for_its_list_alone(host: &TestHost) {
 
 async fn every_list_with_pages_is_tried(host: &TestHost) {
     let description = Description::read(&project_root()).expect("openapi.json can be read");
-    let paths = description.paths().into_iter();
-    let described: BTreeSet<String> = paths
-        .filter_map(|path| description.path_item(path)?.get("get"))
-        .filter(|operation| {
+    let described: BTreeSet<String> = description
+        .operations()
+        .filter(|(_, _, operation)| {
             let parameters = operation["parameters"].as_array();
             parameters.is_some_and(|all| all.iter().any(|p| p["name"] == "cursor"))
         })
-        .map(|operation| {
+        .map(|(_, _, operation)| {
             operation["operationId"]
                 .as_str()
                 .unwrap_or_default()

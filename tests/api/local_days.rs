@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use turnpike_tests::{TestHost, api_tests};
 
-use crate::metering::{groups, meter};
+use crate::metering::{count_every_quarter, groups, meter};
 
 const FIRST_DAY: Date = Date::constant(2020, 1, 1);
 const LAST_DAY: Date = Date::constant(2030, 12, 31);
@@ -102,14 +102,7 @@ async fn summaries_of_each_interval_begin_with_their_date(host: &TestHost) {
     let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     // An event in every quarter around the end of summer time of both.
-    let organization = host.organization_of(&user).await.as_uuid();
-    host.execute(&format!(
-        "INSERT INTO usage_rollups (organization_id, meter_id, slot_at, group_key, events, latest_at)
-         SELECT organization_id, id, s, '', 1, s FROM meters,
-                generate_series('2026-10-01T00:00Z'::timestamptz, '2026-11-30T23:45Z', '15 minutes') s
-          WHERE organization_id = '{organization}'"
-    ))
-    .await;
+    count_every_quarter(host, &user, "2026-10-01T00:00Z", "2026-11-30T23:45Z").await;
     let day = |n: u64| n * 96;
     // A range, the interval, and the events of each bucket.
     let table = [

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use turnpike_tests::{Api, Call, TestHost};
+use turnpike_tests::{Api, Call, TestHost, User};
 
 /// The path that takes events.
 pub const EVENTS: &str = "/api/v1/usage/events";
@@ -76,4 +76,17 @@ pub fn rfc3339(micros: i64) -> String {
 /// Now in microseconds since 1970.
 pub fn now_micros() -> i64 {
     Utc::now().timestamp_micros()
+}
+
+/// Counts one event in every quarter of an hour from `since` to `until`, both of them included,
+/// for every meter of the organization.
+pub(crate) async fn count_every_quarter(host: &TestHost, user: &User, since: &str, until: &str) {
+    let organization = host.organization_of(user).await.as_uuid();
+    host.execute(&format!(
+        "INSERT INTO usage_rollups (organization_id, meter_id, slot_at, group_key, events, latest_at)
+         SELECT organization_id, id, s, '', 1, s FROM meters,
+                generate_series('{since}'::timestamptz, '{until}', '15 minutes') s
+          WHERE organization_id = '{organization}'"
+    ))
+    .await;
 }

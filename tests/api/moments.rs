@@ -83,39 +83,33 @@ fn times(
 /// Every place of every operation.
 fn places(description: &Description) -> Vec<Place> {
     let mut places = Vec::new();
-    for path in description.paths() {
-        let item = description
-            .path_item(path)
-            .expect("the path was just listed");
-        for method in Description::methods(item) {
-            let operation = &item[method.to_ascii_lowercase()];
-            let place = |media_type: Option<&str>, names| Place {
-                method: method.clone(),
-                path: path.to_owned(),
-                media_type: media_type.map(str::to_owned),
-                names,
-            };
-            for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                let parameter = description.resolve(parameter).unwrap_or(parameter);
-                let mut found = Vec::new();
-                times(description, &parameter["schema"], &[], &mut found);
-                if !found.is_empty() {
-                    let name = parameter["name"].as_str().unwrap_or_default();
-                    places.push(place(None, vec![name.to_owned()]));
-                }
+    for (path, method, operation) in description.operations() {
+        let place = |media_type: Option<&str>, names| Place {
+            method: method.clone(),
+            path: path.to_owned(),
+            media_type: media_type.map(str::to_owned),
+            names,
+        };
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = description.resolve(parameter).unwrap_or(parameter);
+            let mut found = Vec::new();
+            times(description, &parameter["schema"], &[], &mut found);
+            if !found.is_empty() {
+                let name = parameter["name"].as_str().unwrap_or_default();
+                places.push(place(None, vec![name.to_owned()]));
             }
-            let content = operation["requestBody"]["content"].as_object();
-            for (media_type, media) in content.into_iter().flatten() {
-                let mut found = Vec::new();
-                times(description, &media["schema"], &[], &mut found);
-                found.sort();
-                found.dedup();
-                places.extend(
-                    found
-                        .into_iter()
-                        .map(|names| place(Some(media_type), names)),
-                );
-            }
+        }
+        let content = operation["requestBody"]["content"].as_object();
+        for (media_type, media) in content.into_iter().flatten() {
+            let mut found = Vec::new();
+            times(description, &media["schema"], &[], &mut found);
+            found.sort();
+            found.dedup();
+            places.extend(
+                found
+                    .into_iter()
+                    .map(|names| place(Some(media_type), names)),
+            );
         }
     }
     places

@@ -173,34 +173,30 @@ async fn no_name_has_characters_that_nobody_sees(host: &TestHost) {
     let user = host.new_user("ada").await;
     let mut kept = BTreeSet::new();
     let mut tried = 0;
-    for path in description.paths() {
-        let item = description.path_item(path).expect("it was just listed");
-        for name in Description::methods(item) {
-            let operation = &item[name.to_ascii_lowercase()];
-            let content = &operation["requestBody"]["content"]["application/json"];
-            if content.is_null() {
-                continue;
-            }
-            let method: Method = name.parse().expect("a method");
-            let target = target(&description, path, operation);
-            for text in REFUSED {
-                let all = bodies(&description, &content["schema"], &content["example"], text);
-                for (place, body) in all {
-                    let (estimate, of_versions) = OF_PLAN_VERSIONS;
-                    if path == estimate && of_versions.iter().any(|one| place.starts_with(one)) {
-                        continue;
-                    }
-                    tried += 1;
-                    let call = host.call(method.clone(), &*target).bearer(&user.token);
-                    let call = call
-                        .idempotency_key(&fresh_key())
-                        .json(&with_identity(path, body));
-                    let response = call.send().await;
-                    let answer = response.json();
-                    if !is_among(&named(&answer), &place) {
-                        println!("{name} {path} {place} {text:?}: {}", response.status);
-                        kept.insert((path.to_owned(), place));
-                    }
+    for (path, name, operation) in description.operations() {
+        let content = &operation["requestBody"]["content"]["application/json"];
+        if content.is_null() {
+            continue;
+        }
+        let method: Method = name.parse().expect("a method");
+        let target = target(&description, path, operation);
+        for text in REFUSED {
+            let all = bodies(&description, &content["schema"], &content["example"], text);
+            for (place, body) in all {
+                let (estimate, of_versions) = OF_PLAN_VERSIONS;
+                if path == estimate && of_versions.iter().any(|one| place.starts_with(one)) {
+                    continue;
+                }
+                tried += 1;
+                let call = host.call(method.clone(), &*target).bearer(&user.token);
+                let call = call
+                    .idempotency_key(&fresh_key())
+                    .json(&with_identity(path, body));
+                let response = call.send().await;
+                let answer = response.json();
+                if !is_among(&named(&answer), &place) {
+                    println!("{name} {path} {place} {text:?}: {}", response.status);
+                    kept.insert((path.to_owned(), place));
                 }
             }
         }

@@ -7,7 +7,8 @@ use turnpike_tests::personas::{LOGOUT, ORGANIZATIONS, SESSION_ORGANIZATION, deci
 use turnpike_tests::{Random, TestHost, User, api_tests};
 
 use crate::metering::{
-    EVENTS, SUMMARY, groups, meter, now_micros, rfc3339, send, send_call, total,
+    EVENTS, SUMMARY, count_every_quarter, groups, meter, now_micros, rfc3339, send, send_call,
+    total,
 };
 use crate::refusals::refuse;
 
@@ -269,14 +270,7 @@ async fn days_are_those_of_the_zone(host: &TestHost) {
     let user = host.new_user("ada").await;
     meter(host, &user.token, "calls", "count", json!({})).await;
     // Six days around the end of summer time in Berlin, an event in every quarter.
-    let organization = host.organization_of(&user).await.as_uuid();
-    host.execute(&format!(
-        "INSERT INTO usage_rollups (organization_id, meter_id, slot_at, group_key, events, latest_at)
-         SELECT organization_id, id, s, '', 1, s FROM meters,
-                generate_series('2026-10-22T00:00Z'::timestamptz, '2026-10-28T00:00Z', '15 minutes') s
-          WHERE organization_id = '{organization}'"
-    ))
-    .await;
+    count_every_quarter(host, &user, "2026-10-22T00:00Z", "2026-10-28T00:00Z").await;
     let days = [
         ("UTC", [96, 96, 96]),
         ("Europe/Berlin", [96, 100, 96]),

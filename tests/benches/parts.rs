@@ -12,17 +12,6 @@ mod load {
     pub mod side_by_side;
     pub mod table;
     pub mod workload;
-
-    /// What a report is to those who start a benchmark; they are not part of the tests.
-    pub mod run {
-        /// As in the benchmarks.
-        pub trait Figures {
-            /// As in the benchmarks.
-            fn compared(&self) -> super::comparison::Compared;
-            /// As in the benchmarks.
-            fn to_text(&self) -> String;
-        }
-    }
 }
 
 #[path = "auth/report.rs"]

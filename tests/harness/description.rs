@@ -60,12 +60,17 @@ impl Description {
         &self.routes
     }
 
-    /// The described paths, as the document writes them.
-    pub fn paths(&self) -> Vec<&str> {
-        let paths = self.document["paths"].as_object();
-        paths
-            .map(|paths| paths.keys().map(String::as_str).collect())
-            .unwrap_or_default()
+    /// Every operation that is described: its path as the document writes it, its upper-case
+    /// method, and what the document says of it.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, String, &Value)> {
+        let paths = self.document["paths"].as_object().into_iter().flatten();
+        paths.flat_map(|(path, item)| {
+            let methods = Self::methods(item).into_iter();
+            methods.map(move |method| {
+                let operation = &item[method.to_ascii_lowercase()];
+                (path.as_str(), method, operation)
+            })
+        })
     }
 
     /// The path item that describes `path`, a request's path without its query.

@@ -408,77 +408,47 @@ impl TestHost {
         );
     }
 
-    /// Fails with every violation that the ledger's own check finds.
-    pub async fn assert_ledger_is_sound(&self) {
-        let rows = self
-            .query(
-                "SELECT account_id::text, violation FROM ledger_violations()
-                 UNION ALL SELECT user_id::text, violation FROM allocation_violations()",
-            )
-            .await;
+    /// Fails with every violation that a statement finds: whose it is, and what it is.
+    async fn assert_none_violates(&self, sql: &str, what: &str) {
+        let rows = self.query(sql).await;
         let violations: Vec<String> = rows
             .iter()
-            .map(|row| {
-                format!(
-                    "account, or user of an allocation, {}: {}",
-                    row.get::<_, &str>(0),
-                    row.get::<_, &str>(1)
-                )
-            })
+            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
             .collect();
         assert!(
             violations.is_empty(),
-            "the ledger is not sound:\n{}",
+            "{what} not sound:\n{}",
             violations.join("\n")
         );
+    }
+
+    /// Fails with every violation that the ledger's own check finds.
+    pub async fn assert_ledger_is_sound(&self) {
+        let sql = "SELECT 'account ' || account_id, violation FROM ledger_violations()
+                   UNION ALL SELECT 'allocation of ' || user_id, violation FROM allocation_violations()";
+        self.assert_none_violates(sql, "the ledger is").await;
     }
 
     /// Fails with everything in which the platform's figures differ from what they are of.
     pub async fn assert_analytics_are_sound(&self) {
-        let rows = self
-            .query("SELECT subject, violation FROM analytics_violations()")
+        let sql = "SELECT subject, violation FROM analytics_violations()";
+        self.assert_none_violates(sql, "the figures of the platform are")
             .await;
-        let violations: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
-            .collect();
-        assert!(
-            violations.is_empty(),
-            "the figures of the platform are not sound:\n{}",
-            violations.join("\n")
-        );
     }
 
     /// Fails with every total that is not what was counted, and every alert that should have fired.
     pub async fn assert_usage_alerts_are_sound(&self) {
-        let rows = self
-            .query("SELECT organization_id::text, violation FROM usage_alert_violations()")
+        let sql = "SELECT organization_id::text, violation FROM usage_alert_violations()";
+        self.assert_none_violates(sql, "the alerts on usage are")
             .await;
-        let violations: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
-            .collect();
-        assert!(
-            violations.is_empty(),
-            "the alerts on usage are not sound:\n{}",
-            violations.join("\n")
-        );
     }
 
-    /// Fails with everything in which what meters counted contradicts itself.
+    /// Fails with everything in which what meters counted contradicts itself. Tests that write
+    /// rollups by hand do not call it.
     pub async fn assert_usage_is_sound(&self) {
-        let rows = self
-            .query("SELECT organization_id::text, violation FROM usage_violations()")
+        let sql = "SELECT organization_id::text, violation FROM usage_violations()";
+        self.assert_none_violates(sql, "what meters counted is")
             .await;
-        let violations: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{}: {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
-            .collect();
-        assert!(
-            violations.is_empty(),
-            "what meters counted is not sound:\n{}",
-            violations.join("\n")
-        );
     }
 
     /// Fails with the first broken link of each organization's audit log.

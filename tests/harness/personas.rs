@@ -20,6 +20,21 @@ use crate::response::Response;
 /// Tells the users, keys and secrets of one process apart.
 static COUNTER: AtomicU64 = AtomicU64::new(1);
 
+/// The permissions that reach across tenants, which no organization's owner has.
+pub const PLATFORM_PERMISSIONS: [&str; 11] = [
+    "analytics:read",
+    "audit:read_platform",
+    "credits:grant",
+    "entitlements:grant",
+    "outbox:deliver",
+    "plans:manage",
+    "signing_keys:manage",
+    "subscriptions:manage",
+    "usage:close",
+    "usage:upkeep",
+    "users:manage",
+];
+
 /// The password of everybody who does not care.
 pub const PASSWORD: &str = "correct horse battery";
 

@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
+use turnpike_tests::personas::PLATFORM_PERMISSIONS;
 
 /// The largest body that most operations read, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -225,21 +226,8 @@ impl Row {
 
     /// Across tenants, so that no organization's owner holds the permission.
     pub(super) fn is_of_the_platform(&self) -> bool {
-        let of_platform = [
-            "analytics:read",
-            "audit:read_platform",
-            "credits:grant",
-            "entitlements:grant",
-            "outbox:deliver",
-            "plans:manage",
-            "signing_keys:manage",
-            "subscriptions:manage",
-            "usage:close",
-            "usage:upkeep",
-            "users:manage",
-        ];
         self.permission
-            .is_some_and(|permission| of_platform.contains(&permission))
+            .is_some_and(|permission| PLATFORM_PERMISSIONS.contains(&permission))
     }
 
     pub(super) fn names(self, named: Named) -> Self {

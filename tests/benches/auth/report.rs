@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
 use crate::load::figures::{
-    Function, HEADS, Measurement, doubts, figures_of, function_sizes, millis, share,
+    Figures, Function, HEADS, Measurement, doubts, figures_of, function_sizes, millis, share,
 };
-use crate::load::run::Figures;
 use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
@@ -250,6 +249,7 @@ fn hash_figures_of(measured: &Measurement) -> [String; 5] {
 )]
 mod tests {
     use super::*;
+    use crate::load::figures::assert_text_survives;
 
     fn measured(requests_per_sec: f64) -> Measurement {
         Measurement {
@@ -321,19 +321,16 @@ mod tests {
             connections: 4,
             bare: measured(77.7),
         }];
-        let text = report.to_text();
-        for part in [
-            "25%",
-            "90.0%",
-            "differ by 0.5%",
-            "m7168-t5-p1",
-            "77.7",
-            "10,000",
-        ] {
-            assert!(text.contains(part), "{part:?} is missing from\n{text}");
-        }
-        let json = serde_json::to_string(&report).expect("a report is JSON");
-        let back: Report = serde_json::from_str(&json).expect("and can be read back");
-        assert_eq!(back.to_text(), text);
+        assert_text_survives(
+            &report,
+            &[
+                "25%",
+                "90.0%",
+                "differ by 0.5%",
+                "m7168-t5-p1",
+                "77.7",
+                "10,000",
+            ],
+        );
     }
 }

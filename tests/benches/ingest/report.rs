@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
-use crate::load::run::Figures;
+use crate::load::figures::Figures;
 use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
@@ -123,6 +123,7 @@ impl Report {
 )]
 mod tests {
     use super::*;
+    use crate::load::figures::{Figures, assert_text_survives};
 
     fn report(events_per_minute: f64, p95_micros: u64) -> Report {
         let row = |events_per_minute, p95_micros| Row {
@@ -169,23 +170,20 @@ mod tests {
     #[test]
     fn the_text_has_both_rows_and_survives_json() {
         let report = report(4_233_000.0, 84_000);
-        let text = report.to_text();
-        for part in [
-            "4233000",
-            "8544000",
-            "COPY, no duplicates",
-            "84.0",
-            "50.0",
-            "4%",
-            "4 connections",
-        ] {
-            assert!(text.contains(part), "{part:?} is missing from\n{text}");
-        }
-        let json = serde_json::to_string(&report).expect("a report is JSON");
-        let back: Report = serde_json::from_str(&json).expect("and can be read back");
-        assert_eq!(back.to_text(), text);
+        assert_text_survives(
+            &report,
+            &[
+                "4233000",
+                "8544000",
+                "COPY, no duplicates",
+                "84.0",
+                "50.0",
+                "4%",
+                "4 connections",
+            ],
+        );
         assert_eq!(
-            back.compared().wasm_p95,
+            report.compared().wasm_p95,
             [("POST usage/events".to_owned(), 84_000)]
         );
     }

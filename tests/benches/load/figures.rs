@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use super::comparison::Compared;
 
 use crate::load::table::Table;
 
@@ -19,6 +22,31 @@ const OTHER_WORK_PERCENT: f64 = 10.0;
 
 /// Bytes a function's .wasm may have at most, by the project's design.
 const MAX_FUNCTION_BYTES: u64 = 600_000;
+
+/// Everything that one run of a benchmark measured.
+pub trait Figures: Serialize + DeserializeOwned {
+    /// What an earlier run is compared by.
+    fn compared(&self) -> Compared;
+    /// The report for people.
+    fn to_text(&self) -> String;
+}
+
+/// The report's text, after a look that each part is in it and that it is the same after the way
+/// through the file.
+///
+/// # Panics
+/// When it is not, as the check of the reports' tests.
+#[cfg(test)]
+pub fn assert_text_survives<R: Figures>(report: &R, parts: &[&str]) -> String {
+    let text = report.to_text();
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing from\n{text}");
+    }
+    let json = serde_json::to_string(report).expect("a report is JSON");
+    let back: R = serde_json::from_str(&json).expect("and can be read back");
+    assert_eq!(back.to_text(), text);
+    text
+}
 
 /// What one server did on one route.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

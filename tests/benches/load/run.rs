@@ -10,17 +10,9 @@ use turnpike_host::function_build::BuiltFunction;
 use turnpike_host::postgres_cluster::{Cluster, Durability};
 
 use super::arguments::CommonArguments;
-use super::comparison::{self, Compared};
-use super::figures::Function;
+use super::comparison;
+use super::figures::{Figures, Function};
 use super::server_process;
-
-/// Everything that one run of a benchmark measured.
-pub trait Figures: Serialize + DeserializeOwned {
-    /// What an earlier run is compared by.
-    fn compared(&self) -> Compared;
-    /// The report for people.
-    fn to_text(&self) -> String;
-}
 
 /// The main function of a benchmark whose figures are those of the wasm host and compared row by
 /// row.

@@ -5,8 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
-use crate::load::figures::{Function, Measurement, function_sizes, millis};
-use crate::load::run::Figures;
+use crate::load::figures::{Figures, Function, Measurement, function_sizes, millis};
 use crate::load::side_by_side::{self, Row};
 use crate::load::table::Table;
 
@@ -113,6 +112,7 @@ impl Report {
 )]
 mod tests {
     use super::*;
+    use crate::load::figures::assert_text_survives;
 
     fn measured(p95_micros: u64) -> Measurement {
         Measurement {
@@ -147,14 +147,11 @@ mod tests {
     #[test]
     fn the_text_has_every_row_and_survives_json() {
         let report = report(&[("GET a", 1_500), ("POST b", 2_500)]);
-        let text = report.to_text();
-        for part in [
-            "GET a", "POST b", "1.50", "2.50", "1,234", "100%", "2 cores",
-        ] {
-            assert!(text.contains(part), "{part:?} is missing from\n{text}");
-        }
-        let json = serde_json::to_string(&report).expect("a report is JSON");
-        let back: Report = serde_json::from_str(&json).expect("and can be read back");
-        assert_eq!(back.to_text(), text);
+        assert_text_survives(
+            &report,
+            &[
+                "GET a", "POST b", "1.50", "2.50", "1,234", "100%", "2 cores",
+            ],
+        );
     }
 }

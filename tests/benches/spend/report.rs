@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::comparison::Compared;
-use crate::load::run::Figures;
+use crate::load::figures::Figures;
 use crate::load::side_by_side::{self, Row};
 
 /// Rises when a file written by an older version can no longer be compared with.
@@ -90,7 +90,8 @@ impl Report {
 )]
 mod tests {
     use super::*;
-    use crate::load::figures::Measurement;
+    use crate::load::figures::assert_text_survives;
+    use crate::load::figures::{Figures, Measurement};
 
     fn measured(requests_per_sec: f64) -> Measurement {
         Measurement {
@@ -133,15 +134,12 @@ mod tests {
     #[test]
     fn the_text_survives_json() {
         let report = report(900.0);
-        let text = report.to_text();
-        for part in ["one account", "90%", "64 connections", "31415", "1.50"] {
-            assert!(text.contains(part), "{part:?} is missing from\n{text}");
-        }
-        let json = serde_json::to_string(&report).expect("a report is JSON");
-        let back: Report = serde_json::from_str(&json).expect("and can be read back");
-        assert_eq!(back.to_text(), text);
+        assert_text_survives(
+            &report,
+            &["one account", "90%", "64 connections", "31415", "1.50"],
+        );
         assert_eq!(
-            back.compared().wasm_p95,
+            report.compared().wasm_p95,
             [("POST credits/consume, one account".to_owned(), 1_500)]
         );
     }
