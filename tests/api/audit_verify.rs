@@ -164,6 +164,18 @@ async fn the_first_broken_link_of_each_organization_is_named(host: &TestHost) {
                CREATE OR REPLACE FUNCTION audit_hash(p_event audit_events) RETURNS bytea
                LANGUAGE sql STABLE PARALLEL SAFE RETURN (p_event).hash";
     assert_eq!(verified_after(host, lie, &[]).await, all(2, changed));
+    // Nor its operators, and a null is no equal.
+    let lie = "UPDATE audit_events SET subject = 'nobody' WHERE sequence = 2;
+               CREATE FUNCTION always(bytea, bytea) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true;
+               CREATE FUNCTION never(bytea, bytea) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN false;
+               CREATE OPERATOR public.= (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = always);
+               CREATE OPERATOR public.<> (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = never);
+               SET LOCAL search_path = public, pg_catalog";
+    assert_eq!(verified_after(host, lie, &[]).await, all(2, changed));
+    let lie = "ALTER TABLE audit_events ALTER previous_hash DROP NOT NULL;
+               UPDATE audit_events SET subject = 'nobody', previous_hash = NULL WHERE sequence = 2";
+    let broken = all(2, "the link to the previous event is broken");
+    assert_eq!(verified_after(host, lie, &[]).await, broken);
     assert_eq!(verified_after(host, "SELECT 1", &[]).await, [""; 0]);
 }
 

@@ -6,8 +6,8 @@
 //! signed with a key that the database does not have, and kept elsewhere. The hash of an event
 //! covers all events before it, so one hash holds the whole chain up to there.
 //!
-//! The check trusts the rows and nothing else: its statement uses no function of the database's own,
-//! which could have been replaced.
+//! The check trusts the rows and nothing else: its statement uses no function or operator of the
+//! database's own, which could have been replaced. Nor does it let a null pass for an equal.
 
 mod checkpoint;
 
@@ -27,11 +27,11 @@ const CHECK: &str = r#"
     WITH links AS (
         SELECT e.organization_id, e.sequence,
                CASE
-                   WHEN e.sequence <> coalesce(lag(e.sequence) OVER chain, 0) + 1
+                   WHEN e.sequence IS DISTINCT FROM coalesce(lag(e.sequence) OVER chain, 0) + 1
                        THEN 'an event is missing before this one'
-                   WHEN e.previous_hash <> coalesce(lag(e.hash) OVER chain, '\x')
+                   WHEN e.previous_hash IS DISTINCT FROM coalesce(lag(e.hash) OVER chain, '\x')
                        THEN 'the link to the previous event is broken'
-                   WHEN e.hash <> pg_catalog.sha256(e.previous_hash || pg_catalog.convert_to(
+                   WHEN e.hash IS DISTINCT FROM pg_catalog.sha256(e.previous_hash || pg_catalog.convert_to(
                        pg_catalog.jsonb_build_array(
                            e.organization_id, e.sequence,
                            pg_catalog.to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -39,11 +39,11 @@ const CHECK: &str = r#"
                        )::text, 'UTF8'))
                        THEN 'the event was changed'
                END AS violation
-          FROM audit_events e
+          FROM public.audit_events e
         WINDOW chain AS (PARTITION BY e.organization_id ORDER BY e.sequence)
     ), newest AS (
         SELECT DISTINCT ON (organization_id) organization_id, sequence, hash
-          FROM audit_events ORDER BY organization_id, sequence DESC
+          FROM public.audit_events ORDER BY organization_id, sequence DESC
     ), ends AS (
         SELECT coalesce(h.organization_id, n.organization_id), coalesce(h.sequence, n.sequence),
                CASE
@@ -51,8 +51,9 @@ const CHECK: &str = r#"
                    WHEN h.sequence = n.sequence THEN 'the head of the chain has another hash'
                    ELSE 'the head of the chain does not know of this event'
                END
-          FROM audit_heads h FULL JOIN newest n ON n.organization_id = h.organization_id
-         WHERE coalesce(h.sequence, 0) <> coalesce(n.sequence, 0) OR coalesce(h.hash, '\x') <> coalesce(n.hash, '\x')
+          FROM public.audit_heads h FULL JOIN newest n ON n.organization_id = h.organization_id
+         WHERE coalesce(h.sequence, 0) IS DISTINCT FROM coalesce(n.sequence, 0)
+            OR coalesce(h.hash, '\x') IS DISTINCT FROM coalesce(n.hash, '\x')
     ), signed AS (
         SELECT c.organization_id, c.sequence,
                CASE
@@ -60,7 +61,7 @@ const CHECK: &str = r#"
                    ELSE 'the checkpoint has another event here'
                END
           FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) c(organization_id, sequence, hash)
-          LEFT JOIN audit_events e ON e.organization_id = c.organization_id AND e.sequence = c.sequence
+          LEFT JOIN public.audit_events e ON e.organization_id = c.organization_id AND e.sequence = c.sequence
          WHERE e.hash IS DISTINCT FROM c.hash
     ), broken AS (
         SELECT DISTINCT ON (organization_id) *
@@ -70,14 +71,14 @@ const CHECK: &str = r#"
     )
     SELECT counted.events, counted.organizations, broken.organization_id, broken.sequence, broken.violation
       FROM (SELECT count(*) AS events, count(DISTINCT organization_id) AS organizations
-              FROM audit_events) counted
+              FROM public.audit_events) counted
       LEFT JOIN broken ON true
      ORDER BY broken.organization_id"#;
 
 /// The newest event of each chain.
 const ENDS: &str = "
     SELECT DISTINCT ON (organization_id) organization_id, sequence, hash
-      FROM audit_events ORDER BY organization_id, sequence DESC";
+      FROM public.audit_events ORDER BY organization_id, sequence DESC";
 
 /// The first broken link of one organization's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,14 +164,17 @@ pub async fn ends(client: &Client) -> Result<Vec<ChainEnd>> {
 }
 
 /// Runs a statement for which the timeout of the role is too short, since it is for the statements
-/// of components.
+/// of components. Names without a schema are those of Postgres itself, whatever the database or
+/// the role says.
 async fn read(
     client: &Client,
     statement: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<tokio_postgres::Row>> {
     client
-        .batch_execute("BEGIN READ ONLY; SET LOCAL statement_timeout = 0")
+        .batch_execute(
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL search_path = pg_catalog",
+        )
         .await
         .context("cannot begin to read the audit log")?;
     let rows = client.query(statement, parameters).await;
