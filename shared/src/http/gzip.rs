@@ -2,27 +2,33 @@
 
 use std::io::Read as _;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::http::problem::Problem;
 
-/// The body that `compressed` is the gzip of (RFC 1952).
+/// The body that `compressed` is the gzip of (RFC 1952), in one member. Several members would be
+/// as good a gzip, but each costs far more than its bytes, even an empty one.
 ///
 /// # Errors
-/// 413 when it has more than `max_bytes`, 400 when it is no gzip or broken.
+/// 413 when it has more than `max_bytes`, 400 when it is no gzip, broken, or more than one
+/// member.
 pub(super) fn inflate(compressed: &[u8], max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     // One more than may be, to tell a body of that length from a longer one; no
     // more than that is ever inflated.
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX) + 1;
-    MultiGzDecoder::new(compressed)
-        .take(most)
-        .read_to_end(&mut body)
-        .map_err(|_| Problem::malformed_body("The body is not gzip, or is broken."))?;
+    let mut decoder = GzDecoder::new(compressed).take(most);
+    let broken = || Problem::malformed_body("The body is not gzip in one member, or is broken.");
+    decoder.read_to_end(&mut body).map_err(|_| broken())?;
     if body.len() > max_bytes {
         return Err(Problem::body_too_large(max_bytes));
     }
-    Ok(body)
+    let rest = decoder.into_inner().into_inner();
+    if rest.is_empty() {
+        Ok(body)
+    } else {
+        Err(broken())
+    }
 }
 
 #[cfg(test)]
@@ -49,9 +55,10 @@ mod tests {
         corrupt[last] ^= 1;
         /// A body, and what it inflates to, or the status of its refusal.
         type Row<'a> = (&'a [u8], Result<&'a [u8], u16>);
-        let table: [Row<'_>; 6] = [
+        let table: [Row<'_>; 7] = [
             (&small, Ok(b"{}")),
-            (&[small.clone(), small.clone()].concat(), Ok(b"{}{}")),
+            (&[small.clone(), small.clone()].concat(), Err(400)),
+            (&[small.clone(), b"x".to_vec()].concat(), Err(400)),
             (&bomb, Err(413)),
             (&small[..small.len() - 1], Err(400)),
             (&corrupt, Err(400)),
