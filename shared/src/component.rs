@@ -32,7 +32,7 @@ macro_rules! component {
             $handler(context, request).await
         }
 
-        $crate::component!(@export |wire| $crate::component::handle($id, wire, answer));
+        $crate::component!(@export |wire| $crate::http::handle($id, wire, answer));
     };
     (@export |$wire:ident| $answer:expr) => {
         /// What the host calls.
@@ -54,20 +54,31 @@ macro_rules! component {
     ($($operation:path => $handler:expr),+ $(,)?) => {
         static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
 
+        // Known when the component is compiled, so that it carries only what it uses.
+        const IS_AUDITED: bool = false $(|| $operation.is_audited)+;
+        const TAKES_CREDENTIALS: bool = false $(|| $operation.takes_credential())+;
+
         async fn answer(
             context: &$crate::http::context::Context,
             request: &$crate::http::Request,
         ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
             let id = request.find_operation(OPERATIONS)?;
-            $crate::component::begin(context, request).await?;
+            if IS_AUDITED {
+                $crate::component::begin(context, request).await?;
+            }
             $(if id == $operation.id {
                 return $handler(context, request).await;
             })+
             Err($crate::http::problem::Problem::internal())
         }
 
-        $crate::component!(@export |wire| {
-            $crate::component::handle(env!("CARGO_PKG_NAME"), wire, answer)
+        $crate::component!(@export |wire| async {
+            let component = env!("CARGO_PKG_NAME");
+            if TAKES_CREDENTIALS {
+                $crate::component::handle(component, wire, answer).await
+            } else {
+                $crate::http::handle(component, wire, answer).await
+            }
         });
     };
 }

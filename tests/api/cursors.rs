@@ -210,6 +210,15 @@ async fn a_cursor_is_good_for_its_list_alone(host: &TestHost) {
     ))
     .await;
     let other_session = host.issue_token(&ada).await;
+    // The same person, in the organization of somebody else.
+    let eves = host.organization_of(&eve).await;
+    host.execute(&format!(
+        "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, 'owner')",
+        eves.as_uuid(),
+        sql_id(ada.id)
+    ))
+    .await;
+    let elsewhere = host.token_in(&ada, eves).await;
     let mut cursors = Vec::new();
     for list in &lists {
         cursors.push(list.cursor(host, &ada.token).await);
@@ -234,6 +243,9 @@ async fn a_cursor_is_good_for_its_list_alone(host: &TestHost) {
             refused(host.get(path).bearer(&ada.token)).await;
         }
         refused(list.call(host, &bob.token, &goes_on)).await;
+        if !list.path.contains(&organization.to_string()) {
+            refused(list.call(host, &elsewhere, &goes_on)).await;
+        }
         refused(same_of_eve.call(host, &eve.token, &goes_on)).await;
         let last = cursor.len() - 1;
         for at in [0, 1, 2, 10, last - 1] {

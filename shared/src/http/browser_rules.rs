@@ -44,7 +44,7 @@ async fn is_public_url_https(context: &Context) -> bool {
         Err(error) => {
             let reason = format!("the variable public_url cannot be read: {error}");
             context.log("error", &reason);
-            false
+            return false;
         }
     };
     IS_PUBLIC_URL_HTTPS.set(Some(is_https));

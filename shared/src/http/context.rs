@@ -75,12 +75,17 @@ fn is_usable_request_id(id: &str) -> bool {
 
 impl Context {
     /// A context that begins now. The client's request id is kept if it is
-    /// harmless to repeat in a header and a log.
+    /// harmless to repeat in a header and a log. `asker` learns who asks while the request
+    /// is read.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the clock"
     )]
-    pub(crate) fn begin(component: &'static str, client_request_id: Option<&str>) -> Self {
+    pub(crate) fn begin(
+        component: &'static str,
+        client_request_id: Option<&str>,
+        asker: Rc<Asker>,
+    ) -> Self {
         Self {
             component,
             request_id: client_request_id
@@ -91,13 +96,8 @@ impl Context {
             db_queries: Cell::new(0),
             cache_status: Cell::new(CacheStatus::Bypass),
             is_replayed: Cell::new(false),
-            asker: Rc::default(),
+            asker,
         }
-    }
-
-    /// The same for a request of which `asker` finds out who asks.
-    pub(crate) fn asked_by(self, asker: Rc<Asker>) -> Self {
-        Self { asker, ..self }
     }
 
     /// Who asks.
@@ -205,14 +205,15 @@ mod tests {
             (&long, false),
         ];
         for (id, kept) in table {
-            let context = Context::begin("test", Some(id));
+            let context = Context::begin("test", Some(id), Rc::default());
             assert_eq!(context.request_id() == id, kept, "{id:?}");
         }
     }
 
     #[test]
     fn requests_have_ids_of_their_own() {
-        let (a, b) = (Context::begin("test", None), Context::begin("test", None));
+        let begin = || Context::begin("test", None, Rc::default());
+        let (a, b) = (begin(), begin());
         assert_ne!(a.request_id(), b.request_id());
     }
 }

@@ -220,6 +220,11 @@ impl Operation {
         describe!(self, refusals = refusals, refusals)
     }
 
+    /// Whether a token or an API key can come with it.
+    pub const fn takes_credential(&self) -> bool {
+        !matches!(self.access, Access::Public | Access::RefreshToken)
+    }
+
     /// The permission that it needs, if it needs one.
     pub const fn permission(&self) -> Option<&'static str> {
         match self.access {

@@ -1,10 +1,10 @@
 //! Pages of a list: `?limit=&cursor=`, with an opaque cursor.
 //!
 //! A cursor says after which item a page begins. It is good for the list that gave it, asked
-//! for by the same user with the same parameters apart from `limit`: it carries a code over
-//! all of these, under a key of the database's. The key comes with the rows, so that no
-//! statement is spent on it. So a page is read from the database first, and it is given out
-//! if the cursor was right: [`Page::open`] is the only way to the rows.
+//! for by the same user in the same organization with the same parameters apart from `limit`:
+//! it carries a code over all of these, under a key of the database's. The key comes with the
+//! rows, so that no statement is spent on it. So a page is read from the database first, and it
+//! is given out if the cursor was right: [`Page::open`] is the only way to the rows.
 
 use std::fmt;
 

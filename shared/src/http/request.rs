@@ -1,6 +1,6 @@
 //! A request as a handler reads it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ pub struct Request {
     operation: Cell<Option<&'static Operation>>,
     api_key: Cell<Option<TokenDigest>>,
     asker: Rc<Asker>,
+    client_address: OnceCell<ClientAddress>,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -61,8 +62,16 @@ pub struct Idempotency {
     pub request_digest: [u8; 32],
 }
 
-/// Reads the variable `trusted_proxies`.
-async fn trusted_proxies(context: &Context) -> Result<TrustedProxies, Problem> {
+thread_local! {
+    /// The proxies, after the variable was read once.
+    static TRUSTED_PROXIES: RefCell<Option<Rc<TrustedProxies>>> = const { RefCell::new(None) };
+}
+
+/// The proxies that the variable `trusted_proxies` names.
+async fn trusted_proxies(context: &Context) -> Result<Rc<TrustedProxies>, Problem> {
+    if let Some(proxies) = TRUSTED_PROXIES.with_borrow(Clone::clone) {
+        return Ok(proxies);
+    }
     let fail = |reason: String| {
         context.log("error", &format!("the variable trusted_proxies {reason}"));
         Problem::internal()
@@ -70,8 +79,12 @@ async fn trusted_proxies(context: &Context) -> Result<TrustedProxies, Problem> {
     let text = variables::get("trusted_proxies")
         .await
         .map_err(|error| fail(format!("cannot be read: {error}")))?;
-    text.parse()
-        .map_err(|_| fail(format!("is {text:?}, neither a number nor networks")))
+    let proxies: TrustedProxies = text
+        .parse()
+        .map_err(|_| fail(format!("is {text:?}, neither a number nor networks")))?;
+    let proxies = Rc::new(proxies);
+    TRUSTED_PROXIES.set(Some(Rc::clone(&proxies)));
+    Ok(proxies)
 }
 
 impl Request {
@@ -90,6 +103,7 @@ impl Request {
             operation: Cell::new(None),
             api_key: Cell::new(None),
             asker: Rc::default(),
+            client_address: OnceCell::new(),
         }
     }
 
@@ -162,8 +176,8 @@ impl Request {
         input::query(form_urlencoded::parse(query.as_bytes()))
     }
 
-    /// What the cursors of this list belong to: the path, the token's owner, and the
-    /// parameters that `T` has, apart from `limit` and `cursor`.
+    /// What the cursors of this list belong to: the path, the token's organization and owner,
+    /// and the parameters that `T` has, apart from `limit` and `cursor`.
     pub fn list_scope<T: Input>(&self, token: &PresentedToken) -> ListScope {
         let query = self.query.as_deref().unwrap_or_default();
         let given: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
@@ -180,7 +194,9 @@ impl Request {
         token: &PresentedToken,
         filter: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> ListScope {
-        ListScope::new(&self.path, token.owner.as_uuid().as_bytes(), filter)
+        let (organization, owner) = (token.organization.as_uuid(), token.owner.as_uuid());
+        let whose = [organization.into_bytes(), owner.into_bytes()].concat();
+        ListScope::new(&self.path, &whose, filter)
     }
 
     /// The page of this list that the parameters of `T` ask for, of which `limit` and
@@ -332,10 +348,14 @@ impl Request {
     /// # Errors
     /// A 500 when the variable is missing or says nothing that can be understood.
     pub async fn client_address(&self, context: &Context) -> Result<ClientAddress, Problem> {
+        if let Some(address) = self.client_address.get() {
+            return Ok(*address);
+        }
         let proxies = trusted_proxies(context).await?;
         let peer = self.header_values("spin-client-addr").last();
         let peer = std::str::from_utf8(peer.unwrap_or_default()).unwrap_or_default();
-        Ok(proxies.client(peer, self.header_values("x-forwarded-for")))
+        let address = proxies.client(peer, self.header_values("x-forwarded-for"));
+        Ok(*self.client_address.get_or_init(|| address))
     }
 
     /// A form body (`application/x-www-form-urlencoded`), as name and value.

@@ -22,7 +22,7 @@ pub async fn handle(
 ) -> WireResponse {
     let request = Request::decode(wire);
     let client_request_id = request.header("x-request-id").ok().flatten();
-    let context = Context::begin(component, client_request_id).asked_by(Rc::clone(request.asker()));
+    let context = Context::begin(component, client_request_id, Rc::clone(request.asker()));
     let outcome = handler(&context, &request).await;
     let (reply, problem) = match outcome {
         Ok(reply) => (reply, None),

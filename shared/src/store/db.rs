@@ -220,10 +220,10 @@ async fn call_text(
     let mut row = call_row(context, sql, parameters).await?;
     match row.pop() {
         Some(DbValue::Str(answer)) if row.is_empty() => Ok(answer),
-        last => {
+        _ => {
             context.log(
                 "error",
-                &format!("{sql} returned {row:?} {last:?} and not one JSON text"),
+                &format!("{sql} returned something else than one JSON text"),
             );
             Err(Problem::internal())
         }
