@@ -65,10 +65,14 @@ pub enum Kind {
     SecondFactorDisabled,
     /// To a user for whom an API key was made: its name.
     ApiKeyCreated,
+    /// To a user one of whose API keys was given a new secret: its name.
+    ApiKeyRotated,
     /// To a user who signed in on a device that had not signed in before: where.
     NewDevice,
     /// To a user who signed in, or confirmed who they are, with a recovery code: how many are left.
     RecoveryCodeUsed,
+    /// To a user whose recovery codes were replaced by new ones.
+    RecoveryCodesReplaced,
     /// To somebody who is invited to an organization.
     Invitation,
     /// To the address that an alert names, when usage has reached a threshold.
@@ -86,7 +90,7 @@ pub struct Message {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::EmailTaken,
         Self::ResetPassword,
@@ -96,8 +100,10 @@ impl Kind {
         Self::SecondFactorEnabled,
         Self::SecondFactorDisabled,
         Self::ApiKeyCreated,
+        Self::ApiKeyRotated,
         Self::NewDevice,
         Self::RecoveryCodeUsed,
+        Self::RecoveryCodesReplaced,
         Self::Invitation,
         Self::UsageAlert,
     ];
@@ -114,8 +120,10 @@ impl Kind {
             Self::SecondFactorEnabled => "second_factor_enabled",
             Self::SecondFactorDisabled => "second_factor_disabled",
             Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRotated => "api_key_rotated",
             Self::NewDevice => "new_device",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
             Self::Invitation => "invitation",
             Self::UsageAlert => "usage_alert",
         }
@@ -138,8 +146,10 @@ impl Kind {
             | Self::SecondFactorEnabled
             | Self::SecondFactorDisabled
             | Self::ApiKeyCreated
+            | Self::ApiKeyRotated
             | Self::NewDevice
             | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesReplaced
             | Self::UsageAlert => None,
         }
     }
@@ -229,6 +239,16 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
                 base,
             ),
         ),
+        Kind::ApiKeyRotated => (
+            "An API key has a new secret".to_owned(),
+            notice(
+                &format!(
+                    "The API key with the name \"{}\" of your account was given a new secret.",
+                    shown(detail, "name")
+                ),
+                base,
+            ),
+        ),
         Kind::NewDevice => (
             "A sign-in from a new device".to_owned(),
             notice(
@@ -249,6 +269,13 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
                      are left: {}.",
                     shown(detail, "codes_left"),
                 ),
+                base,
+            ),
+        ),
+        Kind::RecoveryCodesReplaced => (
+            "Your recovery codes were replaced".to_owned(),
+            notice(
+                "Your account has new recovery codes, and the ones from before work no more.",
                 base,
             ),
         ),
@@ -472,6 +499,13 @@ mod tests {
                  ends every session, and tell whoever runs this service.",
             ),
             (
+                Kind::ApiKeyRotated,
+                "An API key has a new secret",
+                "The API key with the name \"CI\" of your account was given a new secret.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
                 Kind::NewDevice,
                 "A sign-in from a new device",
                 "Somebody signed in to your account with your password, on a device that had not signed in \
@@ -484,6 +518,13 @@ mod tests {
                 "A recovery code was used",
                 "One of your recovery codes took the place of your second factor. It works no more. Codes \
                  that are left: 7.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::RecoveryCodesReplaced,
+                "Your recovery codes were replaced",
+                "Your account has new recovery codes, and the ones from before work no more.\n\n\
                  If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
                  ends every session, and tell whoever runs this service.",
             ),
