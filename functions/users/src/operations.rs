@@ -1,4 +1,5 @@
 use shared::http::operation::{Access, Answer, Operation, Verb};
+use shared::http::problem::RECENT_LOGIN_REQUIRED;
 use shared::http::time::Time;
 use shared::ids::{OrganizationId, UserId};
 
@@ -87,12 +88,16 @@ pub const OWN: Operation = Operation::new(
     "users-ownerships",
     Verb::Post,
     "/api/v1/users/{id}/ownerships",
-    Access::Permission("users:manage"),
+    Access::SessionWith("users:manage"),
 )
 .audited()
 .tag("organizations")
 .summary("Give an organization an owner")
-.details("The permission is the platform's. Makes a member the owner of an organization whose owners are all disabled. The others stay what they are. A user who is no member, or is disabled, is a 404.")
+.details(
+    "The permission is the platform's. Makes a member the owner of an organization whose owners \
+     are all disabled. The others stay what they are. A user who is no member, or is disabled, is a \
+     404. Needs a recent login.",
+)
 .path_parameter::<UserId>("id")
 .body::<OwnershipGift>(r#"{"organization_id": "org_0199a2c4e2447b3c8d5e6f708192a3b4"}"#)
 .answers(&[Answer::json::<Ownership>(
@@ -100,4 +105,4 @@ pub const OWN: Operation = Operation::new(
     "The user is an owner of the organization.",
     r#"{"organization_id": "org_0199a2c4e2447b3c8d5e6f708192a3b4", "user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "role": "owner"}"#,
 )])
-.refuses(&[&OWNER_PRESENT]);
+.refuses(&[&OWNER_PRESENT, &RECENT_LOGIN_REQUIRED]);
