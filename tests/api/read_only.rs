@@ -71,6 +71,14 @@ async fn answer(call: &Call, of: &TestHost) -> (u16, Value) {
     (response.status, body)
 }
 
+/// How many entitlements have kept what was used of them long ago.
+async fn count_settled(host: &TestHost) -> i64 {
+    let rows = host
+        .query("SELECT count(*) FROM entitlements WHERE settled_used > 0")
+        .await;
+    rows[0].get(0)
+}
+
 /// How a developer runs it, so that the reads for developers are there too.
 fn settings() -> Settings {
     Settings::pooled()
@@ -103,15 +111,20 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
                     "{name} was answered {read:?}, and usually {usual:?}"
                 ));
             }
+            if name.ends_with("/entitlements/check") {
+                assert_eq!(read.1["used"], "21", "a limit is looked at: {read:?}");
+            }
             answers.push(read);
         }
         assert!(faults.is_empty(), "{}", faults.join("\n"));
         assert_eq!(count_due(host).await, due, "no read has posted anything");
         assert_eq!(host.money_state().await, before);
+        assert_eq!(count_settled(host).await, 0, "no read has settled anything");
         reader.remove().await;
         // Posting shows nothing new to a host that has nothing cached.
         assert_eq!(settle(host, &admin).await, due);
         assert_eq!(count_due(host).await, 0);
+        assert!(count_settled(host).await > 0, "upkeep has settled");
         let reader = TestHost::start(settings().with_database_url(&url)).await;
         for ((name, call), due) in calls.iter().zip(&answers) {
             assert_eq!(answer(call, &reader).await, *due, "{name}, posted");
