@@ -18,6 +18,7 @@ const RETENTION_MONTHS: i32 = 13;
 #[derive(Debug, Deserialize)]
 pub struct SettledCredits {
     pub settled_accounts: u32,
+    pub failed_accounts: u32,
 }
 
 /// What was settled of entitlements.
