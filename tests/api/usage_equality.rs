@@ -270,6 +270,8 @@ async fn a_path_names_members_of_objects(host: &TestHost) {
         (json!({"a": {"b": 5}}), false, true),
         (json!({"a": {"0": 5.0, "b": 5e0}}), true, true),
         (json!({"a": [[5]]}), false, false),
+        // A list is equal to what is in it, and not to what is in a list within it.
+        (json!({"a": {"b": [[5]]}}), false, false),
         (json!({"a": 5}), false, false),
         (json!({"a.0": 5, "a.b": 5}), false, false),
         (json!({}), false, false),
