@@ -17,7 +17,25 @@ const BY_ACCESS_TOKEN: [&str; 3] = ["access_tokens_pkey", "sessions_pkey", "user
 
 /// How many rows some statements may read by an index: those of the range that they ask for, of
 /// the many that the organization has.
-const ROWS_READ: [(&str, &str, u64); 9] = [
+const ROWS_READ: [(&str, &str, u64); 25] = [
+    // What is due of an account with a lapsed hold and an expired grant: the grants that it is
+    // about, and not all of the organization's.
+    ("credits_balance, due", "credit_grants_pkey", 12),
+    ("credits_balance, due", "credit_hold_parts_pkey", 6),
+    ("credits_transactions, due", "credit_grants_pkey", 12),
+    ("credits_transactions, due", "credit_hold_parts_pkey", 6),
+    ("credits_grants_list, due", "credit_grants_pkey", 12),
+    ("credits_grants_list, due", "credit_hold_parts_pkey", 6),
+    ("credits_consume, due", "credit_grants_pkey", 24),
+    ("credits_consume, due", "credit_hold_parts_pkey", 12),
+    ("credits_lapsed, due", "credit_grants_pkey", 12),
+    ("credits_lapsed, due", "credit_hold_parts_pkey", 6),
+    ("credits_hold_settle", "credit_grants_pkey", 12),
+    ("credits_hold_settle", "credit_hold_parts_pkey", 12),
+    ("credits_refund", "credit_grants_pkey", 12),
+    ("credits_consume, due", "credit_holds_pkey", 6),
+    ("credits_due_are_too_many, due", "credit_hold_parts_pkey", 6),
+    ("credits_refund", "credit_movements_pkey", 6),
     // From the fifth of January on, of every fourth quarter of an hour, and of each.
     (
         "entitlement_check",
@@ -65,7 +83,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 77] = [
+const STATEMENTS: [Row; 85] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -238,6 +256,74 @@ const STATEMENTS: [Row; 77] = [
             "idempotency_keys_pkey",
             "credit_grants_spendable",
         ],
+    },
+    Row {
+        name: "credits_balance, due",
+        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              SELECT credits_balance(explain_digest(5), 'USD')",
+        answer: "100.000000000",
+        indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey"],
+    },
+    Row {
+        name: "credits_transactions, due",
+        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              SELECT credits_transactions(explain_digest(5), 'USD', 20, 1000000)",
+        answer: "hold expired",
+        indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey"],
+    },
+    Row {
+        name: "credits_grants_list, due",
+        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              SELECT credits_grants_list(explain_digest(5), 'USD', 100, 10)",
+        answer: "closed",
+        indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey", "credit_grants_by_account"],
+    },
+    Row {
+        name: "credits_consume, due",
+        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              SELECT credits_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), 'USD', 1, '')",
+        answer: "consumed",
+        indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey", "credit_holds_pkey"],
+    },
+    Row {
+        name: "credits_lapsed, due",
+        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              SELECT count(*) FROM credits_lapsed('USD', now())",
+        answer: "1",
+        indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey", "credit_accounts_due"],
+    },
+    Row {
+        name: "credits_due_are_too_many, due",
+        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+              SELECT credits_due_are_too_many('USD', now())",
+        answer: "f",
+        indexes: &["credit_accounts_due", "credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring"],
+    },
+    Row {
+        name: "credits_hold_settle",
+        sql: "SELECT credits_hold_settle(explain_digest(5), 'new key', explain_hash(1), explain_id(1), 0.75, 'USD',
+                                         gen_random_uuid(), gen_random_uuid(), gen_random_uuid())",
+        answer: "captured",
+        indexes: &["credit_holds_pkey", "credit_hold_parts_pkey", "credit_grants_pkey"],
+    },
+    Row {
+        name: "credits_refund",
+        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+              SELECT credits_refund(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), explain_id(1), 1, 'USD')",
+        answer: "refund",
+        indexes: &["organizations_by_slot", "ledger_transfers_pkey", "ledger_transfers_refunds", "credit_movements_pkey", "credit_grants_pkey"],
     },
     Row {
         name: "credits_owner of a transaction",
@@ -558,7 +644,11 @@ const STATEMENTS: [Row; 77] = [
         name: "auth_login_begin",
         sql: "SELECT auth_login_begin('user-7@example.com', gen_random_uuid(), 'host', 64, '192.0.2.1', NULL, NULL, NULL)",
         answer: "password_hash",
-        indexes: &["login_attempts_pkey", "users_email_key"],
+        indexes: &[
+            "login_attempts_pkey",
+            "users_email_key",
+            "hash_leases_by_host",
+        ],
     },
     Row {
         name: "auth_login",
@@ -576,6 +666,7 @@ const STATEMENTS: [Row; 77] = [
         indexes: &[
             "login_attempts_pkey",
             "login_attempts_by_age",
+            "hash_leases_pkey",
             "users_email_key",
             "audit_heads_pkey",
         ],
