@@ -1,6 +1,7 @@
--- Replaces the password that was verified, ends every other session with what it left pending, every
--- link that resets the password or changes the email, and every known device, takes the guess's count back, and gives the lease back. The device that asks is
--- known from the moment of the answer on.
+-- Replaces the password that was verified, ends every other session with what it left pending,
+-- every link that resets the password or changes the email, and every known device, takes the
+-- guess's count back, and gives the lease back. The device that asks is known from the moment of
+-- the answer on.
 CREATE OR REPLACE FUNCTION auth_password_change(
     p_digest bytea, p_verified_hash text, p_new_hash text, p_lease_id uuid
 ) RETURNS json

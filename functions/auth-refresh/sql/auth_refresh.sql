@@ -1,9 +1,10 @@
--- Spends a refresh token for a new pair. N parallel uses queue for the user's row. The first wins, and
--- every other one finds the token spent, which is reuse. An unspent token is reused too if its session
--- has moved to another organization, because whoever moved it has newer tokens.
+-- Spends a refresh token for a new pair. N parallel uses queue for the user's row. The first wins,
+-- and every other one finds the token spent, which is reuse. An unspent token is reused too if its
+-- session has moved to another organization, because whoever moved it has newer tokens.
 --
--- Reuse ends every session of the sign-in, wherever it moved, and the answer is null. The same caller
--- sending the same statement again is no reuse: it offers the successor that is already there.
+-- Reuse ends every session of the sign-in, wherever it moved, and the answer is null. The same
+-- caller sending the same statement again is no reuse: it offers the successor that is already
+-- there.
 CREATE OR REPLACE FUNCTION auth_refresh(
     p_digest bytea, p_access_digest bytea, p_refresh_digest bytea,
     p_access_ttl_secs integer, p_refresh_ttl_secs integer

@@ -1,10 +1,11 @@
 -- Gives the lease back of a guess that was wrong, and says so in the audit log. The guess was
--- counted before it was verified; a stranger's counts for their address too, now that it has failed.
+-- counted before it was verified; a stranger's counts for their address too, now that it has
+-- failed.
 --
 -- p_email is what was signed in with; null for a guess of a live session. Its user is named by the
--- subject, because the token that asked may have been replaced since.
--- p_wrong is what was wrong of it: password or second_factor. What happens to an email that nobody has
--- is in the chain of the platform. Both cost the same.
+-- subject, because the token that asked may have been replaced since. p_wrong is what was wrong of
+-- it: password or second_factor. What happens to an email that nobody has is in the chain of the
+-- platform. Both cost the same.
 --
 -- Sent twice, the event is there twice.
 CREATE OR REPLACE FUNCTION guess_failed(

@@ -48,7 +48,8 @@ BEGIN
            WHEN 'all' THEN true
            WHEN 'made' THEN sign_in_id = ANY (v_sign_ins)
            ELSE false END;
-    -- Whoever changes a role may end them too, without the person's row: both hold them in one order.
+    -- Whoever changes a role may end them too, without the person's row: both hold them in one
+    -- order.
     WITH made AS (
         SELECT organization_id, id FROM invitations
          WHERE invited_by = p_user_id AND accepted_at IS NULL AND revoked_at IS NULL

@@ -1,5 +1,6 @@
--- Ends a membership, with the member's sessions and API keys in the organization, and the invitations
--- to it that they made and nobody has accepted. The caller holds the organization's row.
+-- Ends a membership, with the member's sessions and API keys in the organization, and the
+-- invitations to it that they made and nobody has accepted. The caller holds the organization's
+-- row.
 --
 -- The member's allocations end with the membership: what is not spent of them is
 -- unallocated again. A spend that is under way holds the allocation, and one that comes

@@ -1,12 +1,12 @@
 //! The limits on guessing. Everything that checks a password or a one-time code shares
 //! them.
 //!
-//! A guess is counted before it is verified, by the statement that takes the right to
-//! verify it, so that of many guesses at once no more are verified than the limit allows.
-//! One that was right takes its count back. What it counts against, its subject, decides
-//! whom it can stop: strangers have one for each pair of email and address, and a known
-//! device and the sign-in of a live session have one of their own. The limits themselves are in the SQL
-//! functions `guess_free_failures`, `address_free_failures` and `guess_delay`.
+//! A guess is counted before it is verified, by the statement that takes the right to verify it, so
+//! that of many guesses at once no more are verified than the limit allows. One that was right
+//! takes its count back. What it counts against, its subject, decides whom it can stop: strangers
+//! have one for each pair of email and address, and a known device and the sign-in of a live
+//! session have one of their own. The limits themselves are in the SQL functions
+//! `guess_free_failures`, `address_free_failures` and `guess_delay`.
 
 #[cfg(feature = "spin")]
 use crate::auth::hash_lease::HashLease;
