@@ -40,7 +40,6 @@ BEGIN
                     'is_elsewhere', true, 'organization_id', prefixed_id('org_', v_home_id));
             END IF;
         END IF;
-        PERFORM second_factor_remove_due(p_user_id);
         v_second_factor := second_factor_spend(p_user_id, p_enrolment, p_totp_step, p_recovery_digest);
         IF v_second_factor = 'required' THEN
             RETURN json_build_object('refusal', 'second_factor_required');
