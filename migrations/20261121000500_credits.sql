@@ -20,8 +20,10 @@ CREATE INDEX organizations_by_slot ON organizations (id_slot(id));
 -- its effect. The row is written once, at the end: whoever loses the race to insert it is
 -- rolled back whole, and finds it on a second attempt.
 CREATE TABLE idempotency_keys (
-    -- The organization of the effect: the one whose credits are moved. No foreign key, which
-    -- would lock the organization's row for each spend.
+    -- The organization of the effect: the one whose credits are moved. For a grant to a person
+    -- it is the one that the platform's caller acts in, because which one gets the credits can
+    -- change before a retry. No foreign key, which would lock the organization's row for each
+    -- spend.
     organization_id uuid NOT NULL,
     -- Whoever sends the request.
     actor_id        uuid NOT NULL,
