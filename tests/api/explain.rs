@@ -348,21 +348,21 @@ const STATEMENTS: [Row; 85] = [
     Row {
         name: "usage_summary",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
-              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000)",
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "672",
         indexes: &["usage_rollups_pkey"],
     },
     Row {
         name: "usage_summary by hour",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
-              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'UTC', NULL, '{}', 800, 10000, 100000)",
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "2026-01-11T23:00:00",
         indexes: &["usage_rollups_pkey"],
     },
     Row {
         name: "usage_summary of a subject",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
-              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000)",
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000, 10000)",
         answer: "168",
         indexes: &["usage_subject_rollups_pkey"],
     },
@@ -370,7 +370,7 @@ const STATEMENTS: [Row; 85] = [
         name: "usage_summary of time",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
               VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
-              SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000)",
+              SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         // Four levels of 1 for seven days.
         answer: "2419200",
         indexes: &["usage_levels_pkey", "usage_level_series_pkey"],
@@ -379,7 +379,7 @@ const STATEMENTS: [Row; 85] = [
         name: "usage_summary of a subject's time",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
               VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
-              SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000)",
+              SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000, 10000)",
         answer: "604800",
         indexes: &["usage_levels_pkey", "usage_level_series_pkey"],
     },

@@ -342,18 +342,26 @@ async fn is_bounded(host: &TestHost) {
         .await;
     let shown = shown.expect(200).json();
     assert_eq!(shown["groups"].as_array().map(Vec::len), Some(401));
-    // 50,000 series are looked up, and one more is not.
-    for (more, status) in [(49_599, 200), (1, 400)] {
+    // The levels of 10,000 series are summed up, and of one more they are not.
+    for (more, is_refused) in [(9_599, false), (1, true)] {
         host.execute(&format!(
-            "INSERT INTO usage_level_series
-             SELECT m.organization_id, m.id, 'more_{status}_' || n, '[0]' FROM meters m, generate_series(1, {more}) n"
+            "WITH levels AS (
+                 INSERT INTO usage_levels
+                 SELECT m.organization_id, m.id, 'more_{more}_' || n, '[0]', '2026-01-01Z', 1, 1
+                   FROM meters m, generate_series(1, {more}) n
+                 RETURNING *
+             )
+             INSERT INTO usage_level_series SELECT organization_id, meter_id, subject, group_key FROM levels"
         ))
         .await;
         let all = get("since=2026-10-01&until=2026-10-25");
-        if status == 400 {
-            refuse(host, all, 400, "invalid_parameter", &["until"]).await;
+        if is_refused {
+            refuse(host, all.clone(), 400, "invalid_parameter", &["subject"]).await;
+            let refused = all.send().await;
+            assert_eq!(refused.text_at("/errors/0/code"), "too_many_series");
         } else {
-            all.send().await.expect(200);
+            let sum = all.send().await.expect(200).text_at("/groups/0/value");
+            assert_eq!(sum, (10_000 * 24 * 86_400_u64).to_string());
         }
         let one = get("since=2026-10-01&until=2026-10-25&subject=cus_7");
         let one = one.send().await.expect(200);
