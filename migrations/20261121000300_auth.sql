@@ -171,7 +171,9 @@ CREATE TABLE totp_enrolments (
     -- sign-in.
     confirmed_at timestamptz,
     -- The time step of the newest code that was used. Only a later one is good.
-    last_step    bigint NOT NULL DEFAULT 0
+    last_step    bigint NOT NULL DEFAULT 0,
+    -- From when on it is off, because the platform removes a factor that was lost; null otherwise.
+    removal_due_at timestamptz CHECK (removal_due_at IS NULL OR confirmed_at IS NOT NULL)
 );
 
 -- Codes that stand in for a lost authenticator, each of them once.

@@ -287,7 +287,7 @@ async fn a_lost_factor_is_removed_after_three_days(host: &TestHost) {
     let call = login_with(host, &ada, "recovery_code", &codes[0]);
     call.settle()
         .await
-        .expect_problem(401, "invalid_credentials");
+        .expect_problem(401, "invalid_second_factor");
     host.login_call(&ada.email, PASSWORD)
         .settle()
         .await

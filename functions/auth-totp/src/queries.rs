@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use shared::auth::lockout::{self, Guess};
-use shared::auth::second_factor::Enrolment;
+use shared::auth::second_factor::{Enrolment, TOTP_NOT_ENABLED};
 use shared::http::ClientAddress;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
@@ -9,9 +9,7 @@ use shared::store::db::{self, Parameter, Refused};
 use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
-use crate::operations::{
-    SecondFactorState, TOTP_ENABLED, TOTP_NOT_ENABLED, TOTP_NOT_ENROLLED, TotpDisabled,
-};
+use crate::operations::{SecondFactorState, TOTP_ENABLED, TOTP_NOT_ENROLLED, TotpDisabled};
 
 /// Whose second factor it is.
 #[derive(Deserialize)]

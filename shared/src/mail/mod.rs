@@ -63,6 +63,8 @@ pub enum Kind {
     SecondFactorEnabled,
     /// To a user who signs in without a second factor from now on.
     SecondFactorDisabled,
+    /// To a user whose second factor the platform removes, because it was lost: when it will be off.
+    SecondFactorRemoval,
     /// To a user for whom an API key was made: its name.
     ApiKeyCreated,
     /// To a user one of whose API keys was given a new secret: its name.
@@ -90,7 +92,7 @@ pub struct Message {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::EmailTaken,
         Self::ResetPassword,
@@ -99,6 +101,7 @@ impl Kind {
         Self::PasswordChanged,
         Self::SecondFactorEnabled,
         Self::SecondFactorDisabled,
+        Self::SecondFactorRemoval,
         Self::ApiKeyCreated,
         Self::ApiKeyRotated,
         Self::NewDevice,
@@ -119,6 +122,7 @@ impl Kind {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorEnabled => "second_factor_enabled",
             Self::SecondFactorDisabled => "second_factor_disabled",
+            Self::SecondFactorRemoval => "second_factor_removal",
             Self::ApiKeyCreated => "api_key_created",
             Self::ApiKeyRotated => "api_key_rotated",
             Self::NewDevice => "new_device",
@@ -145,6 +149,7 @@ impl Kind {
             | Self::PasswordChanged
             | Self::SecondFactorEnabled
             | Self::SecondFactorDisabled
+            | Self::SecondFactorRemoval
             | Self::ApiKeyCreated
             | Self::ApiKeyRotated
             | Self::NewDevice
@@ -227,6 +232,16 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
             notice(
                 "To sign in to your account takes nothing but the password from now on.",
                 base,
+            ),
+        ),
+        Kind::SecondFactorRemoval => (
+            "Your second factor will be removed".to_owned(),
+            format!(
+                "Somebody told whoever runs this service that your second factor was lost. From {} on, signing in \
+                 to your account will take nothing but the password.\n\nIf this was not you, sign in at \
+                 {base}/#/login with your second factor or a recovery code: that keeps it. Then choose a new \
+                 password, and tell whoever runs this service.",
+                shown(detail, "due_at"),
             ),
         ),
         Kind::ApiKeyCreated => (
@@ -492,6 +507,14 @@ mod tests {
                  ends every session, and tell whoever runs this service.",
             ),
             (
+                Kind::SecondFactorRemoval,
+                "Your second factor will be removed",
+                "Somebody told whoever runs this service that your second factor was lost. From \
+                 2026-11-24T09:30:00.123456Z on, signing in to your account will take nothing but the password.\n\n\
+                 If this was not you, sign in at https://pay.example/#/login with your second factor or a recovery \
+                 code: that keeps it. Then choose a new password, and tell whoever runs this service.",
+            ),
+            (
                 Kind::ApiKeyCreated,
                 "A new API key",
                 "An API key with the name \"CI\" was made for your account.\n\n\
@@ -548,6 +571,7 @@ mod tests {
         let detail = json!({
             "organization_name": "Ada & Co", "inviter_email": "ada@example.com", "role": "admin",
             "name": "CI", "address": "203.0.113.7", "user_agent": "curl/8.5", "codes_left": "7",
+            "due_at": "2026-11-24T09:30:00.123456Z",
             "alert_name": "Budget", "meter": "tokens", "subject": "cus_42", "period": "2026-11",
             "time_zone": "Europe/Berlin", "threshold": "800000", "value": "800412.5",
         });
