@@ -131,13 +131,14 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     let admin = host.platform_admin().await;
     let by_model = json!({"group_by": ["model"]});
     meter(host, &admin.token, "seats", "time_weighted_sum", by_model).await;
-    // From 34 days ago until two days ago, in any order, some at one moment.
+    // From 33 days ago until two days ago, in any order, some at one moment. With one more, an event
+    // would be too old when midnight comes meanwhile.
     let today = now_micros() / DAY_MICROS * DAY_MICROS;
-    let first = today - 34 * DAY_MICROS;
+    let first = today - 33 * DAY_MICROS;
     let mut levels = Levels::default();
     let events: Vec<Value> = (0..240)
         .map(|n| {
-            let seconds = random.below(32 * 86_400) / [1, 600, 7_200][n % 3] * [1, 600, 7_200][n % 3];
+            let seconds = random.below(31 * 86_400) / [1, 600, 7_200][n % 3] * [1, 600, 7_200][n % 3];
             let micros = first + i64::try_from(seconds).unwrap_or(0) * 1_000_000;
             let level = Decimal::new(i64::try_from(random.below(9_000)).unwrap_or(0), 2);
             let (subject, model) = (random.below(3), random.below(3));
@@ -165,7 +166,7 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     };
     // Until today at most, because a level counts until now.
     for _ in 0..6 {
-        let range = range(&mut random, 35).map(|at| first - DAY_MICROS + at);
+        let range = range(&mut random, 34).map(|at| first - DAY_MICROS + at);
         check_range(host, &admin, &mut random, &levels, range).await;
     }
 
@@ -180,7 +181,7 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     let mut levels = levels.aged(AGED_DAYS * DAY_MICROS);
     let first = first - AGED_DAYS * DAY_MICROS;
     let ranges: Vec<[i64; 2]> = (0..4)
-        .map(|n| range(&mut random, [36, 494][n % 2]).map(|at| first + at))
+        .map(|n| range(&mut random, [36, 493][n % 2]).map(|at| first + at))
         // A month in which nothing was set, long after.
         .chain([[today - 40 * DAY_MICROS, today - 10 * DAY_MICROS]])
         .collect();
