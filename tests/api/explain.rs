@@ -73,6 +73,16 @@ const ROWS_READ: [(&str, &str, u64); 25] = [
     ),
 ];
 
+/// How many rows of large tables some statements may sort: the parts of one hold, the grants of one
+/// spend, and what is due. They were read by an index, and no index has them in that order.
+const ROWS_SORTED: [(&str, u64); 5] = [
+    ("credits_balance, due", 4),
+    ("credits_grants_list, due", 4),
+    ("credits_consume, due", 4),
+    ("credits_hold_settle", 4),
+    ("credits_refund", 4),
+];
+
 /// A statement, what its answer must contain so that it did what its name says, and the indexes
 /// that must be read beside those of [`BY_ACCESS_TOKEN`] where the statement has an access token.
 struct Row {
@@ -740,7 +750,14 @@ fn faults_of(row: &Row, answer: &str, plans: &[Plan], large: &BTreeSet<String>) 
             if node.kind() == "Seq Scan" && is_large(&node) {
                 faults.push(format!("scans {}:\n{}", node.table(), plan.text));
             }
-            if node.kind().ends_with("Sort") && node.with_children().iter().any(is_large) {
+            let may_be_sorted = ROWS_SORTED.iter().any(|(name, most)| {
+                let mut read = node.with_children().into_iter().map(Node::rows_read);
+                *name == row.name && read.all(|rows| rows <= *most)
+            });
+            if node.kind().ends_with("Sort")
+                && !may_be_sorted
+                && node.with_children().iter().any(is_large)
+            {
                 faults.push(format!("sorts:\n{}", plan.text));
             }
         }
