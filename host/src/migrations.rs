@@ -9,6 +9,7 @@
 //! The lock and all settings end with the transaction, and no statement is prepared. So this works
 //! behind a pooler that lends a server connection for one transaction at a time.
 
+mod difference;
 mod functions;
 mod release;
 mod schema;
@@ -24,6 +25,7 @@ use crate::postgres_cluster::connect;
 use functions::FunctionSet;
 use schema::Migration;
 
+pub use difference::{Difference, compare};
 pub use functions::FunctionChanges;
 pub use release::{OlderRelease, Release};
 pub use schema::Applied;

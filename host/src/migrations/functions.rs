@@ -81,6 +81,11 @@ pub async fn recorded(transaction: &Transaction<'_>) -> Result<Option<Recorded>>
         )
         .await
         .context("cannot create the tables function_sets and installed_functions")?;
+    newest(transaction).await
+}
+
+/// The set that was applied last, where the tables are there.
+pub async fn newest(transaction: &Transaction<'_>) -> Result<Option<Recorded>> {
     let rows = transaction
         .rows(
             "SELECT number, digest, version, schema_version
@@ -101,6 +106,16 @@ pub async fn recorded(transaction: &Transaction<'_>) -> Result<Option<Recorded>>
 }
 
 impl Recorded {
+    /// Whether it is this very set.
+    pub fn is(&self, functions: &FunctionSet) -> bool {
+        self.digest == functions.digest
+    }
+
+    /// The functions of earlier sets that are still there.
+    pub async fn leftovers(&self, transaction: &Transaction<'_>) -> Result<Vec<String>> {
+        leftovers_of(transaction, self.number).await
+    }
+
     /// Refuses an older release, unless it has the very functions that are there.
     pub fn check_not_newer(
         &self,

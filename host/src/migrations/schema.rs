@@ -3,6 +3,7 @@
 //! Files are named `YYYYMMDDHHMMSS_purpose.sql` and only ever added. The table `schema_migrations`
 //! records which were applied, and their checksums.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,8 +34,14 @@ pub struct Migration {
     checksum: String,
 }
 
+impl Display for Migration {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.version, self.name)
+    }
+}
+
 #[derive(Debug)]
-struct Recorded {
+pub(super) struct Recorded {
     version: i64,
     name: String,
     checksum: String,
@@ -66,7 +73,7 @@ pub async fn apply(transaction: &Transaction<'_>, available: &[Migration]) -> Re
     Ok(applied)
 }
 
-async fn recorded(transaction: &Transaction<'_>) -> Result<Vec<Recorded>> {
+pub(super) async fn recorded(transaction: &Transaction<'_>) -> Result<Vec<Recorded>> {
     transaction
         .rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
         .await?
@@ -101,7 +108,10 @@ async fn run(transaction: &Transaction<'_>, migration: &Migration) -> Result<()>
 }
 
 /// Decides what is to be done, or why nothing may be.
-fn pending<'a>(available: &'a [Migration], recorded: &[Recorded]) -> Result<Vec<&'a Migration>> {
+pub(super) fn pending<'a>(
+    available: &'a [Migration],
+    recorded: &[Recorded],
+) -> Result<Vec<&'a Migration>> {
     let newest_file = available.last().map_or(0, |migration| migration.version);
     for row in recorded {
         match available
