@@ -3,8 +3,11 @@
 mod arguments;
 pub mod audit_log;
 mod database;
+mod doctor;
 mod new;
 mod project;
+mod queries;
+mod report;
 pub mod seed;
 mod up;
 
@@ -99,6 +102,8 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
         Command::Audit {
             command: AuditCommand::Checkpoint { to, database },
         } => return write_checkpoint(project, database, &to).await,
+        Command::Doctor(arguments) => return doctor::run(project, arguments).await,
+        Command::Queries(arguments) => queries::run(project, arguments).await?,
         Command::New(arguments) => {
             for place in new::create(project.root(), &arguments)? {
                 project.say(format_args!("wrote       {place}"));

@@ -12,6 +12,7 @@
 )]
 
 pub mod cli;
+mod component_statements;
 pub mod function_build;
 mod imports;
 mod log_sink;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use shared::auth::checkpoint_key::PublicCheckpointKey;
 
 /// Usage-based billing and auth in sandboxed WebAssembly components.
@@ -91,6 +91,11 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Find what is wrong with the configuration, the database and the cache, and say what to type;
+    /// exits with 1 if something is
+    Doctor(DoctorArguments),
+    /// Show what the database does, and what to do about it
+    Queries(QueriesArguments),
     /// Write a new function: its folder, its stanza in spin.toml, and its test
     New(NewArguments),
     /// Run a benchmark
@@ -136,6 +141,52 @@ pub struct NewArguments {
     /// The permission that it needs
     #[arg(long, default_value = "organization:read")]
     pub permission: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// The Redis that the key-value store is kept in
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct QueriesArguments {
+    /// What to show
+    pub topic: Topic,
+    /// Of `plan`: a component, or a SQL function
+    #[arg(required_if_eq("topic", "plan"))]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// How many rows a table has at most
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `turnpike queries` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Topic {
+    /// The statements that took the most time, and who sends them
+    Slow,
+    /// Connections, open transactions, and who waits for whom
+    Pool,
+    /// Indexes that are missing, unused, or there twice
+    Indexes,
+    /// Dead rows, bloat, vacuum, locks, replication, and the buffer cache
+    Health,
+    /// How Postgres carries out the statements of a component or of a SQL function
+    Plan,
+    /// All but the plans
+    All,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +312,14 @@ mod tests {
             ("turnpike -q --listen 127.0.0.1:8080", true),
             ("turnpike --listen 127.0.0.1:8080 migrate", false),
             ("turnpike --listen 127.0.0.1:8080 up", false),
+            ("turnpike doctor --json", true),
+            ("turnpike doctor --redis-url redis://localhost", true),
+            ("turnpike doctor now", false),
+            ("turnpike queries all --json --limit 5", true),
+            ("turnpike queries plan credits-balance", true),
+            ("turnpike queries plan", false),
+            ("turnpike queries slow --limit 0", false),
+            ("turnpike queries", false),
             ("turnpike bench", false),
             ("turnpike up --listen here", false),
             ("turnpike up --max-instance-reuse-count 0", false),

@@ -1,12 +1,15 @@
 //! The database that a command works on: one of the user's own, or the private one.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::audit_log::{self, ChainEnd, Verification};
 use crate::cli::seed::{self, Demo};
 use crate::migrations::{self, Report};
 use crate::postgres_cluster::{self, Cluster, Durability};
 use anyhow::{Context, Result, bail};
+use tokio::time::timeout;
+use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 
 use super::Project;
@@ -14,6 +17,9 @@ use super::arguments::DatabaseArguments;
 
 /// The database that Turnpike uses in its private cluster.
 const DATABASE_NAME: &str = "turnpike";
+
+/// How long a command that asks a database something waits for its connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub struct Database {
     url: String,
@@ -32,6 +38,18 @@ impl Database {
         Ok(Self {
             url: cluster.url(DATABASE_NAME),
             private: Some(cluster),
+        })
+    }
+
+    /// A session of its own, within [`CONNECT_TIMEOUT`].
+    pub async fn client(&self) -> Result<Client> {
+        let connected = timeout(CONNECT_TIMEOUT, postgres_cluster::connect(&self.url)).await;
+        connected.unwrap_or_else(|_| {
+            bail!(
+                "Postgres at {} did not answer for {} s",
+                self.description(),
+                CONNECT_TIMEOUT.as_secs()
+            )
         })
     }
 

@@ -7,10 +7,10 @@ use std::fs;
 use tokio_postgres::Client;
 
 use super::*;
+use crate::component_statements as statements;
 
 mod ends;
 mod owners;
-mod statements;
 
 fn project_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

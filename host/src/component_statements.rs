@@ -1,10 +1,10 @@
 //! Finds the statements in the Rust sources of components: the second argument of `db::call` and
-//! of `db::call_row`. It is a literal, or a variable of the same function that a literal, or one of
+//! of its like. It is a literal, or a variable of the same function that a literal, or one of
 //! several, is given to.
 
 /// The statements in a source, or why one cannot be found.
 pub fn of(source: &str) -> Result<Vec<String>, String> {
-    let Source { code, literals } = Source::read(source);
+    let Source { code, literals } = Source::read(source)?;
     if code.lines().any(|line| {
         line.trim_start().starts_with("use ") && line.contains("db::") && line.contains("call")
     }) {
@@ -15,7 +15,11 @@ pub fn of(source: &str) -> Result<Vec<String>, String> {
     }
     let mut statements = Vec::new();
     for (position, _) in code.match_indices("db::call") {
-        let rest = code[position + "db::call".len()..].trim_start_matches("_row");
+        let rest = &code[position + "db::call".len()..];
+        let rest = ["_row", "_together"]
+            .iter()
+            .find_map(|end| rest.strip_prefix(end))
+            .unwrap_or(rest);
         let rest = match rest.strip_prefix("::<") {
             Some(generic) => generic.split_once(">(").map(|(_, rest)| rest),
             None => rest.strip_prefix('('),
@@ -98,7 +102,7 @@ struct Source {
 }
 
 impl Source {
-    fn read(source: &str) -> Self {
+    fn read(source: &str) -> Result<Self, String> {
         let mut code = String::new();
         let mut literals = Vec::new();
         let mut rest = source;
@@ -116,12 +120,12 @@ impl Source {
             } else if is_raw {
                 let end = format!("\"{}", "#".repeat(hashes));
                 let text = &rest[2 + hashes..];
-                let length = text.find(&end).expect("a text has an end");
+                let length = text.find(&end).ok_or_else(|| no_end(source))?;
                 literals.push(text[..length].to_owned());
                 code.push_str(&format!("\"{}\"", literals.len() - 1));
                 rest = &text[length + end.len()..];
             } else if character == '"' {
-                let (text, after) = unquote(&rest[1..]);
+                let (text, after) = unquote(&rest[1..]).ok_or_else(|| no_end(source))?;
                 literals.push(text);
                 code.push_str(&format!("\"{}\"", literals.len() - 1));
                 rest = after;
@@ -133,17 +137,21 @@ impl Source {
                 rest = &rest[character.len_utf8()..];
             }
         }
-        Self { code, literals }
+        Ok(Self { code, literals })
     }
 }
 
-/// The text of a literal that begins here, and what follows it.
-fn unquote(source: &str) -> (String, &str) {
+fn no_end(source: &str) -> String {
+    format!("a text has no end: {source:.40}")
+}
+
+/// The text of a literal that begins here, and what follows it, if it has an end.
+fn unquote(source: &str) -> Option<(String, &str)> {
     let mut text = String::new();
     let mut characters = source.char_indices();
     while let Some((position, character)) = characters.next() {
         match character {
-            '"' => return (text, &source[position + 1..]),
+            '"' => return Some((text, &source[position + 1..])),
             '\\' => match characters.next() {
                 // A line that goes on in the next one, without its indentation.
                 Some((_, '\n')) => {
@@ -163,7 +171,7 @@ fn unquote(source: &str) -> (String, &str) {
             other => text.push(other),
         }
     }
-    panic!("a text has no end: {source:.40}")
+    None
 }
 
 /// How long the literal of one character is that begins here, if one does and not a lifetime.
