@@ -190,6 +190,7 @@ CREATE TABLE credit_grants (
     state           credit_grant_state NOT NULL,
     voided_at       timestamptz,
     description     text NOT NULL,
+    -- When the transfer with its sequence number came to pass: so it follows the sequence.
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (remaining + held <= amount),
     PRIMARY KEY (organization_id, id),
@@ -316,8 +317,10 @@ CREATE TABLE credit_pool_allocations (
     -- As credit_accounts: a spend updates no index.
 ) WITH (fillfactor = 80);
 
--- Serves the list, newest first, and the sum of what is allocated.
-CREATE UNIQUE INDEX credit_pool_allocations_by_sequence
+-- Serves the list in all currencies, newest first.
+CREATE UNIQUE INDEX credit_pool_allocations_by_sequence ON credit_pool_allocations (organization_id, sequence DESC);
+-- Serves the list in one currency, and the sum of what is allocated in it.
+CREATE UNIQUE INDEX credit_pool_allocations_by_currency
     ON credit_pool_allocations (organization_id, currency, sequence DESC);
 
 CREATE TRIGGER credit_pool_allocations_number BEFORE INSERT ON credit_pool_allocations

@@ -94,7 +94,10 @@ async fn begins_empty(host: &TestHost) {
     );
     let call = host.get(ORGANIZATIONS).bearer(&admin.token);
     let listed = call.settle().await.expect(200).json();
-    assert_eq!(listed, json!({"organizations": [], "next_cursor": null}));
+    assert_eq!(
+        listed,
+        json!({"currency": "USD", "organizations": [], "next_cursor": null})
+    );
 }
 
 async fn adds_up_a_table_by_hand(host: &TestHost) {
@@ -443,6 +446,7 @@ async fn lists_organizations_by_revenue(host: &TestHost) {
         assert_eq!(seen, all, "pages of {limit}");
     }
     let euro = page("?currency=EUR").await;
+    assert_eq!(euro["currency"], "EUR", "{euro}");
     assert_eq!(euro["organizations"][0]["name"], "Euro");
     assert_eq!(euro["organizations"].as_array().map(Vec::len), Some(1));
 }

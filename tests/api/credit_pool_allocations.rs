@@ -13,6 +13,7 @@ api_tests![
     another_reset_begins_a_period,
     periods_are_those_of_the_calendar,
     lists_them_in_pages,
+    lists_all_currencies_or_one,
     of_many_at_once_one_stays,
     goes_with_the_membership,
     is_audited,
@@ -208,6 +209,37 @@ async fn lists_them_in_pages(host: &TestHost) {
     assert_eq!(seen, expected);
     let in_yen = list(host, &owner, organization, "?currency=JPY").await;
     assert_eq!(in_yen, (vec![], None));
+}
+
+/// Without a currency the list has all, and with one what is in it, however long the pages are.
+async fn lists_all_currencies_or_one(host: &TestHost) {
+    let (owner, organization, member) = people(host).await;
+    let mut made = Vec::new();
+    for currency in ["USD", "JPY", "EUR"] {
+        let terms = json!({"limit": {"amount": "5", "currency": currency}, "reset": "day"});
+        for of in [&member, &owner] {
+            let call = host.put(path(organization, of)).bearer(&owner.token);
+            made.insert(0, call.json(&terms).settle().await.expect(200).json());
+        }
+    }
+    for currency in [None, Some("USD"), Some("JPY"), Some("EUR"), Some("GBP")] {
+        let is_wanted = |a: &Value| currency.is_none_or(|code| a["limit"]["currency"] == code);
+        let expected: Vec<_> = made.iter().filter(|a| is_wanted(a)).cloned().collect();
+        let named = currency.map_or_else(String::new, |code| format!("&currency={code}"));
+        for limit in 1..=made.len() + 1 {
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let query = format!("?limit={limit}{named}{cursor}");
+                let (page, next) = list(host, &owner, organization, &query).await;
+                seen.extend(page);
+                match next {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, expected, "{currency:?} in pages of {limit}");
+        }
+    }
 }
 
 async fn of_many_at_once_one_stays(host: &TestHost) {

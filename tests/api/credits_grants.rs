@@ -363,14 +363,21 @@ async fn lists_ones_own_grants(host: &TestHost) {
             .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
         owned.collect()
     };
-    let (first, cursor) = list(host, &user, "?limit=3").await;
+    let (all, _) = list(host, &user, "").await;
+    assert_eq!(amounts(&all)[..2], pairs(&[("6", "6"), ("5.00", "5.00")]));
+    let (first, cursor) = list(host, &user, "?currency=USD&limit=3").await;
     assert_eq!(
         amounts(&first),
         pairs(&[("5.00", "5.00"), ("4.00", "4.00"), ("3.00", "3.00")])
     );
     let cursor = cursor.expect("two more follow");
     host.grant(&admin, &user, "8", "USD").await;
-    let (rest, end) = list(host, &user, &format!("?limit=3&cursor={cursor}")).await;
+    let (rest, end) = list(
+        host,
+        &user,
+        &format!("?currency=USD&limit=3&cursor={cursor}"),
+    )
+    .await;
     assert_eq!(amounts(&rest), pairs(&[("2.00", "0.50"), ("1.00", "0.00")]));
     assert_eq!(end, None);
     assert_eq!(rest[1]["state"], "closed");

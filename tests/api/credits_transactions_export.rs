@@ -148,14 +148,13 @@ async fn before_the_third_page(host: &TestHost, statement: &str) {
     host.execute(&format!(
         "ALTER FUNCTION transfers_page RENAME TO transfers_page_of_old;
          CREATE FUNCTION transfers_page(
-             p_organization_id uuid, p_account_id uuid, p_currency text, p_kind text, p_from bigint, p_before bigint,
-             p_limit integer
+             p_organization_id uuid, p_user_id uuid, p_parts jsonb, p_kind text, p_limit integer
          ) RETURNS json LANGUAGE plpgsql AS $$
          BEGIN
-             IF p_before <= 600 THEN
+             IF (p_parts -> 0 ->> 'before')::bigint <= 600 THEN
                  {statement};
              END IF;
-             RETURN transfers_page_of_old(p_organization_id, p_account_id, p_currency, p_kind, p_from, p_before, p_limit);
+             RETURN transfers_page_of_old(p_organization_id, p_user_id, p_parts, p_kind, p_limit);
          END;
          $$"
     ))
@@ -209,7 +208,7 @@ async fn exports_what_the_list_shows(host: &TestHost, user: &User) {
         ("content-type", "text/csv; charset=utf-8"),
         (
             "content-disposition",
-            "attachment; filename=\"transactions-USD.csv\"",
+            "attachment; filename=\"transactions.csv\"",
         ),
         ("cache-control", "no-store"),
         ("transfer-encoding", "chunked"),
@@ -317,7 +316,10 @@ async fn quotes_texts_and_disarms_formulas(host: &TestHost) {
 
 async fn narrows_as_the_list_does(host: &TestHost) {
     let (user, admin) = host.user_with("100.00").await;
-    spend(host, &user, 2..=1_201).await;
+    host.grant(&admin, &user, "2", "JPY").await;
+    spend(host, &user, 2..=601).await;
+    host.grant(&admin, &user, "3", "JPY").await;
+    spend(host, &user, 602..=1_201).await;
     host.grant(&admin, &user, "1", "USD").await;
     host.grant(&admin, &user, "2", "JPY").await;
     host.hold(&user, "1", 900).await;
@@ -328,6 +330,9 @@ async fn narrows_as_the_list_does(host: &TestHost) {
         "kind=grant".to_owned(),
         "kind=expire".to_owned(),
         "currency=JPY".to_owned(),
+        "currency=USD".to_owned(),
+        "currency=EUR&kind=grant".to_owned(),
+        String::new(),
         format!("since={}", time(1_100)),
         format!("until={}", time(100)),
         format!("kind=consume&since={}&until={}", time(1_150), time(10)),
@@ -340,6 +345,12 @@ async fn narrows_as_the_list_does(host: &TestHost) {
         let expected = listed(host, &user, &format!("&{narrowing}")).await;
         assert_eq!(rows(&response), expected, "{narrowing}");
     }
+    let response = export(host, &user, "?currency=JPY").await;
+    assert_eq!(
+        response.header("content-disposition"),
+        Some("attachment; filename=\"transactions-JPY.csv\""),
+        "{response}"
+    );
 }
 
 async fn belongs_to_its_user(host: &TestHost) {

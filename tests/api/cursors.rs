@@ -98,8 +98,11 @@ async fn fill(host: &TestHost, user: &User) -> Vec<List> {
         post(host, user, ALERTS, alert).await;
         let entitlement = json!({"feature": name, "subject": "cus_42", "type": "boolean"});
         post(host, user, ENTITLEMENTS, entitlement).await;
-        host.grant(user, user, "5", "USD").await;
-        host.pool_grant(user, organization, "5", json!({})).await;
+        for currency in ["USD", "EUR"] {
+            host.grant(user, user, "5", currency).await;
+            let terms = json!({"currency": currency});
+            host.pool_grant(user, organization, "5", terms).await;
+        }
         let member = host.member_of(organization, "member").await;
         host.allocate(user, organization, &member, "1", "never")
             .await;
@@ -147,8 +150,10 @@ async fn fill(host: &TestHost, user: &User) -> Vec<List> {
         )
         .but_by("since=2020-01-02T00:00:00Z"),
         List::new("credits-grants", GRANTS, "currency=USD").but_by("currency=EUR"),
+        List::new("credits-grants", GRANTS, "").but_by("currency=USD"),
         List::new("credits-transactions", TRANSACTIONS, "currency=USD")
             .but_by("currency=USD&kind=grant"),
+        List::new("credits-transactions", TRANSACTIONS, "").but_by("currency=USD"),
         List::new("credits-usage-summary", USAGE_SUMMARY, "group_by=service")
             .but_by("group_by=model"),
         List::new("entitlements-list", ENTITLEMENTS, "subject=cus_42").but_by("feature=first"),

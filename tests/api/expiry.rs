@@ -196,8 +196,8 @@ async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
     let digest = sql_digest(&user.token);
     let table = [
         format!("SELECT credits_balance({digest}, 'USD')"),
-        format!("SELECT credits_transactions({digest}, 'USD', 100, 1000000)"),
-        format!("SELECT credits_grants_list({digest}, 'USD', 100, 1000000)"),
+        format!("SELECT credits_transactions({digest}, 'USD', 100)"),
+        format!("SELECT credits_grants_list({digest}, 'USD', 100)"),
         format!("BEGIN; {settle}; ROLLBACK"),
     ];
     for statement in table {

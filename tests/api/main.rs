@@ -92,6 +92,7 @@ mod freshness;
 mod hash_leases;
 mod introspected_jwts;
 mod local_days;
+mod lists_in_all_currencies;
 mod lockout;
 mod moments;
 mod names;

@@ -9,6 +9,13 @@ api_tests![lists_who_may_spend_what_and_has, refuses];
 async fn lists_who_may_spend_what_and_has(host: &TestHost) {
     let (owner, organization, _) = host.organization_with("100").await;
     let spender = host.member_with(&owner, organization, "10", "month").await;
+    for (amount, currency) in [("4", "JPY"), ("3", "EUR")] {
+        let rest = format!("credit-pool/allocations/{}", spender.id);
+        let limit = json!({"limit": {"amount": amount, "currency": currency}, "reset": "day"});
+        let call = host.put(billing_path(organization, &rest));
+        let call = call.bearer(&owner.token).json(&limit);
+        call.settle().await.expect(200);
+    }
     let bookkeeper = host.member_of(organization, "admin").await;
     host.pool_spend(&spender, organization, "2.5").await;
     let mut seen: Vec<Value> = Vec::new();
@@ -24,34 +31,48 @@ async fn lists_who_may_spend_what_and_has(host: &TestHost) {
         };
         query = format!("?limit=2&cursor={cursor}");
     }
-    let shown: Vec<Value> = seen
+    let members: Vec<Value> = seen
         .iter()
-        .map(|m| {
-            json!([
-                m["user_id"],
-                m["email"],
-                m["role"],
-                m["allocation"]["remaining"]["amount"],
-                m["spent"]
-            ])
-        })
+        .map(|m| json!([m["user_id"], m["email"], m["role"], shown(m)]))
         .collect();
-    let spent = json!({"amount": "2.50", "currency": "USD"});
     let expected = [
-        json!([bookkeeper.id, bookkeeper.email, "admin", null, null]),
-        json!([spender.id, spender.email, "member", "7.50", spent]),
-        json!([owner.id, owner.email, "owner", null, null]),
+        json!([bookkeeper.id, bookkeeper.email, "admin", []]),
+        json!([
+            spender.id,
+            spender.email,
+            "member",
+            ["EUR 0.00 3.00", "JPY 0 4", "USD 2.50 7.50"]
+        ]),
+        json!([owner.id, owner.email, "owner", []]),
     ];
-    assert_eq!(shown, expected, "the latest joined first");
-    let target = billing_path(organization, "members?currency=EUR");
-    let listed = host.get(target).bearer(&owner.token).send().await;
-    for member in listed.expect(200).json()["members"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        assert_eq!(member["allocation"], Value::Null, "{member}");
+    assert_eq!(members, expected, "the latest joined first");
+    for (currency, expected) in [
+        ("USD", json!([[], ["USD 2.50 7.50"], []])),
+        ("EUR", json!([[], ["EUR 0.00 3.00"], []])),
+        ("GBP", json!([[], [], []])),
+    ] {
+        let target = billing_path(organization, &format!("members?currency={currency}"));
+        let listed = host.get(target).bearer(&owner.token).send().await;
+        let listed = listed.expect(200).json();
+        let members = listed["members"].as_array().cloned().unwrap_or_default();
+        let allocations: Vec<_> = members.iter().map(shown).collect();
+        assert_eq!(json!(allocations), expected, "{currency}");
     }
+}
+
+/// What a member has used and may still take, in each currency.
+fn shown(member: &Value) -> Vec<String> {
+    let allocations = member["allocations"].as_array().cloned();
+    let allocations = allocations.expect("there is a list of them");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let line = |allocation: &Value| {
+        let [used, remaining] = ["used", "remaining"].map(|name| &allocation[name]);
+        assert_eq!(used["currency"], remaining["currency"], "{allocation}");
+        [&used["currency"], &used["amount"], &remaining["amount"]]
+            .map(text)
+            .join(" ")
+    };
+    allocations.iter().map(line).collect()
 }
 
 async fn refuses(host: &TestHost) {

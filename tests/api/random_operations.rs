@@ -8,7 +8,7 @@ use futures::future::join_all;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use shared::ids::OrganizationId;
-use turnpike_tests::personas::{decimal, sql_digest, sql_id};
+use turnpike_tests::personas::{TRANSACTIONS, decimal, sql_digest, sql_id};
 use turnpike_tests::pools::billing_path;
 use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 
@@ -258,7 +258,8 @@ async fn read_pool(crowd: &Crowd<'_>) -> Vec<String> {
     let mut seen = Vec::new();
     for statement in [
         format!("credit_pool_read({digest}, '{organization}', 'USD')"),
-        format!("credit_pool_transactions({digest}, '{organization}', 'USD', 10000, 1000000)"),
+        format!("credit_pool_transactions({digest}, '{organization}', 'USD', 10000)"),
+        format!("credit_pool_transactions({digest}, '{organization}', NULL, 10000)"),
     ] {
         let rows = crowd.host.query(&format!("SELECT {statement}::text")).await;
         seen.push(rows[0].get(0));
@@ -272,10 +273,12 @@ async fn read_all(host: &TestHost, user: &User) -> Vec<String> {
     let mut seen = Vec::new();
     for statement in [
         format!("credits_balance({digest}, 'USD')"),
-        format!("credits_grants_list({digest}, 'USD', 1000, 1000000)"),
-        format!("credits_transactions({digest}, 'USD', 10000, 1000000)"),
-        format!("credits_transactions({digest}, 'USD', 10000, 1000000, 'release')"),
-        format!("credits_transactions_export({digest}, 'USD', 10000)"),
+        format!("credits_grants_list({digest}, 'USD', 1000)"),
+        format!("credits_grants_list({digest}, NULL, 1000)"),
+        format!("credits_transactions({digest}, 'USD', 10000)"),
+        format!("credits_transactions({digest}, NULL, 10000)"),
+        format!("credits_transactions({digest}, NULL, 10000, 'release')"),
+        format!("credits_transactions_export({digest}, NULL, 10000)"),
         format!(
             "credits_usage_summary({digest}, 'USD', '2000-01-01', '2100-01-01', false, true, true, 100)"
         ),
@@ -291,6 +294,23 @@ async fn read_all(host: &TestHost, user: &User) -> Vec<String> {
     );
     seen.push(host.query(&holds).await[0].get(0));
     seen
+}
+
+/// A user's transactions in all currencies, in pages of `limit`, with `between` after the first.
+async fn listed(host: &TestHost, user: &User, limit: u64, between: impl AsyncFn()) -> Vec<Value> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let call = host.get(format!("{TRANSACTIONS}?limit={limit}{cursor}"));
+        let page = call.bearer(&user.token).settle().await.expect(200).json();
+        all.extend(page["transactions"].as_array().cloned().unwrap_or_default());
+        let Some(next) = page["next_cursor"].as_str() else {
+            return all;
+        };
+        if cursor.is_empty() {
+            between().await;
+        }
+        cursor = format!("&cursor={next}");
+    }
 }
 
 /// Posts what is due of the accounts that `owner` says.
@@ -310,12 +330,18 @@ fn assert_alike(due: &[String], posted: &[String]) {
 
 /// Lets all that can begin or lapse do so, half of it before the rest, and compares what is read
 /// before it is posted with what is read after.
-async fn read_alike_before_and_after_settling(host: &TestHost, crowd: &Crowd<'_>) {
+async fn read_alike_before_and_after_settling(
+    host: &TestHost,
+    crowd: &Crowd<'_>,
+    random: &mut Random,
+) {
     let tomorrow = host.time_in("1 day").await;
     for terms in [
         json!({"effective_at": tomorrow}),
         json!({"effective_at": tomorrow, "priority": 90}),
         json!({"expires_at": tomorrow}),
+        json!({"expires_at": tomorrow, "currency": "EUR"}),
+        json!({"effective_at": tomorrow, "currency": "JPY"}),
     ] {
         for user in &crowd.users {
             host.grant_with(&crowd.admin, user, "3", terms.clone())
@@ -338,7 +364,13 @@ async fn read_alike_before_and_after_settling(host: &TestHost, crowd: &Crowd<'_>
     .await;
     for user in &crowd.users {
         let due = read_all(host, user).await;
-        settle_accounts(host, &format!("user_id = {}", sql_id(user.id))).await;
+        let all = listed(host, user, 100, async || ()).await;
+        let settle = async || {
+            settle_accounts(host, &format!("user_id = {}", sql_id(user.id))).await;
+        };
+        // Posted after the first of many pages.
+        let limit = 1 + random.below(10);
+        assert_eq!(listed(host, user, limit, settle).await, all);
         assert_alike(&due, &read_all(host, user).await);
     }
     let due = read_pool(crowd).await;
@@ -436,7 +468,7 @@ async fn leave_sound_books(host: &TestHost) {
             "what user {index} has spent"
         );
     }
-    read_alike_before_and_after_settling(host, &crowd).await;
+    read_alike_before_and_after_settling(host, &crowd, &mut random).await;
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for operation in &done {
         *counts.entry(&operation.kind).or_default() += 1;

@@ -5,6 +5,7 @@ use shared::http::pagination::{Listed, Page};
 use shared::http::period::Period;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
+use shared::money::Currency;
 
 use crate::operations::{
     OrganizationFigures, OrganizationFiguresPage, OrganizationFiguresQuery, PlatformFiguresQuery,
@@ -31,11 +32,12 @@ pub async fn organizations(context: &Context, request: &Request) -> Result<Reply
     let scope = request.list_scope::<OrganizationFiguresQuery>(&token);
     let page = Page::new(scope, query.limit, query.cursor.as_ref())?;
     let rows = queries::organizations(context, token.digest, currency, &page).await?;
-    Reply::json(200, &shown(&page, rows)?)
+    Reply::json(200, &shown(&page, currency, rows)?)
 }
 
 fn shown(
     page: &Page<RevenuePlace>,
+    currency: Currency,
     rows: Listed<Vec<OrganizationFigures>>,
 ) -> Result<OrganizationFiguresPage, Problem> {
     let (organizations, next_cursor) = page.cut(rows, |row| RevenuePlace {
@@ -43,6 +45,7 @@ fn shown(
         organization_id: row.organization_id,
     })?;
     Ok(OrganizationFiguresPage {
+        currency,
         organizations,
         next_cursor,
     })
@@ -78,7 +81,7 @@ mod tests {
             let rows = numbers.iter().copied().map(row).collect();
             let page = Page::new(ListScope::default(), Some(Whole(2)), None).expect("no cursor");
             let rows = Listed::new(rows, CursorKey::new([0; 32]));
-            let got = shown(&page, rows).expect("there is no cursor to refuse");
+            let got = shown(&page, Currency::USD, rows).expect("there is no cursor to refuse");
             assert_eq!(got.organizations.len(), count, "{numbers:?}");
             let place = got.next_cursor.as_ref().and_then(Cursor::place);
             let next = next.map(|number| {

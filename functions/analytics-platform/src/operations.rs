@@ -69,6 +69,8 @@ pub struct OrganizationFiguresQuery {
 
 #[shared::answer]
 pub struct OrganizationFiguresPage {
+    /// The currency of the figures.
+    pub currency: Currency,
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 100)))]
     pub organizations: Vec<OrganizationFigures>,
     /// The cursor of the next page; null on the last one.
@@ -123,10 +125,10 @@ pub const ORGANIZATIONS: Operation = Operation::new(
 )
 .tag("analytics")
 .summary("List organizations by what they bring")
-.details("The permission is the platform's. The organizations with a subscription in the currency, those of the most monthly recurring revenue first. One whose revenue changes between two pages may be shown twice or not at all.")
+.details("The permission is the platform's. The organizations with a subscription in one currency, which the answer names, those of the most monthly recurring revenue first. One whose revenue changes between two pages may be shown twice or not at all.")
 .query::<OrganizationFiguresQuery>()
 .answers(&[Answer::json::<OrganizationFiguresPage>(
     200,
     "A page of organizations.",
-    r#"{"organizations": [{"organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "name": "Analytical Engines", "plan": "team", "status": "active", "seats": 13, "mrr": {"amount": "130.00", "currency": "USD"}, "pool": {"available": {"amount": "500.00", "currency": "USD"}, "consumed": {"amount": "10.00", "currency": "USD"}}}], "next_cursor": null}"#,
+    r#"{"currency": "USD", "organizations": [{"organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "name": "Analytical Engines", "plan": "team", "status": "active", "seats": 13, "mrr": {"amount": "130.00", "currency": "USD"}, "pool": {"available": {"amount": "500.00", "currency": "USD"}, "consumed": {"amount": "10.00", "currency": "USD"}}}], "next_cursor": null}"#,
 )]);

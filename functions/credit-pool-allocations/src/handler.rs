@@ -17,8 +17,14 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let organization_id: OrganizationId = request.named("id", organizations::not_found)?;
     let query: AllocationsQuery = request.query()?;
     let page = request.page::<AllocationsQuery>(&token, query.limit, query.cursor.as_ref())?;
-    let currency = query.currency.unwrap_or_default();
-    let rows = queries::list(context, token.digest, organization_id, currency, &page).await?;
+    let rows = queries::list(
+        context,
+        token.digest,
+        organization_id,
+        query.currency,
+        &page,
+    )
+    .await?;
     let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
     let allocations = rows.into_iter().map(|row| row.allocation).collect();
     Reply::json(

@@ -7,8 +7,7 @@ use shared::money::Currency;
 
 #[shared::body(query)]
 pub struct AllocationsQuery {
-    /// The currency; USD when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
+    /// The currency. All currencies when absent.
     pub currency: Option<Currency>,
     /// Items in a page; 50 when absent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
@@ -64,7 +63,7 @@ pub const LIST: Operation = Operation::new(
 )
 .tag("org-billing")
 .summary("List what is allocated")
-.details("In one currency, newest first.")
+.details("Newest first, in all currencies or in one.")
 .path_parameter::<OrganizationId>("id")
 .query::<AllocationsQuery>()
 .answers(&[Answer::json::<AllocationPage>(

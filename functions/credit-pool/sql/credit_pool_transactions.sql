@@ -1,32 +1,29 @@
--- The pool's ledger, newest first, with who asked for each transaction: one row
--- more than asked for, by which the caller knows whether there is a next page.
+-- The pool's ledger, in one currency or in all, newest first, with who asked for each transaction:
+-- one row more than asked for, by which the caller knows whether there is a next page.
 CREATE OR REPLACE FUNCTION credit_pool_transactions(
-    p_digest bytea, p_organization_id uuid, p_currency text, p_limit integer, p_before bigint,
-    p_kind text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL
+    p_digest bytea, p_organization_id uuid, p_currency text, p_limit integer,
+    p_kind text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL,
+    p_after_at timestamptz DEFAULT NULL, p_after_currency text DEFAULT NULL, p_after_id uuid DEFAULT NULL
 ) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := organization_refusal(v_principal, p_organization_id, 'billing:read');
-    v_now timestamptz := statement_timestamp();
-    v_account credit_accounts;
-    v_from bigint := 0;
-    v_before bigint := p_before;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_account := account_find(p_organization_id, NULL, p_currency);
-    IF p_since IS NOT NULL THEN
-        v_from := ledger_sequence_at(v_account, v_now, p_since);
-    END IF;
-    IF p_until IS NOT NULL THEN
-        v_before := least(p_before, ledger_sequence_at(v_account, v_now, p_until));
-    END IF;
     RETURN (
-        SELECT coalesce(json_agg(json_build_object('sequence', t.sequence, 'actor_id', prefixed_id('usr_', t.actor_id),
-                                                   'transaction', transfer_json(t, p_currency))
-                                 ORDER BY t.sequence DESC), '[]'::json)
-          FROM transfers_as_of(v_account, v_now, p_kind, v_from, v_before, p_limit + 1) t);
+        SELECT coalesce(json_agg(json_build_object('at_micros', unix_micros(page.occurred_at),
+                                                   'actor_id', prefixed_id('usr_', (page.transfer).actor_id),
+                                                   'transaction', transfer_json(page.transfer, page.currency))
+                                 ORDER BY page.occurred_at DESC, page.currency COLLATE "C",
+                                          (page.transfer).sequence DESC), '[]'::json)
+          FROM (SELECT t.*
+                  FROM transfers_listed(p_organization_id, NULL, p_currency,
+                                        statement_timestamp(), p_limit + 1, p_kind, p_since, p_until,
+                                        p_after_at, p_after_currency, p_after_id) t
+                 ORDER BY t.occurred_at DESC, t.currency COLLATE "C", (t.transfer).sequence DESC
+                 LIMIT p_limit + 1) page);
 END;
 $$;

@@ -6,6 +6,7 @@
 use shared::billing::org_billing::Reader;
 use shared::credits::TransactionsQuery;
 use shared::credits::grant_terms::GrantTerms;
+use shared::credits::place::CreditPlace;
 use shared::http::context::Context;
 use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
@@ -67,8 +68,8 @@ pub async fn grant(context: &Context, request: &Request) -> Result<Reply, Proble
     Reply::json(201, &granted)
 }
 
-fn shown(page: &Page, rows: Listed<Vec<Row>>) -> Result<PoolTransactionPage, Problem> {
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
+fn shown(page: &Page<CreditPlace>, rows: Listed<Vec<Row>>) -> Result<PoolTransactionPage, Problem> {
+    let (rows, next_cursor) = page.cut(rows, Row::place)?;
     let transactions = rows.into_iter().map(|row| PoolTransaction {
         transaction: row.transaction,
         actor_id: row.actor_id,
@@ -84,12 +85,13 @@ pub async fn transactions(context: &Context, request: &Request) -> Result<Reply,
     let organization_id: OrganizationId = request.named("id", organizations::not_found)?;
     let query: TransactionsQuery = request.query()?;
     let filter = query.filter();
-    let page = request.page::<TransactionsQuery>(&token, query.limit, query.cursor.as_ref())?;
+    let scope = request.list_scope::<TransactionsQuery>(&token);
+    let page = Page::new(scope, query.limit, query.cursor.as_ref())?;
     let rows = queries::list(
         context,
         token.digest,
         organization_id,
-        query.currency.unwrap_or_default(),
+        query.currency,
         &filter,
         &page,
     )
@@ -106,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn first_page(limit: i64) -> Page {
+    fn first_page(limit: i64) -> Page<CreditPlace> {
         Page::new(ListScope::default(), Some(Whole(limit)), None).expect("there is no cursor")
     }
 
@@ -137,9 +139,9 @@ mod tests {
     #[test]
     fn a_cursor_is_given_only_when_more_follow() {
         let money = |amount: &str| json!({"amount": amount, "currency": "USD"});
-        let row = |sequence: i64| -> Row {
-            let json = json!({"sequence": sequence, "actor_id": null, "transaction": {
-                "id": format!("ctx_{sequence:032x}"), "kind": "expire",
+        let row = |number: i64| -> Row {
+            let json = json!({"at_micros": number, "actor_id": null, "transaction": {
+                "id": format!("ctx_{number:032x}"), "kind": "expire",
                 "amount": money("-1.000000000"), "available_after": money("1.000000000"),
                 "debited": "available", "credited": "expired", "description": "expired",
                 "service": null, "model": null,
@@ -151,7 +153,7 @@ mod tests {
         for (sequences, count, next) in [
             (vec![], 0, None),
             (vec![3, 2], 2, None),
-            (vec![3, 2, 1], 2, Some(2)),
+            (vec![3, 2, 1], 2, Some(row(2).place())),
         ] {
             let rows = listed(sequences.iter().copied().map(row).collect());
             let got = shown(&page, rows).expect("there is no cursor to refuse");
@@ -171,7 +173,7 @@ mod tests {
             "description": "refund", "service": "chat", "model": null,
             "occurred_at": "2026-01-01T00:00:00.000000Z",
             "created_at": "2026-01-01T00:00:00.000000Z"});
-        let row = json!({"sequence": 1, "actor_id": user, "transaction": transaction});
+        let row = json!({"at_micros": 1, "actor_id": user, "transaction": transaction});
         let row = serde_json::from_value(row).expect("a row as the database returns it");
         let mut expected = transaction;
         expected["actor_id"] = json!(user);

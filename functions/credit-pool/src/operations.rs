@@ -105,7 +105,7 @@ pub const TRANSACTIONS: Operation = Operation::new(
 )
 .tag("org-billing")
 .summary("List the pool's ledger")
-.details("Newest first, with who asked for each transaction.")
+.details("Newest first, in all currencies or in one, with who asked for each transaction. Of one moment they are in the order of their currencies.")
 .path_parameter::<OrganizationId>("id")
 .query::<TransactionsQuery>()
 .answers(&[Answer::json::<PoolTransactionPage>(

@@ -1,5 +1,6 @@
 use serde::Deserialize;
 use shared::credits::grant_terms::GrantTerms;
+use shared::credits::place::CreditPlace;
 use shared::credits::{Transaction, TransactionFilter, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
@@ -29,12 +30,20 @@ pub struct Found {
     pub pool: CreditPool,
 }
 
-/// A transaction, who asked for it, and its position in the account.
+/// A transaction, who asked for it, and when it came to pass in microseconds since 1970.
 #[derive(Debug, Deserialize)]
 pub struct Row {
-    pub sequence: i64,
+    pub at_micros: i64,
     pub actor_id: Option<UserId>,
     pub transaction: Transaction,
+}
+
+impl Row {
+    /// Where a page after this one begins.
+    pub fn place(&self) -> CreditPlace {
+        let Transaction { amount, id, .. } = &self.transaction;
+        CreditPlace::new(self.at_micros, amount.currency(), id.as_uuid())
+    }
 }
 
 fn refuse_grant(refused: &Refused) -> Option<Problem> {
@@ -59,28 +68,31 @@ pub async fn find(
     db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 
-/// The rows of the page, and one more if there is one.
+/// The rows of the page, and one more if there is one: in one currency, or in all.
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    currency: Currency,
+    currency: Option<Currency>,
     filter: &TransactionFilter,
-    page: &Page,
+    page: &Page<CreditPlace>,
 ) -> Result<Listed<Vec<Row>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
-        currency.code().to_owned().into(),
+        currency.map(|currency| currency.code().to_owned()).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.unwrap_or(i64::MAX).into(),
         filter.kind_name().into(),
         filter.since_utc().into(),
         filter.until_utc().into(),
+        page.after.and_then(|place| place.at_utc()).into(),
+        page.after.map(|place| place.currency_code()).into(),
+        page.after.map(|place| place.id()).into(),
     ];
-    let sql = "SELECT credit_pool_transactions($1, $2, $3, $4, $5, $6,
+    let sql = "SELECT credit_pool_transactions($1, $2, $3, $4, $5,
+                                               $6::timestamp AT TIME ZONE 'UTC',
                                                $7::timestamp AT TIME ZONE 'UTC',
-                                               $8::timestamp AT TIME ZONE 'UTC')::text, cursor_key()";
+                                               $8::timestamp AT TIME ZONE 'UTC', $9, $10)::text, cursor_key()";
     db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 

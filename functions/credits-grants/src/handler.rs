@@ -8,6 +8,7 @@
 //! owner, so what the first one said still holds.
 
 use shared::http::context::Context;
+use shared::http::pagination::Page;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::ids::{CreditAccountId, CreditGrantId, CreditTransactionId};
@@ -15,15 +16,15 @@ use shared::store::cache;
 use shared::store::cache_key::Scope;
 
 use crate::operations::{GrantPage, GrantsQuery, NewGrant};
-use crate::queries;
+use crate::queries::{self, Row};
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
     let query: GrantsQuery = request.query()?;
-    let page = request.page::<GrantsQuery>(&token, query.limit, query.cursor.as_ref())?;
-    let currency = query.currency.unwrap_or_default();
-    let rows = queries::list(context, token.digest, currency, &page).await?;
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
+    let scope = request.list_scope::<GrantsQuery>(&token);
+    let page = Page::new(scope, query.limit, query.cursor.as_ref())?;
+    let rows = queries::list(context, token.digest, query.currency, &page).await?;
+    let (rows, next_cursor) = page.cut(rows, Row::place)?;
     let grants = rows.into_iter().map(|row| row.grant).collect();
     Reply::json(
         200,

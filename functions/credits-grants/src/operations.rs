@@ -11,8 +11,7 @@ use shared::money::Currency;
 
 #[shared::body(query)]
 pub struct GrantsQuery {
-    /// The currency; USD when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
+    /// The currency. All currencies when absent.
     pub currency: Option<Currency>,
     /// Items in a page; 50 when absent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
@@ -101,7 +100,7 @@ pub const LIST: Operation = Operation::new(
 )
 .tag("credits")
 .summary("List the caller's grants")
-.details("Newest first, those that were spent, voided or have expired included.")
+.details("Newest first, in all currencies or in one, those that were spent, voided or have expired included. Of one moment they are in the order of their currencies.")
 .query::<GrantsQuery>()
 .answers(&[Answer::json::<GrantPage>(
     200,

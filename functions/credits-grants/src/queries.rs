@@ -1,5 +1,6 @@
 use serde::Deserialize;
 use shared::credits::owner::CreditOwner;
+use shared::credits::place::CreditPlace;
 use shared::credits::{Grant, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
@@ -20,11 +21,19 @@ pub struct NewIds {
     pub grant: CreditGrantId,
 }
 
-/// A grant and its position in the account.
+/// A grant, and when it was made in microseconds since 1970.
 #[derive(Debug, Deserialize)]
 pub struct Row {
-    pub sequence: i64,
+    pub at_micros: i64,
     pub grant: Grant,
+}
+
+impl Row {
+    /// Where a page after this one begins.
+    pub fn place(&self) -> CreditPlace {
+        let Grant { amount, id, .. } = &self.grant;
+        CreditPlace::new(self.at_micros, amount.currency(), id.as_uuid())
+    }
 }
 
 /// 404: no grant has the id, of whomever.
@@ -112,19 +121,22 @@ pub async fn void(
     db::call(context, sql, &parameters, refuse).await
 }
 
-/// The rows of the page, and one more if there is one.
+/// The rows of the page, and one more if there is one: in one currency, or in all.
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
-    currency: Currency,
-    page: &Page,
+    currency: Option<Currency>,
+    page: &Page<CreditPlace>,
 ) -> Result<Listed<Vec<Row>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
-        currency.code().to_owned().into(),
+        currency.map(|currency| currency.code().to_owned()).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
-        page.after.unwrap_or(i64::MAX).into(),
+        page.after.and_then(|place| place.at_utc()).into(),
+        page.after.map(|place| place.currency_code()).into(),
+        page.after.map(|place| place.id()).into(),
     ];
-    let sql = "SELECT credits_grants_list($1, $2, $3, $4)::text, cursor_key()";
+    let sql = "SELECT credits_grants_list($1, $2, $3,
+                                          $4::timestamp AT TIME ZONE 'UTC', $5, $6)::text, cursor_key()";
     db::list(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

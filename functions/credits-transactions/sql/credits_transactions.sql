@@ -1,33 +1,30 @@
--- A page of the transfers of the token's user in its organization, newest first, and one row
--- more than asked for, by which the caller knows whether there is a next page. The page is
--- narrowed to a kind and to what came to pass from p_since to before p_until. What has fallen
--- due is there, posted or not.
+-- A page of the transfers of the token's user in its organization, in one currency or in all,
+-- newest first, and one row more than asked for, by which the caller knows whether there is a next
+-- page. The page is narrowed to a kind and to what came to pass from p_since to before p_until, and
+-- begins after the place p_after_*. What has fallen due is there, posted or not.
 CREATE OR REPLACE FUNCTION credits_transactions(
-    p_digest bytea, p_currency text, p_limit integer, p_before bigint,
-    p_kind text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL
+    p_digest bytea, p_currency text, p_limit integer,
+    p_kind text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL,
+    p_after_at timestamptz DEFAULT NULL, p_after_currency text DEFAULT NULL, p_after_id uuid DEFAULT NULL
 ) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'credits:read');
-    v_now timestamptz := statement_timestamp();
-    v_account credit_accounts;
-    v_from bigint := 0;
-    v_before bigint := p_before;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    v_account := account_find(v_principal.organization_id, v_principal.user_id, p_currency);
-    IF p_since IS NOT NULL THEN
-        v_from := ledger_sequence_at(v_account, v_now, p_since);
-    END IF;
-    IF p_until IS NOT NULL THEN
-        v_before := least(p_before, ledger_sequence_at(v_account, v_now, p_until));
-    END IF;
     RETURN (
-        SELECT coalesce(json_agg(json_build_object('sequence', t.sequence, 'transaction', transfer_json(t, p_currency))
-                                 ORDER BY t.sequence DESC), '[]'::json)
-          FROM transfers_as_of(v_account, v_now, p_kind, v_from, v_before, p_limit + 1) t);
+        SELECT coalesce(json_agg(json_build_object('at_micros', unix_micros(page.occurred_at),
+                                                   'transaction', transfer_json(page.transfer, page.currency))
+                                 ORDER BY page.occurred_at DESC, page.currency COLLATE "C",
+                                          (page.transfer).sequence DESC), '[]'::json)
+          FROM (SELECT t.*
+                  FROM transfers_listed(v_principal.organization_id, v_principal.user_id, p_currency,
+                                        statement_timestamp(), p_limit + 1, p_kind, p_since, p_until,
+                                        p_after_at, p_after_currency, p_after_id) t
+                 ORDER BY t.occurred_at DESC, t.currency COLLATE "C", (t.transfer).sequence DESC
+                 LIMIT p_limit + 1) page);
 END;
 $$;

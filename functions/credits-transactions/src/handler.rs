@@ -1,4 +1,5 @@
 use shared::credits::TransactionsQuery;
+use shared::credits::place::CreditPlace;
 use shared::http::context::Context;
 use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
@@ -7,8 +8,8 @@ use shared::http::{Reply, Request};
 use crate::operations::TransactionPage;
 use crate::queries::{self, Row};
 
-fn shown(page: &Page, rows: Listed<Vec<Row>>) -> Result<TransactionPage, Problem> {
-    let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
+fn shown(page: &Page<CreditPlace>, rows: Listed<Vec<Row>>) -> Result<TransactionPage, Problem> {
+    let (rows, next_cursor) = page.cut(rows, Row::place)?;
     Ok(TransactionPage {
         transactions: rows.into_iter().map(|row| row.transaction).collect(),
         next_cursor,
@@ -19,9 +20,9 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let token = request.access_token()?;
     let query: TransactionsQuery = request.query()?;
     let filter = query.filter();
-    let page = request.page::<TransactionsQuery>(&token, query.limit, query.cursor.as_ref())?;
-    let currency = query.currency.unwrap_or_default();
-    let rows = queries::list(context, token.digest, currency, &filter, &page).await?;
+    let scope = request.list_scope::<TransactionsQuery>(&token);
+    let page = Page::new(scope, query.limit, query.cursor.as_ref())?;
+    let rows = queries::list(context, token.digest, query.currency, &filter, &page).await?;
     Reply::json(200, &shown(&page, rows)?)
 }
 
@@ -60,10 +61,10 @@ mod tests {
         }
     }
 
-    fn row(sequence: i64) -> Row {
+    fn row(number: i64) -> Row {
         let money = serde_json::json!({"amount": "1.000000000", "currency": "USD"});
-        let json = serde_json::json!({"sequence": sequence, "transaction": {
-            "id": format!("ctx_{sequence:032x}"), "kind": "grant", "amount": money,
+        let json = serde_json::json!({"at_micros": number, "transaction": {
+            "id": format!("ctx_{number:032x}"), "kind": "grant", "amount": money,
             "available_after": money, "debited": "issued", "credited": "available",
             "description": "", "service": null, "model": null,
             "occurred_at": "2026-01-01T00:00:00.000000Z",
@@ -78,7 +79,7 @@ mod tests {
             (vec![], 0, None),
             (vec![3], 1, None),
             (vec![3, 2], 2, None),
-            (vec![3, 2, 1], 2, Some(2)),
+            (vec![3, 2, 1], 2, Some(row(2).place())),
         ];
         for (sequences, count, next) in table {
             let rows = sequences.iter().copied().map(row).collect();

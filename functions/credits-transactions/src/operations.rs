@@ -18,7 +18,7 @@ pub const LIST: Operation = Operation::new(
 )
 .tag("credits")
 .summary("List the caller's transactions")
-.details("Newest first, one currency at a time. Transactions that are added between two pages do not shift them.")
+.details("Newest first, in all currencies or in one. Of one moment they are in the order of their currencies. Transactions that are added between two pages do not shift them.")
 .query::<TransactionsQuery>()
 .answers(&[Answer::json::<TransactionPage>(
     200,

@@ -20,9 +20,15 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let token = request.access_token()?;
     let organization_id = request.named("id", organizations::not_found)?;
     let query = request.query::<BillingMemberQuery>()?;
-    let currency = query.currency.unwrap_or_default();
     let page = request.page::<BillingMemberQuery>(&token, query.limit, query.cursor.as_ref())?;
-    let rows = queries::list(context, token.digest, organization_id, currency, &page).await?;
+    let rows = queries::list(
+        context,
+        token.digest,
+        organization_id,
+        query.currency,
+        &page,
+    )
+    .await?;
     Reply::json(200, &cut(&page, rows)?)
 }
 
@@ -38,9 +44,9 @@ mod tests {
     #[test]
     fn a_page_shows_what_was_allocated_and_spent_and_no_place_in_the_list() {
         let user = UserId::new(1, &[1; 10]);
-        let row = |sequence: i64, allocation: Value, spent: Value| -> BillingMember {
+        let row = |sequence: i64, allocations: Value| -> BillingMember {
             let json = json!({"user_id": user, "email": "ada@example.com", "role": "member",
-                              "allocation": allocation, "spent": spent, "sequence": sequence});
+                              "allocations": allocations, "sequence": sequence});
             serde_json::from_value(json).expect("a row as organization_billing_members writes it")
         };
         let money = |amount: &str| json!({"amount": amount, "currency": "USD"});
@@ -50,9 +56,9 @@ mod tests {
             "period_started_at": "2026-01-01T00:00:00.000000Z", "period_ends_at": null});
         let page = Page::new(ListScope::default(), Some(Whole(2)), None).expect("no cursor");
         let rows = vec![
-            row(3, allocation, money("2.500000000")),
-            row(2, Value::Null, Value::Null),
-            row(1, Value::Null, Value::Null),
+            row(3, json!([allocation])),
+            row(2, json!([])),
+            row(1, json!([])),
         ];
         let rows = Listed::new(rows, CursorKey::new([0; 32]));
         let listed = cut(&page, rows).expect("there is no cursor to refuse");
@@ -60,12 +66,10 @@ mod tests {
         assert_eq!(next, Some(Some(2)));
         let listed = serde_json::to_value(listed).expect("plain data");
         let first = &listed["members"][0];
-        assert_eq!(first["spent"], money("2.50"));
-        assert_eq!(first["allocation"]["used"], money("2.50"));
-        assert_eq!(first["allocation"]["period_ends_at"], Value::Null);
+        assert_eq!(first["allocations"][0]["used"], money("2.50"));
+        assert_eq!(first["allocations"][0]["period_ends_at"], Value::Null);
         assert_eq!(first.get("sequence"), None);
-        assert_eq!(listed["members"][1]["allocation"], Value::Null);
-        assert_eq!(listed["members"][1]["spent"], Value::Null);
+        assert_eq!(listed["members"][1]["allocations"], json!([]));
         assert_eq!(listed["members"].as_array().map(Vec::len), Some(2));
         assert!(listed["next_cursor"].is_string());
     }

@@ -2,14 +2,13 @@ use shared::credits::Allocation;
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::ids::{OrganizationId, UserId};
-use shared::money::{Currency, Money};
+use shared::money::Currency;
 use shared::organizations::RoleName;
 
-/// Which page of the members is wanted, and the currency of what they may spend.
+/// Which page of the members is wanted, and of what they may spend which currency.
 #[shared::body(query)]
 pub struct BillingMemberQuery {
-    /// The currency; USD when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
+    /// The currency. All currencies when absent.
     pub currency: Option<Currency>,
     /// Items in a page; 50 when absent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = 50)))]
@@ -23,10 +22,8 @@ pub struct BillingMember {
     user_id: UserId,
     email: String,
     role: RoleName,
-    /// Null: nothing is allocated in this currency.
-    allocation: Option<Allocation>,
-    /// What was taken of the pool in the allocation's current period; null without one.
-    spent: Option<Money>,
+    /// What they may take and have taken, by currency; empty where nothing is allocated.
+    allocations: Vec<Allocation>,
     /// Their place in the list.
     #[serde(skip_serializing)]
     pub sequence: i64,
@@ -48,11 +45,11 @@ pub const LIST: Operation = Operation::new(
 )
 .tag("org-billing")
 .summary("List who may spend what, and has")
-.details("The latest joined first, with what each may take of the pool in one currency.")
+.details("The latest joined first, with what each may take of the pool, and has taken, in all currencies or in one.")
 .path_parameter::<OrganizationId>("id")
 .query::<BillingMemberQuery>()
 .answers(&[Answer::json::<BillingMemberPage>(
     200,
     "A page of the members.",
-    r#"{"members": [{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "email": "ada@example.com", "role": "owner", "allocation": {"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "limit": {"amount": "50.00", "currency": "USD"}, "used": {"amount": "1.25", "currency": "USD"}, "remaining": {"amount": "48.75", "currency": "USD"}, "reset": "month", "period_started_at": "2026-11-01T00:00:00.000000Z", "period_ends_at": "2026-12-01T00:00:00.000000Z"}, "spent": {"amount": "1.25", "currency": "USD"}}], "next_cursor": null}"#,
+    r#"{"members": [{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "email": "ada@example.com", "role": "owner", "allocations": [{"user_id": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "limit": {"amount": "50.00", "currency": "USD"}, "used": {"amount": "1.25", "currency": "USD"}, "remaining": {"amount": "48.75", "currency": "USD"}, "reset": "month", "period_started_at": "2026-11-01T00:00:00.000000Z", "period_ends_at": "2026-12-01T00:00:00.000000Z"}]}], "next_cursor": null}"#,
 )]);

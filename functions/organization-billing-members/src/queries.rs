@@ -8,18 +8,19 @@ use shared::token::TokenDigest;
 
 use crate::operations::BillingMember;
 
-/// The members of the page, and one more if there is one.
+/// The members of the page, and one more if there is one: with what they may take in one currency,
+/// or in all.
 pub async fn list(
     context: &Context,
     digest: TokenDigest,
     organization_id: OrganizationId,
-    currency: Currency,
+    currency: Option<Currency>,
     page: &Page,
 ) -> Result<Listed<Vec<BillingMember>>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         organization_id.as_uuid().into(),
-        currency.code().to_owned().into(),
+        currency.map(|currency| currency.code().to_owned()).into(),
         i32::try_from(page.limit).unwrap_or(i32::MAX).into(),
         page.after.unwrap_or(i64::MAX).into(),
     ];

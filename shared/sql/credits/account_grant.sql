@@ -40,11 +40,12 @@ BEGIN
                           p_amount, p_description, p_actor_id);
     v_account := v_post.account;
     INSERT INTO credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining,
-                               effective_at, expires_at, state, description)
+                               effective_at, expires_at, state, description, created_at)
     VALUES (v_account.organization_id, owned_id(v_account.organization_id, p_grant_id), v_account.id,
             v_account.sequence, p_kind, p_priority, p_amount, p_amount,
             v_effective_at, coalesce(p_expires_at, 'infinity'),
-            CASE WHEN v_is_pending THEN 'pending' ELSE 'open' END::credit_grant_state, p_description)
+            CASE WHEN v_is_pending THEN 'pending' ELSE 'open' END::credit_grant_state, p_description,
+            (v_post.transfer).occurred_at)
     RETURNING * INTO v_grant;
     INSERT INTO credit_movements VALUES (v_account.organization_id, v_transfer_id, v_grant.id, p_amount, 1);
     UPDATE credit_accounts SET next_due_at = v_falls_due_at

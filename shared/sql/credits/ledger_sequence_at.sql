@@ -23,8 +23,11 @@ BEGIN
     END IF;
     WHILE v_from < v_to LOOP
         v_middle := (v_from + v_to) / 2;
+        -- There is one with this number. In the order of the numbers no other index will do: the
+        -- planner may take one that has the kind before the number for as good as the right one.
         SELECT coalesce(occurred_at, created_at) INTO v_occurred_at FROM ledger_transfers
-         WHERE organization_id = p_account.organization_id AND account_id = p_account.id AND sequence = v_middle;
+         WHERE organization_id = p_account.organization_id AND account_id = p_account.id AND sequence >= v_middle
+         ORDER BY sequence LIMIT 1;
         IF v_occurred_at >= p_time THEN
             v_to := v_middle;
         ELSE

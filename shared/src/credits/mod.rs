@@ -4,6 +4,7 @@ pub mod grant;
 pub mod grant_terms;
 mod hold;
 pub mod owner;
+pub mod place;
 mod pool;
 mod transaction;
 

@@ -147,8 +147,7 @@ impl TransactionFilter {
 /// What a page of a ledger is asked for by.
 #[shared::body(query)]
 pub struct TransactionsQuery {
-    /// The currency; USD when absent.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
+    /// The currency. All currencies when absent.
     pub currency: Option<Currency>,
     /// Only transactions of this kind.
     pub kind: Option<TransactionKind>,

@@ -27,7 +27,7 @@ impl Time {
 
 /// The years of UTC that a moment may lie in: RFC 3339 writes four digits, and Postgres has
 /// no year 0.
-const YEARS: RangeInclusive<i32> = 1..=9999;
+pub(crate) const YEARS: RangeInclusive<i32> = 1..=9999;
 
 /// A moment as a request gives it: RFC 3339 with an offset. It is kept in UTC, and lies in
 /// the years 1 to 9999 there too, so that an answer can repeat it. The type of every time

@@ -28,7 +28,22 @@ const FUNCTIONS: &str = "
     CREATE FUNCTION explain_digest(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE
         RETURN token_digest(explain_id(1), explain_hash(n));
     CREATE FUNCTION explain_owner(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
-        RETURN explain_id(CASE WHEN n <= {own} THEN 1 ELSE n END)";
+        RETURN explain_id(CASE WHEN n <= {own} THEN 1 ELSE n END);
+    -- Another currency of a person of the one organization, or of its pool.
+    CREATE PROCEDURE explain_euros(p_user_id uuid) LANGUAGE sql AS $$
+        SELECT set_config('session_replication_role', 'replica', true);
+        INSERT INTO credit_accounts (organization_id, id, user_id, currency, sequence, last_occurred_at)
+        VALUES (explain_id(1), explain_id(1000001), p_user_id, 'EUR', 400, now());
+        INSERT INTO ledger_transfers (organization_id, id, account_id, sequence, kind, debited, credited, amount,
+                                      available_after, description)
+        SELECT explain_id(1), explain_id(1000000 + n), explain_id(1000001), n, 'expire', 'available', 'expired', 1, 1, ''
+          FROM generate_series(1, 400) n;
+        INSERT INTO credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining,
+                                   effective_at, state, description)
+        SELECT explain_id(1), explain_id(1000000 + n), explain_id(1000001), n, 'paid', 50, 1, 0, now(), 'closed', ''
+          FROM generate_series(1, 400) n;
+        SELECT set_config('session_replication_role', 'origin', true)
+    $$";
 
 /// The tables and what fills them from a series of numbers `n`, in groups that are filled at the
 /// same time and have about as much to do.

@@ -25,6 +25,7 @@ use moka::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use shared::credits::place::CreditPlace;
 use shared::credits::{self, Description, Transaction, UsageName};
 use shared::http::input::{self, PositiveAmount};
 use shared::http::pagination::{Cursor, CursorKey, ListScope, Listed, Page, PageLimit};
@@ -240,7 +241,7 @@ struct TransactionsOutput {
 
 #[derive(Deserialize)]
 struct Row {
-    sequence: i64,
+    at_micros: i64,
     transaction: Transaction,
 }
 
@@ -327,21 +328,26 @@ impl Service {
         let scope = ListScope::new(uri.path(), token.owner.as_uuid().as_bytes(), filter);
         let page = Page::new(scope, limit, cursor.as_ref())?;
         let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
-        let before = page.after.unwrap_or(i64::MAX);
         let rows: Vec<Row> = self
             .ask(
                 call,
-                "SELECT credits_transactions($1, $2, $3, $4)::text",
+                "SELECT credits_transactions($1, $2, $3, NULL, NULL, NULL,
+                                             $4::timestamp AT TIME ZONE 'UTC', $5, $6)::text",
                 &[
                     &token.digest.0.as_slice(),
                     &currency.code(),
                     &limit,
-                    &before,
+                    &page.after.and_then(|place: CreditPlace| place.at_utc()),
+                    &page.after.map(|place| place.currency_code()),
+                    &page.after.map(|place| place.id()),
                 ],
             )
             .await?;
         let rows = Listed::new(rows, CURSOR_KEY);
-        let (rows, next_cursor) = page.cut(rows, |row| row.sequence)?;
+        let (rows, next_cursor) = page.cut(rows, |row| {
+            let Transaction { amount, id, .. } = &row.transaction;
+            CreditPlace::new(row.at_micros, amount.currency(), id.as_uuid())
+        })?;
         let output = TransactionsOutput {
             transactions: rows.into_iter().map(|row| row.transaction).collect(),
             next_cursor,

@@ -140,7 +140,8 @@ impl Api {
 
     /// What is left of the user's grants of US dollars, oldest first.
     pub async fn grants_left(&self, user: &User) -> Vec<String> {
-        let call = self.get(GRANTS).bearer(&user.token);
+        let call = self.get(format!("{GRANTS}?currency=USD"));
+        let call = call.bearer(&user.token);
         let answer = call.settle().await.expect(200).json();
         let grants = answer["grants"].as_array().cloned().unwrap_or_default();
         let left = |grant: &Value| grant["remaining"]["amount"].as_str().map(str::to_owned);
