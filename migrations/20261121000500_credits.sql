@@ -41,6 +41,21 @@ CREATE TABLE idempotency_keys (
 -- one row for the whole system, so that two accounts can be charged at once.
 CREATE TYPE credit_bucket AS ENUM ('issued', 'pending', 'available', 'held', 'consumed', 'expired');
 
+-- A spend that is asked for, for account_consume to decide on.
+CREATE TYPE credit_spend AS (
+    -- What it is refused with before any account is looked at; null to go on.
+    refusal        json,
+    -- Whoever asks for it; null if nobody is known to.
+    actor_id       uuid,
+    key            text,
+    request_digest bytea,
+    transfer_id    uuid,
+    amount         numeric,
+    description    text,
+    service        text,
+    model          text
+);
+
 -- The credits of a person in an organization, or of the organization itself: its pool, which
 -- its members share. Whoever leaves an organization leaves their credits there, and finds
 -- them again when they come back.

@@ -9,14 +9,16 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use turnpike_host::{KeyValueOptions, LogSink};
+use turnpike_tests::database::connect_without_timeouts;
 use turnpike_tests::environment::{load_app, project_root};
 use turnpike_tests::host::{block_on, start_host};
-use turnpike_tests::personas::{decimal, unique};
+use turnpike_tests::personas::{decimal, sql_id, unique};
 use turnpike_tests::{Api, Call, Random, Response, Settings, TestHost, environment};
 
 use crate::{metering, usage_alerts};
@@ -231,6 +233,107 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
             (Ok(SPENDS - SPENDS / HOLD_EVERY), Ok(SPENDS / HOLD_EVERY)),
             "every spend and every hold once"
         );
+        child.stop().await;
+        setup.finish().await;
+    });
+}
+
+/// Spends that wait for one account, which are fewer than an instance takes at once.
+const WAITING: usize = 15;
+
+/// What is said of a session that waits for a lock.
+const BLOCKED: &str = "wait_event_type = 'Lock'";
+
+/// Waits until this is said of as many sessions of the database, beside one's own, as are enough.
+async fn until(host: &TestHost, which: &str, is_enough: impl Fn(i64) -> bool) {
+    for _ in 0..5_000 {
+        let rows = host
+            .query(&format!(
+                "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
+            ))
+            .await;
+        if is_enough(rows[0].get(0)) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    panic!("there were never enough sessions, or few enough, with {which}");
+}
+
+/// The host is killed while statements of several spends each wait in Postgres, which carries them
+/// out without it: all of a statement, or nothing, and none of it twice.
+#[test]
+fn a_host_killed_before_it_answers_has_spent_once() {
+    block_on(async {
+        let setup = TestHost::start(Settings::pooled()).await;
+        let (user, _) = setup.user_with("100.00").await;
+        let cache_file = CacheFile::new();
+        let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
+        let mut child = start().await;
+        let spends = |api: &Api| -> Vec<Call> {
+            (0..WAITING)
+                .map(|index| api.consume_call_with_key(&user, "1", &format!("spend-{index}")))
+                .collect()
+        };
+        // Somebody holds the account: one spend waits for them, and the others for that one.
+        let holder = connect_without_timeouts(setup.database_url()).await;
+        let holder = holder.expect("the database can be reached");
+        let hold = format!(
+            "BEGIN; SELECT 1 FROM credit_accounts WHERE user_id = {} FOR UPDATE",
+            sql_id(user.id)
+        );
+        holder.batch_execute(&hold).await.expect("the row is free");
+        let sent = spends(&child.api)
+            .into_iter()
+            .map(|call| async move { call.try_send().await.ok() });
+        let sent = tokio::spawn(join_all(sent));
+        until(&setup, BLOCKED, |count| count >= 1).await;
+        // Let go for one statement, after which somebody holds the account again, so that what
+        // waited is sent, and waits in Postgres when the host is killed.
+        let holder_of_next = connect_without_timeouts(setup.database_url()).await;
+        let holder_of_next = holder_of_next.expect("the database can be reached");
+        let hold_next = tokio::spawn(async move {
+            holder_of_next
+                .batch_execute(&hold)
+                .await
+                .map(|()| holder_of_next)
+        });
+        let next_waits = format!("{BLOCKED} AND query LIKE 'BEGIN%'");
+        until(&setup, &next_waits, |count| count == 1).await;
+        holder.batch_execute("COMMIT").await.expect("it held a row");
+        let holder_of_next = hold_next.await.expect("it does not panic");
+        let holder_of_next = holder_of_next.expect("the row is given to it in the end");
+        until(&setup, BLOCKED, |count| count >= 1).await;
+        child.kill().await;
+        holder_of_next
+            .batch_execute("COMMIT")
+            .await
+            .expect("it held a row");
+        let before = sent.await.expect("it does not panic");
+        until(&setup, "state = 'active'", |count| count == 0).await;
+
+        let child = start().await;
+        let spent = setup.count_transfers(&user, "consume").await;
+        println!("crash: {spent} of {WAITING} spends were carried out");
+        let acknowledged = before
+            .iter()
+            .flatten()
+            .filter(|first| first.status == 201)
+            .count();
+        let spent = usize::try_from(spent).expect("a count");
+        assert!(
+            acknowledged < spent,
+            "a statement was carried out and not answered"
+        );
+        for (index, call) in spends(&child.api).into_iter().enumerate() {
+            let after = call.settle().await.expect(201);
+            if let Some(first) = before[index].as_ref().filter(|first| first.status == 201) {
+                assert_eq!(first.body, after.body, "spend {index}");
+            }
+        }
+        assert_eq!(child.api.balance(&user).await, decimal("85"));
+        assert_eq!(setup.count_transfers(&user, "consume").await, 15);
         child.stop().await;
         setup.finish().await;
     });

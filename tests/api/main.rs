@@ -104,6 +104,7 @@ mod redis;
 mod request_headers;
 mod schema_checker;
 mod shutdown;
+mod spends_together;
 mod takeover;
 mod tenancy;
 mod time_zones;

@@ -43,13 +43,15 @@ pub async fn consume(
     organization_id: OrganizationId,
     spend: PoolSpend,
 ) -> Result<PoolConsumed, Problem> {
-    let parameters = [
+    let currency = spend.currency.code();
+    let account = format!("{organization_id} {currency}");
+    let parameters = vec![
         digest.0.to_vec().into(),
         idempotency.key.clone().into(),
         idempotency.request_digest.to_vec().into(),
         id.as_uuid().into(),
         organization_id.as_uuid().into(),
-        spend.currency.code().to_owned().into(),
+        currency.to_owned().into(),
         spend.amount.0.into(),
         spend
             .description
@@ -58,8 +60,12 @@ pub async fn consume(
         spend.service.map(String::from).into(),
         spend.model.map(String::from).into(),
     ];
-    let sql = "SELECT credit_pool_consume($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = [
+        "SELECT credit_pool_consume($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text",
+        "SELECT credit_pool_consume_many($1::text[]::bytea[], $2, $3::text[]::bytea[], $4::text[]::uuid[],
+                                         $5::text[]::uuid[], $6, $7, $8, $9, $10)::text[]",
+    ];
+    db::call_together(context, sql, &account, parameters, refuse).await
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub async fn consume(context: &Context, request: &Request) -> Result<Reply, Prob
     let idempotency = request.idempotency(&body)?;
     let id = CreditTransactionId::new(context.now_millis(), &context.random()?);
     let scopes = [Scope::Credits(token.owner)];
-    let write = queries::consume(context, token.digest, &idempotency, id, spend);
+    let write = queries::consume(context, &token, &idempotency, id, spend);
     let consumed = cache::during_write(context, &scopes, write).await?;
     Reply::json(201, &consumed)
 }

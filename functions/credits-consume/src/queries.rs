@@ -4,7 +4,7 @@ use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::CreditTransactionId;
 use shared::store::db::{self, Refused};
-use shared::token::TokenDigest;
+use shared::token::PresentedToken;
 
 use crate::operations::{Consumed, Spend};
 
@@ -18,17 +18,19 @@ fn refuse(refused: &Refused) -> Option<Problem> {
 
 pub async fn consume(
     context: &Context,
-    digest: TokenDigest,
+    token: &PresentedToken,
     idempotency: &Idempotency,
     id: CreditTransactionId,
     spend: Spend,
 ) -> Result<Consumed, Problem> {
-    let parameters = [
-        digest.0.to_vec().into(),
+    let currency = spend.currency.code();
+    let account = format!("{} {} {currency}", token.organization, token.owner);
+    let parameters = vec![
+        token.digest.0.to_vec().into(),
         idempotency.key.clone().into(),
         idempotency.request_digest.to_vec().into(),
         id.as_uuid().into(),
-        spend.currency.code().to_owned().into(),
+        currency.to_owned().into(),
         spend.amount.0.into(),
         spend
             .description
@@ -37,6 +39,10 @@ pub async fn consume(
         spend.service.map(String::from).into(),
         spend.model.map(String::from).into(),
     ];
-    let sql = "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7, $8, $9)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = [
+        "SELECT credits_consume($1, $2, $3, $4, $5, $6, $7, $8, $9)::text",
+        "SELECT credits_consume_many($1::text[]::bytea[], $2, $3::text[]::bytea[], $4::text[]::uuid[],
+                                     $5, $6, $7, $8, $9)::text[]",
+    ];
+    db::call_together(context, sql, &account, parameters, refuse).await
 }

@@ -22,12 +22,16 @@ use crate::http::context::Context;
 use crate::http::pagination::{CursorKey, Listed};
 use crate::http::problem::Problem;
 use crate::store::timeouts::STATEMENT_TIMEOUT_MILLIS;
+use crate::store::together;
 
 pub use spin_sdk::pg::ParameterValue as Parameter;
 
 /// How long a request waits for Postgres before it answers 503. Below two
 /// seconds with what the rest of a request needs.
 const ANSWER_DEADLINE_MILLIS: u32 = 1_800;
+
+/// The same as a duration.
+pub(super) const ANSWER_DEADLINE: Duration = Duration::from_millis(ANSWER_DEADLINE_MILLIS as u64);
 
 /// Attempts at one statement, the first included. With the pauses below the
 /// last begins after about 20 + 40 + 80 + 160 + 320 = 620 milliseconds.
@@ -53,7 +57,8 @@ thread_local! {
 }
 
 /// What a failed attempt means for the next one.
-enum Failure {
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
     /// The connection is gone or was refused: another may do better.
     Connection(String),
     /// The database asks to try again: a deadlock, or a lost race for an idempotency key.
@@ -128,6 +133,29 @@ pub async fn call<A: DeserializeOwned>(
 ) -> Result<A, Problem> {
     let answer = call_text(context, sql, parameters).await?;
     understand(context, sql, &answer, refuse)
+}
+
+/// Calls an SQL function as [`call`], together with other requests that change the same account.
+///
+/// The first statement is for one request. While it is under way, those that come for the account
+/// wait, and are then sent as the second, which takes an array for each parameter and answers with
+/// an array of documents. An audited operation cannot be sent like that, because who asks is said
+/// once for each statement.
+///
+/// # Errors
+/// As [`call`].
+pub async fn call_together<A: DeserializeOwned>(
+    context: &Context,
+    sql: [&'static str; 2],
+    account: &str,
+    parameters: Vec<ParameterValue>,
+    refuse: impl FnOnce(&Refused) -> Option<Problem>,
+) -> Result<A, Problem> {
+    debug_assert!(context.asker().audited().is_none(), "{} is audited", sql[0]);
+    let answer = together::answer(context, sql, account, parameters)
+        .await
+        .map_err(|failure| problem(context, sql[0], failure))?;
+    understand(context, sql[0], &answer, refuse)
 }
 
 /// What a document says: what was asked for, or a refusal.
@@ -244,19 +272,34 @@ pub async fn call_row(
         Some((statement, parameters)) => (statement.as_str(), parameters.as_slice()),
         None => (sql, parameters),
     };
-    let attempts = std::pin::pin!(attempt_repeatedly(context, statement, parameters));
-    let deadline = std::pin::pin!(time::sleep(Duration::from_millis(
-        ANSWER_DEADLINE_MILLIS.into()
-    )));
-    let failure = match select(attempts, deadline).await {
-        Either::Left((Ok(row), _)) => return Ok(row),
-        Either::Left((Err(failure), _)) => failure,
+    run(context, statement, parameters, ANSWER_DEADLINE)
+        .await
+        .map_err(|failure| problem(context, sql, failure))
+}
+
+/// Runs a statement, if need be several times, until it succeeds or the time is up.
+pub(super) async fn run(
+    context: &Context,
+    sql: &str,
+    parameters: &[ParameterValue],
+    within: Duration,
+) -> Result<Vec<DbValue>, Failure> {
+    let attempts = std::pin::pin!(attempt_repeatedly(context, sql, parameters));
+    let deadline = std::pin::pin!(time::sleep(within));
+    match select(attempts, deadline).await {
+        Either::Left((outcome, _)) => outcome,
         Either::Right(_) => {
             forget_connection(None);
-            Failure::Connection("no answer before the deadline".to_owned())
+            Err(Failure::Connection(
+                "no answer before the deadline".to_owned(),
+            ))
         }
-    };
-    Err(match failure {
+    }
+}
+
+/// What a failed statement is answered with.
+fn problem(context: &Context, sql: &str, failure: Failure) -> Problem {
+    match failure {
         Failure::Connection(reason) | Failure::Conflict(reason) => {
             context.log("error", &format!("postgres is unavailable: {reason}"));
             Problem::unavailable("Postgres")
@@ -275,7 +318,7 @@ pub async fn call_row(
             context.log("error", &format!("{sql} failed: {reason}"));
             Problem::internal()
         }
-    })
+    }
 }
 
 /// The statement of an operation that is audited, which also says who asks: the function

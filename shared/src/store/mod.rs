@@ -9,3 +9,5 @@ pub mod db;
 #[cfg(feature = "spin")]
 pub mod moments;
 pub mod timeouts;
+#[cfg(feature = "spin")]
+mod together;
