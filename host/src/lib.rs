@@ -25,5 +25,6 @@ pub use imports::key_value::store::{DEFAULT_MEMORY_BYTES, Fault, KeyValueOptions
 pub use log_sink::{CapturedLog, LogSink};
 pub use manifest::Manifest;
 pub use runtime::app::{DEFAULT_CACHE_DIR, LoadedApp};
+pub use runtime::handler::HandlerExport;
 pub use runtime::host::{Host, HostOptions};
 pub use runtime::worker::InstanceReuse;
