@@ -29,9 +29,12 @@ fn answers_are_the_same_by_both() {
             .with_export(HandlerExport::WasiHttp)
             .with_database_url(plain.database_url());
         let wasi = TestHost::start(settings).await;
-        for request in requests(plain, &user.token, &user.email) {
-            // What writes was done before, and both tell of the same.
-            exchange(plain.address(), &request).await;
+        for request in requests(plain, &user.token) {
+            // What writes is done now, and what can be cached is then in the cache of each: after
+            // the third look-up of a scope that the cache has never heard of.
+            for address in [plain.address(), wasi.address()].repeat(3) {
+                exchange(address, &request).await;
+            }
             let answers = [
                 exchange(plain.address(), &request).await,
                 exchange(wasi.address(), &request).await,
@@ -45,14 +48,13 @@ fn answers_are_the_same_by_both() {
 }
 
 /// Requests of all kinds: with and without a body, answered and refused, repeated, malformed.
-fn requests(host: &TestHost, token: &str, email: &str) -> Vec<Vec<u8>> {
+fn requests(host: &TestHost, token: &str) -> Vec<Vec<u8>> {
     let bearer = format!("authorization: Bearer {token}\r\n");
     let cookie = format!("cookie: a=b; __Host-turnpike_access={token}\r\n");
     let refresh = "cookie: __Host-turnpike_refresh=tpr_nobodys\r\n";
     let json = "content-type: application/json\r\n";
     let spend = r#"{"amount":"1","currency":"USD"}"#;
     let key = "idempotency-key: both\r\n";
-    let wrong_login = format!(r#"{{"email":"{email}","password":"wrong horse battery"}}"#);
     let own = format!("origin: http://{}\r\n", host.address());
     let long = "a".repeat(WHOLE_BODY_BYTES);
     let longer = format!("{long}a");
@@ -151,7 +153,7 @@ fn requests(host: &TestHost, token: &str, email: &str) -> Vec<Vec<u8>> {
             REFRESH,
             body(&format!("{refresh}{own}{json}"), "{}"),
         ),
-        ("POST", LOGIN, body(json, &wrong_login)),
+        ("POST", LOGIN, body(json, r#"{"email":"a"}"#)),
     ];
     let table = table.into_iter().map(|(method, target, rest)| {
         let host = host.address();
@@ -307,7 +309,7 @@ fn what_cannot_be_sent_is_a_failure_of_its_request_alone() {
 #[test]
 fn work_after_an_answer_is_finished() {
     run_two_doors(HandlerExport::Plain, async |doors| {
-        assert_eq!(doors.get("/later").await, (200, String::new()));
+        assert_eq!(doors.get("/later").await.0, 200);
         doors.logs("after the answer").await;
     });
 }

@@ -21,12 +21,12 @@ use plain::{PlainHandler, PlainHandlerIndices};
 
 /// By which of its exports a component is asked, where it has both and the request fits both. The
 /// answers are the same; tests compare them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum HandlerExport {
-    /// `turnpike:http/plain`, which costs less.
+    /// turnpike:http/plain, which costs less
     #[default]
     Plain,
-    /// `wasi:http/handler`, as in Spin.
+    /// wasi:http/handler, as in Spin
     WasiHttp,
 }
 
