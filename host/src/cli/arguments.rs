@@ -170,7 +170,13 @@ pub struct UpArguments {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub idle_instance_timeout: Option<Duration>,
     /// By what components are asked that can be asked by both
-    #[arg(long, value_name = "EXPORT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        env = "TURNPIKE_HANDLER_EXPORT",
+        value_name = "EXPORT",
+        value_enum,
+        default_value_t
+    )]
     pub handler_export: HandlerExport,
 }
 
