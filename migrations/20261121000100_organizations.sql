@@ -64,7 +64,7 @@ INSERT INTO permissions (name, description, is_platform) VALUES
     ('usage:write',          'Send usage events', false),
     ('usage:read',           'See meters and the usage that they counted', false),
     ('meters:manage',        'Make and archive meters', false),
-    ('usage:upkeep',         'Make and drop the partitions of usage events', true),
+    ('usage:upkeep',         'Do what a scheduler asks for daily: partitions, lapsed credits, entitlements', true),
     ('usage:close',          'Close the usage of any organization until a time', true),
     ('usage_alerts:manage',  'Make and archive usage alerts', false),
     ('plans:read',           'See plans and estimate prices', false),

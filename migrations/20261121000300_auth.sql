@@ -87,8 +87,6 @@ CREATE TABLE api_keys (
     -- any of them.
     drawn_by        uuid[] NOT NULL DEFAULT '{}',
     expires_at      timestamptz,
-    -- The newest use that a write noted. The key-value store may know of a newer one.
-    last_used_at    timestamptz,
     revoked_at      timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (organization_id, id),
@@ -122,8 +120,8 @@ CREATE TYPE principal AS (
 -- every sign-in, and a crash costs no more than an hour's counts.
 CREATE UNLOGGED TABLE login_attempts (
     -- 'account:', the email, known or not, and the address that guesses at it; 'address:' and
-    -- an address for all that failed from it; 'device:' or 'session:' and the id of one that
-    -- is the user's own.
+    -- an address for all that failed from it; 'device:' and the id of one that is the user's
+    -- own; 'session:' or 'enrolment:', the user, and the sign-in whose sessions guess.
     subject       text PRIMARY KEY,
     failures      integer NOT NULL,
     last_failed   timestamptz NOT NULL,
@@ -173,7 +171,9 @@ CREATE TABLE totp_enrolments (
     -- sign-in.
     confirmed_at timestamptz,
     -- The time step of the newest code that was used. Only a later one is good.
-    last_step    bigint NOT NULL DEFAULT 0
+    last_step    bigint NOT NULL DEFAULT 0,
+    -- From when on it is off, because the platform removes a factor that was lost; null otherwise.
+    removal_due_at timestamptz CHECK (removal_due_at IS NULL OR confirmed_at IS NOT NULL)
 );
 
 -- Codes that stand in for a lost authenticator, each of them once.

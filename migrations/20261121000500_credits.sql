@@ -20,8 +20,10 @@ CREATE INDEX organizations_by_slot ON organizations (id_slot(id));
 -- its effect. The row is written once, at the end: whoever loses the race to insert it is
 -- rolled back whole, and finds it on a second attempt.
 CREATE TABLE idempotency_keys (
-    -- The organization of the effect: the one whose credits are moved. No foreign key, which
-    -- would lock the organization's row for each spend.
+    -- The organization of the effect: the one whose credits are moved. For a grant to a person
+    -- it is the one that the platform's caller acts in, because which one gets the credits can
+    -- change before a retry. No foreign key, which would lock the organization's row for each
+    -- spend.
     organization_id uuid NOT NULL,
     -- Whoever sends the request.
     actor_id        uuid NOT NULL,
@@ -103,12 +105,14 @@ CREATE TABLE ledger_transfers (
     -- Who asked for it. Nobody asks for what falls due.
     actor_id        uuid,
     -- When it came to pass: for what fell due, the moment at which it did, which is before
-    -- the row was written. Follows the sequence. Null if it came to pass when it was
-    -- created.
+    -- the row was written. Follows the sequence. Null if it came to pass at created_at.
     occurred_at     timestamptz,
-    -- When the account's row was held, and not when its transaction began, so that times
-    -- follow the sequence.
+    -- When it came to be: when the account's row was held, and not when its transaction
+    -- began, so that times follow the sequence. For what fell due it is occurred_at, so that
+    -- a read before the posting shows the same.
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When the row was written. Not shown: for what fell due it is when it was posted.
+    written_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (debited <> credited),
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, account_id) REFERENCES credit_accounts (organization_id, id),
@@ -139,6 +143,27 @@ CREATE VIEW ledger_entries AS
     SELECT organization_id, id AS transfer_id, account_id, debited AS bucket, -amount AS amount FROM ledger_transfers
     UNION ALL
     SELECT organization_id, id, account_id, credited, amount FROM ledger_transfers;
+
+-- Something that has fallen due of an account and is not posted; account_due says what has.
+CREATE TYPE credit_due AS (
+    -- From 1 on, in the order in which it came to pass.
+    number      bigint,
+    -- The kind of the transfer: activate, release, void or expire.
+    kind        text,
+    -- The grant that begins or ends; null for a release.
+    grant_id    uuid,
+    -- The hold that lapses; null for all but a release.
+    hold_id     uuid,
+    -- The hold whose lapse it follows at once, if it does.
+    cause_id    uuid,
+    amount      numeric,
+    -- When it fell due.
+    due_at      timestamptz,
+    -- The same, but not before what came to pass earlier.
+    occurred_at timestamptz,
+    -- What all of it, until and with this, adds to what is available.
+    change      numeric
+);
 
 CREATE TYPE credit_grant_state AS ENUM ('pending', 'open', 'closed');
 

@@ -76,7 +76,8 @@ BEGIN
     PERFORM credit_totals_add(
         NEW.organization_id, NEW.account_id,
         coalesce((SELECT coalesce(t.occurred_at, t.created_at) FROM ledger_transfers t
-                   WHERE t.organization_id = NEW.organization_id AND t.account_id = NEW.account_id AND t.sequence = NEW.sequence), NEW.created_at),
+                   WHERE t.organization_id = NEW.organization_id AND t.account_id = NEW.account_id
+                     AND t.sequence = NEW.sequence), NEW.created_at),
         NEW.amount,
         CASE NEW.kind WHEN 'paid' THEN NEW.amount ELSE 0 END,
         CASE NEW.kind WHEN 'promotional' THEN NEW.amount ELSE 0 END,

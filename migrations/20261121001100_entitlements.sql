@@ -33,7 +33,7 @@ CREATE TABLE entitlements (
     reset_period_ends_at    timestamptz,
     used_before             numeric,
     -- What was counted from the start of a period until no event can change it any
-    -- more, so that no check sums up a year.
+    -- more, so that no check sums up a year. Upkeep writes it.
     settled_from            timestamptz,
     settled_until           timestamptz,
     settled_used            numeric,
@@ -52,6 +52,9 @@ CREATE UNIQUE INDEX entitlements_by_sequence ON entitlements (organization_id, s
 CREATE INDEX entitlements_by_subject ON entitlements (organization_id, subject, sequence) WHERE is_current;
 -- Serves the list of a feature, newest first.
 CREATE INDEX entitlements_by_feature ON entitlements (organization_id, feature, sequence) WHERE is_current;
+-- Serves the platform's upkeep: those of long periods that have waited longest to be settled.
+CREATE INDEX entitlements_by_settling ON entitlements (coalesce(settled_until, '-infinity'))
+ WHERE is_current AND period IN ('year', 'never');
 
 CREATE TRIGGER entitlements_number BEFORE INSERT ON entitlements
     FOR EACH ROW WHEN (NEW.sequence IS NULL) EXECUTE FUNCTION organization_sequence_take();

@@ -319,7 +319,7 @@ async fn too_much_due_at_once_is_said(host: &TestHost) {
     write_past(host).await;
     let admin = host.platform_admin().await;
     host.execute(
-        "CREATE OR REPLACE FUNCTION max_accounts_due() RETURNS integer LANGUAGE sql IMMUTABLE RETURN 1",
+        "CREATE OR REPLACE FUNCTION max_credits_due() RETURNS integer LANGUAGE sql IMMUTABLE RETURN 1",
     )
     .await;
     let query = "?since=2026-02-01&until=2026-03-01";

@@ -89,6 +89,7 @@ api_tests![
     a_lost_answer_can_be_asked_for_again,
     a_pair_that_was_received_is_not_ended,
     the_old_token_can_end_what_it_became,
+    reuse_after_a_move_ends_the_sign_in,
     an_end_beside_a_change_leaves_nothing,
     refuses,
 ];
@@ -303,6 +304,41 @@ async fn the_old_token_can_end_what_it_became(host: &TestHost) {
     expect_me(host, &ender, 200).await;
 }
 
+/// Whoever copied a refresh token hides behind no move: the owner, who sends the token that they
+/// have, ends what the sign-in has become. The copy was refreshed before the move, or was not.
+async fn reuse_after_a_move_ends_the_sign_in(host: &TestHost) {
+    for is_refreshed in [true, false] {
+        let (ada, own, _, other) = of_two(host).await;
+        let session = host.issue_session(&ada).await;
+        let mut token = session.token.clone();
+        if is_refreshed {
+            let refreshed = host.refresh_call(&session.refresh_token).send().await;
+            token = refreshed.expect(200).text_at("/access_token");
+        }
+        let moved = change(host, &token, other).send().await.expect(200);
+        let moved = change(host, &moved.text_at("/access_token"), own);
+        let moved = session_of(&moved.send().await.expect(200));
+        host.warm(&host.get(ME).bearer(&moved.token)).await;
+        for _ in 0..2 {
+            let reused = host.refresh_call(&session.refresh_token).send().await;
+            reused.expect_problem(401, "invalid_refresh_token");
+            expect_me(host, &moved.token, 401).await;
+        }
+        expect_refresh(host, &moved.refresh_token, 401).await;
+        expect_me(host, &ada.token, 200).await;
+        assert_eq!(live_sessions(host, &ada).await.len(), 1);
+        let rows = host
+            .query(&format!(
+                "SELECT subject FROM audit_events
+                  WHERE event_type = 'session.refresh_reused' AND actor_id = {}",
+                sql_id(ada.id)
+            ))
+            .await;
+        let told: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(told, [session.id.to_string()]);
+    }
+}
+
 /// What a person has in an organization is spent there alone, and a key that was used in one is
 /// not used in another. Balances are read until they are cached, before and after each change.
 async fn each_organization_has_credits_and_keys_of_its_own(host: &TestHost) {
@@ -379,9 +415,20 @@ async fn changes_at_once_leave_one_session(host: &TestHost) {
 async fn an_end_beside_a_change_leaves_nothing(host: &TestHost) {
     let admin = host.platform_admin().await;
     for round in 0..rounds(host) {
-        for end in ["logout", "removal", "all others", "this one", "disabled"] {
+        for end in [
+            "logout",
+            "removal",
+            "all others",
+            "this one",
+            "reuse",
+            "disabled",
+        ] {
             let (ada, _, boss, other) = of_two(host).await;
-            let session = host.issue_session(&ada).await;
+            let mut session = host.issue_session(&ada).await;
+            let spent = session.refresh_token.clone();
+            if end == "reuse" {
+                session = session_of(&host.refresh_call(&spent).settle().await.expect(200));
+            }
             let mover = change(host, &session.token, other);
             let ender = match end {
                 "logout" => host.post(LOGOUT).bearer(&session.token),
@@ -392,13 +439,14 @@ async fn an_end_beside_a_change_leaves_nothing(host: &TestHost) {
                 "this one" => host
                     .delete(format!("{SESSIONS}/{}", session.id))
                     .bearer(&ada.token),
+                "reuse" => host.refresh_call(&spent),
                 _ => host
                     .patch(format!("/api/v1/users/{}", ada.id))
                     .bearer(&admin.token)
                     .json(&json!({"disabled": true})),
             };
             let (moved, ended) = join(mover.settle(), ender.settle()).await;
-            ended.expect(200);
+            ended.expect(if end == "reuse" { 401 } else { 200 });
             match (moved.status, end) {
                 (200 | 401, _) | (404, "removal") => {}
                 _ => moved.fail("a change answers 200, or 401 when the end came first"),

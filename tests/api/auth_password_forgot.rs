@@ -14,6 +14,7 @@ api_tests![
     answers_alike_for_an_unknown_email,
     a_later_link_voids_the_earlier,
     mails_nobody_too_often,
+    no_event_tells_of_what_was_not_mailed,
     serves_no_address_too_often,
     refuses,
 ];
@@ -108,6 +109,25 @@ async fn mails_nobody_too_often(host: &TestHost) {
         .await;
     forgot(host, &email).send().await.expect(202);
     assert_eq!(host.mail_kinds(&email).await.len(), 2 + MAX_PER_EMAIL);
+}
+
+/// A stranger fills nobody's audit log, of a user's organization or the platform's.
+async fn no_event_tells_of_what_was_not_mailed(host: &TestHost) {
+    let ada = host.new_user("ada").await;
+    for (email, subject) in [
+        (&*ada.email, ada.id.to_string()),
+        ("nobody@example.com", "nobody@example.com".to_owned()),
+    ] {
+        host.execute("DELETE FROM mail_quota").await;
+        for _ in 0..MAX_PER_EMAIL + 3 {
+            forgot(host, email).send().await.expect(202);
+        }
+        let told = format!(
+            "audit_events WHERE event_type = 'password.reset_requested' AND subject = '{subject}'"
+        );
+        let told = usize::try_from(count(host, &told).await);
+        assert_eq!(told, Ok(MAX_PER_EMAIL), "{email}");
+    }
 }
 
 async fn serves_no_address_too_often(host: &TestHost) {

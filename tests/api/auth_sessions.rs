@@ -247,8 +247,8 @@ async fn validations_race_with_the_end_of_every_session(host: &TestHost) {
                     if is_over.load(Ordering::SeqCst) {
                         break;
                     }
-                    // Some ask for the user's own sake and some for a gateway's, each of a token twice in
-                    // a row, so that the second finds it cached.
+                    // Some ask for the user's own sake and some for a gateway's, each of a token
+                    // twice in a row, so that the second finds it cached.
                     if turn % 2 == 0 {
                         let me = host.get(ME).bearer(token);
                         for _ in 0..2 {

@@ -1,7 +1,7 @@
 use serde_json::Value;
 use serde_json::json;
 use shared::ids::{CreditGrantId, OrganizationId, UserId};
-use turnpike_tests::personas::{BALANCE, GRANTS, available, fresh_key, sql_id};
+use turnpike_tests::personas::{BALANCE, GRANTS, available, fresh_key, sql_digest, sql_id};
 use turnpike_tests::{TestHost, User, api_tests};
 
 use crate::refusals::{check_currency_parameter, check_money_input, refuse};
@@ -11,6 +11,7 @@ api_tests![
     gives_credits_on_terms,
     gives_credits_in_one_organization,
     is_done_once_for_each_key,
+    is_done_once_whoever_leaves_meanwhile,
     lists_ones_own_grants,
     voids_what_is_left,
     voids_once_for_each_key,
@@ -210,7 +211,7 @@ async fn is_done_once_for_each_key(host: &TestHost) {
         "a repeated key must repeat the first answer"
     );
     refuse(host, send(user.id, "6"), 422, "idempotency_key_reused", &[]).await;
-    // Another person of the organization, but not one of another: the key is the organization's.
+    // Another person, of whichever organization: the key is that of the caller's organization.
     let home = host.organization_of(&user).await;
     let colleague = host.member_of(home, "member").await;
     let to_colleague = json!({"user_id": colleague.id, "organization_id": home,
@@ -221,10 +222,17 @@ async fn is_done_once_for_each_key(host: &TestHost) {
         .idempotency_key(&key)
         .json(&to_colleague);
     refuse(host, reused, 422, "idempotency_key_reused", &[]).await;
-    send(other.id, "5").send().await.expect(201);
-    for user in [&user, &other] {
-        assert_eq!(host.count_transfers(user, "grant").await, 1, "one grant");
-        assert_eq!(host.balance(user).await.to_string(), "5.00");
+    refuse(
+        host,
+        send(other.id, "5"),
+        422,
+        "idempotency_key_reused",
+        &[],
+    )
+    .await;
+    for (user, grants, balance) in [(&user, 1, "5.00"), (&other, 0, "0.00")] {
+        assert_eq!(host.count_transfers(user, "grant").await, grants);
+        assert_eq!(host.balance(user).await.to_string(), balance);
     }
     // The same key from somebody else is another key.
     let second_admin = host.platform_admin().await;
@@ -236,6 +244,42 @@ async fn is_done_once_for_each_key(host: &TestHost) {
         .json(&body);
     call.send().await.expect(201);
     assert_eq!(host.balance(&user).await.to_string(), "10.00");
+}
+
+/// A grant that does not say where goes to the oldest organization, which is another one once the
+/// user has left it. A retry is no second grant.
+async fn is_done_once_whoever_leaves_meanwhile(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let (user, boss) = (host.new_user("ada").await, host.new_user("boss").await);
+    let (home, other) = (
+        host.organization_of(&user).await,
+        host.organization_of(&boss).await,
+    );
+    host.execute(&format!(
+        "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, 'member')",
+        other.as_uuid(),
+        sql_id(user.id)
+    ))
+    .await;
+    let call = host.grant_call(&admin, user.id, "5", "USD");
+    let first = call.send().await.expect(201);
+    assert_eq!(first.json()["organization_id"], json!(home), "{first}");
+    let leave = format!(
+        "DELETE FROM memberships WHERE organization_id = '{}' AND user_id = {}",
+        home.as_uuid(),
+        sql_id(user.id)
+    );
+    host.execute(&leave).await;
+    assert_eq!(call.send().await.expect(201).json(), first.json());
+    let rows = host
+        .query("SELECT count(*), sum(amount)::bigint FROM credit_grants")
+        .await;
+    let granted: (i64, i64) = (rows[0].get(0), rows[0].get(1));
+    assert_eq!(granted, (1, 5), "one grant");
+    // A new request goes where the user is now.
+    let next = host.grant_call(&admin, user.id, "5", "USD").send().await;
+    let next = next.expect(201);
+    assert_eq!(next.json()["organization_id"], json!(other), "{next}");
 }
 
 async fn refuses(host: &TestHost) {
@@ -539,6 +583,29 @@ async fn stops_at_the_most_open_grants(host: &TestHost) {
         .expect_problem(409, "too_many_open_grants");
     host.execute(clear).await;
     expiring().send().await.expect(201);
+
+    // A hold over all grants leaves none open, and what it gives back opens them again.
+    let owner = host.new_user("ada").await;
+    host.execute(&format!(
+        "SELECT credits_grant({admin}, 'grant-' || n, token_hash({admin}), gen_random_uuid(), gen_random_uuid(),
+                              gen_random_uuid(), {id}, 'USD', 1, '', p_expires_at => '2099-01-01Z')
+           FROM audit_asker('127.0.0.1', {admin}), generate_series(1, max_due_grants()) AS n",
+        admin = sql_digest(&admin.token),
+        id = sql_id(owner.id),
+    ))
+    .await;
+    let hold = host.hold(&owner, "150", 900).await;
+    let more = || {
+        let terms = json!({"expires_at": "2099-01-01T00:00:00Z"});
+        host.grant_with_call(&admin, &owner, "1", terms)
+    };
+    let refused = more().settle().await;
+    refused.expect_problem(409, "too_many_open_grants");
+    // One that does not expire has nothing that could fall due.
+    host.grant(&admin, &owner, "1", "USD").await;
+    let capture = host.capture_call(&owner, &hold, "150", &fresh_key());
+    capture.settle().await.expect(200);
+    more().settle().await.expect(201);
 }
 
 /// numeric(27,9) holds 18 digits before the point. A grant that would not fit is refused,

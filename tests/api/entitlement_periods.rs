@@ -2,11 +2,11 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use turnpike_tests::{TestHost, api_tests};
+use turnpike_tests::{TestHost, User, api_tests};
 
 use crate::entitlements::{give, metered, owner, reset_call, with};
 use crate::entitlements_check::{CHECK, TOKENS, call, call_at, check, start_of, verdict, yes};
-use crate::metering::now_micros;
+use crate::metering::{UPKEEP, now_micros};
 
 /// Writes what the meter `sum` counted of `cus_42` in a quarter of an hour, which can be longer
 /// ago than an event may be.
@@ -26,6 +26,7 @@ api_tests![
     late_events_count_in_their_own_period,
     a_reset_ends_with_its_period,
     a_long_period_is_settled,
+    upkeep_settles_what_is_long_and_current,
 ];
 
 /// Its admins choose its zone, and would otherwise have the limit again whenever it is midnight
@@ -274,47 +275,95 @@ async fn a_reset_ends_with_its_period(host: &TestHost) {
     assert_eq!(verdict(host, &user, TOKENS).await, yes("3"));
 }
 
+/// What upkeep says that it has settled.
+async fn settle(host: &TestHost, admin: &User) -> i64 {
+    let run = host.post(UPKEEP).bearer(&admin.token);
+    let done = run.settle().await.expect(200).json();
+    done["settled_entitlements"].as_i64().unwrap_or(-1)
+}
+
+/// What is kept of the entitlements that have any, in the order of their features.
+async fn settled(host: &TestHost) -> Vec<String> {
+    let rows = host
+        .query("SELECT settled_used::text FROM entitlements WHERE settled_used IS NOT NULL ORDER BY feature")
+        .await;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
 async fn a_long_period_is_settled(host: &TestHost) {
+    let admin = host.platform_admin().await;
     let user = owner(host, "ada").await;
     let path = give(host, &user, &metered("cus_42", "100", "never")).await;
-    count_at(host, "'2020-01-01Z'", "1").await;
-    count_at(
-        host,
-        "date_bin('15 minutes', now() - interval '40 days', 'epoch')",
-        "2",
-    )
-    .await;
-    count_at(
-        host,
-        "date_bin('15 minutes', now() - interval '30 days', 'epoch')",
-        "4",
-    )
-    .await;
+    for (ago, total) in [("2500 days", "1"), ("50 days", "2"), ("30 days", "4")] {
+        let slot_at = format!("date_bin('15 minutes', now() - interval '{ago}', 'epoch')");
+        count_at(host, &slot_at, total).await;
+    }
     call(host, &user, "1", "cus_42", "8").await;
-    let settled = async || {
-        let rows = host
-            .query("SELECT settled_used::text, settled_until FROM entitlements")
-            .await;
-        rows[0].get::<_, Option<String>>(0)
-    };
-    assert_eq!(settled().await, None);
-    // The first sums up what is final, and some do so at once.
+    // A check keeps nothing.
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("15"));
+    assert!(settled(host).await.is_empty());
+    // Checks at once with upkeep see all of it, whatever is settled already.
     let call_of_check = host.get(format!("{CHECK}?{TOKENS}")).bearer(&user.token);
-    for answer in join_all((0..8).map(|_| call_of_check.settle())).await {
+    let checks = join_all((0..8).map(|_| call_of_check.settle()));
+    let upkeeps = join_all((0..4).map(|_| settle(host, &admin)));
+    let (checks, counts) = futures::join!(checks, upkeeps);
+    for answer in checks {
         assert_eq!(answer.text_at("/used"), "15");
     }
-    assert_eq!(settled().await.as_deref(), Some("3"));
+    assert_eq!(counts.iter().sum::<i64>(), 1, "one call settles it");
+    assert_eq!(settled(host).await, ["3"]);
+    assert_eq!(settle(host, &admin).await, 0, "there is nothing more");
     call(host, &user, "2", "cus_42", "16").await;
     assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
-    // Days later.
+    // Weeks later.
     host.execute(
-        "UPDATE entitlements SET settled_until = settled_until - interval '20 days', settled_used = 1",
+        "UPDATE entitlements SET settled_until = settled_until - interval '21 days', settled_used = 1",
     )
     .await;
     assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
-    assert_eq!(settled().await.as_deref(), Some("3"));
+    assert_eq!(settle(host, &admin).await, 1);
+    assert_eq!(settled(host).await, ["3"]);
+    assert_eq!(verdict(host, &user, TOKENS).await, yes("31"));
     // A reset counts what is settled too.
     let reset = reset_call(host, &user, &path, "key");
     assert_eq!(reset.send().await.expect(200).text_at("/used_before"), "31");
     assert_eq!(verdict(host, &user, TOKENS).await, yes("0"));
+}
+
+/// Short periods and what was revoked are left alone, and what was kept of a period that is over
+/// counts no more.
+async fn upkeep_settles_what_is_long_and_current(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = owner(host, "ada").await;
+    for period in ["day", "month", "year", "never"] {
+        let body = with(metered("cus_42", "100", period), "feature", json!(period));
+        give(host, &user, &body).await;
+    }
+    let body = with(
+        metered("cus_42", "100", "never"),
+        "feature",
+        json!("revoked"),
+    );
+    let revoked = give(host, &user, &body).await;
+    host.delete(&revoked)
+        .bearer(&user.token)
+        .settle()
+        .await
+        .expect(200);
+    count_at(host, "'2020-01-01Z'", "1").await;
+    // The sum of the year before this one.
+    host.execute(
+        "UPDATE entitlements
+            SET settled_from = date_trunc('year', now()) - interval '1 year',
+                settled_until = date_trunc('year', now()) - interval '10 weeks', settled_used = 50
+          WHERE feature = 'year'",
+    )
+    .await;
+    let of_year = async || verdict(host, &user, "feature=year&subject=cus_42").await;
+    assert_eq!(of_year().await, yes("0"));
+    assert_eq!(settle(host, &admin).await, 2);
+    // `never` and `year`.
+    assert_eq!(settled(host).await, ["1", "0"]);
+    assert_eq!(of_year().await, yes("0"));
+    assert_eq!(settle(host, &admin).await, 0);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use turnpike_tests::personas::{
     BALANCE, ME, TRANSACTIONS, available, decimal, sql_digest, sql_hash, sql_id,
 };
-use turnpike_tests::{Response, TestHost, api_tests};
+use turnpike_tests::{Response, TestHost, User, api_tests};
 
 /// By how much the clocks of the test, the host and Postgres may seem to differ.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(500);
@@ -26,6 +26,7 @@ api_tests![
     a_grant_that_expires_amid_spends_is_spent_or_expires,
     all_that_can_be_open_falls_due_at_once,
     reads_amid_spends_that_settle_show_what_is_posted,
+    what_comes_back_falls_due_with_its_grant,
 ];
 
 api_tests![
@@ -280,4 +281,54 @@ async fn reads_amid_spends_that_settle_show_what_is_posted(host: &TestHost) {
         .settle()
         .await
         .expect(200);
+}
+
+/// Nothing falls due of a grant that is spent or held whole. What comes back falls due with it.
+async fn what_comes_back_falls_due_with_its_grant(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let tomorrow = host.time_in("1 day").await;
+    let next_due_at = async |user: &User| -> Option<String> {
+        let next = format!(
+            "SELECT rfc3339(nullif(next_due_at, 'infinity')) FROM credit_accounts WHERE user_id = {}",
+            sql_id(user.id)
+        );
+        host.query(&next).await[0].get(0)
+    };
+    // Settled once with nothing due, so that the grant is forgotten that is spent or held whole.
+    let forget = async |user: &User| {
+        let settle = format!(
+            "SELECT account_settle(a, clock_timestamp()) FROM credit_accounts a WHERE user_id = {}",
+            sql_id(user.id)
+        );
+        host.execute(&settle).await;
+    };
+    let has_grant = async || {
+        let user = host.new_user("ada").await;
+        let terms = json!({"expires_at": tomorrow});
+        host.grant_with(&admin, &user, "5", terms).await;
+        assert_eq!(next_due_at(&user).await.as_ref(), Some(&tomorrow));
+        user
+    };
+    for (captured, left) in [(None, true), (Some("2"), true), (Some("5"), false)] {
+        let user = has_grant().await;
+        let hold = host.hold(&user, "5", 900).await;
+        forget(&user).await;
+        let held_until = next_due_at(&user).await;
+        assert!(held_until.is_some() && held_until.as_ref() != Some(&tomorrow));
+        let call = match captured {
+            None => host.release_call(&user, &hold, "release"),
+            Some(amount) => host.capture_call(&user, &hold, amount, "capture"),
+        };
+        call.settle().await.expect(200);
+        let expected = left.then(|| tomorrow.clone());
+        assert_eq!(next_due_at(&user).await, expected, "captured {captured:?}");
+    }
+    let user = has_grant().await;
+    let spent = host.consume(&user, "5").await;
+    forget(&user).await;
+    assert_eq!(next_due_at(&user).await, None);
+    let id = spent["id"].as_str().unwrap_or_default();
+    let refund = host.refund_call(&admin, id, None, "refund");
+    refund.settle().await.expect(201);
+    assert_eq!(next_due_at(&user).await, Some(tomorrow));
 }

@@ -1,7 +1,7 @@
 //! A moment has the date that the clocks of its zone show at it, also where they are put back over
 //! midnight: summaries, alerts and entitlements begin their days with `local_midnight`. Wherever
 //! clocks move, it is held to that rule on the clocks of another reader of the time zone database.
-//! `time_zones` compares all days, of the years that are no forecast.
+//! `time_zones` compares all days with what Postgres has for the zone of a session.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +90,7 @@ async fn wherever_clocks_move_a_day_begins_with_its_date(host: &TestHost) {
     }
     println!("compared {compared} days, and {other} have other rules here");
     assert!(
-        compared > 10_000 && other < compared / 20,
+        compared > 10_000 && other < compared / 100,
         "{compared} {other}"
     );
     for zone in MIDNIGHT_COMES_TWICE {

@@ -166,10 +166,24 @@ async fn there_are_so_many(host: &TestHost) {
     let make = |slug: &str| host.post(METERS).bearer(&user.token).json(&valid(slug));
     host.execute(&format!(
         "INSERT INTO meters (organization_id, id, slug, event_type, aggregation)
-         SELECT '{organization}', owned_id('{organization}', gen_random_uuid()), 'm' || n, 'call', 'count' FROM generate_series(1, 49) n"
+         SELECT '{organization}', owned_id('{organization}', gen_random_uuid()), 'm' || n,
+                CASE WHEN n <= 19 THEN 'call' ELSE 'other' END, 'count' FROM generate_series(1, 48) n"
     ))
     .await;
     make("last").send().await.expect(201);
+    // There are 49, and 20 of them count events of one type.
+    refuse(host, make("over"), 409, "meter_limit", &[]).await;
+    host.delete(format!("{METERS}/m1"))
+        .bearer(&user.token)
+        .send()
+        .await
+        .expect(200);
+    for slug in ["another", "third"] {
+        let body = json!({"slug": slug, "event_type": "new", "aggregation": "count"});
+        let make = host.post(METERS).bearer(&user.token).json(&body);
+        make.send().await.expect(201);
+    }
+    // There are 50, and 19 of them count events of the type.
     refuse(host, make("over"), 409, "meter_limit", &[]).await;
     host.delete(format!("{METERS}/last"))
         .bearer(&user.token)
@@ -180,7 +194,7 @@ async fn there_are_so_many(host: &TestHost) {
     host.execute(&format!(
         "UPDATE meters SET archived_at = now();
          INSERT INTO meters (organization_id, id, slug, event_type, aggregation, archived_at)
-         SELECT '{organization}', owned_id('{organization}', gen_random_uuid()), 'n' || n, 'call', 'count', now() FROM generate_series(1, 149) n"
+         SELECT '{organization}', owned_id('{organization}', gen_random_uuid()), 'n' || n, 'call', 'count', now() FROM generate_series(1, 148) n"
     ))
     .await;
     refuse(host, make("ever"), 409, "meter_limit", &[]).await;

@@ -9,7 +9,7 @@ use turnpike_tests::personas::{
 };
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
-use crate::authenticator::Authenticator;
+use crate::authenticator::{Authenticator, recovery_codes};
 use crate::refusals::refuse;
 
 /// A device that the browser of a user shows.
@@ -35,8 +35,14 @@ async fn told(host: &TestHost, user: &User, kind: &str) -> usize {
 
 async fn changes_of_an_account_are_told(host: &TestHost) {
     let ada = host.new_user("ada").await;
-    host.issue_api_key(&ada, &["credits:read"]).await;
-    let (_, codes) = Authenticator::turn_on(host, &ada.token).await;
+    let key = host.issue_api_key(&ada, &["credits:read"]).await;
+    let rotate = host.post(format!("{API_KEYS}/{}/rotate", key.id));
+    let rotate = rotate.bearer(&ada.token).json(&json!({}));
+    rotate.send().await.expect(200);
+    Authenticator::turn_on(host, &ada.token).await;
+    let replace = host.post(format!("{TOTP}/recovery-codes"));
+    let replaced = replace.bearer(&ada.token).send().await;
+    let codes = recovery_codes(&replaced.expect(200));
     let call = host.post(REAUTHENTICATE).bearer(&ada.token);
     let call = call.json(&json!({"recovery_code": codes[0]}));
     call.send().await.expect(200);
@@ -57,13 +63,17 @@ async fn changes_of_an_account_are_told(host: &TestHost) {
         host.mail_kinds(&ada.email).await,
         [
             "api_key_created",
+            "api_key_rotated",
             "second_factor_enabled",
+            "recovery_codes_replaced",
             "recovery_code_used",
             "second_factor_disabled",
             "password_changed",
         ],
         "each is told once, and no refusal is"
     );
+    let sql = "SELECT detail ->> 'name' FROM outbox_messages WHERE kind = 'api_key_rotated'";
+    assert_eq!(host.query(sql).await[0].get::<_, &str>(0), "test");
     let sql = "SELECT detail ->> 'codes_left', token IS NULL FROM outbox_messages WHERE kind = 'recovery_code_used'";
     let rows = host.query(sql).await;
     let left = (codes.len() - 1).to_string();
@@ -134,6 +144,8 @@ async fn a_recent_sign_in_is_asked_for(host: &TestHost) {
             .cloned()
             .unwrap_or_default()
     };
+    let all_of_owner: Vec<&str> = everything.iter().filter_map(Value::as_str).collect();
+    host.own_role(organization, "partner", &all_of_owner).await;
     let body = json!({"name": "all", "scopes": everything});
     let all = host
         .api_key_call(&ada, &body)
@@ -156,6 +168,16 @@ async fn a_recent_sign_in_is_asked_for(host: &TestHost) {
             host.patch(members.clone())
                 .bearer(token)
                 .json(&json!({"role": "owner"})),
+            // Whoever has all that an owner has is one, under whatever name.
+            host.post(invitations)
+                .bearer(token)
+                .json(&json!({"email": "c@example.com", "role": "partner"})),
+            host.patch(members)
+                .bearer(token)
+                .json(&json!({"role": "partner"})),
+            host.put(format!("{ORGANIZATIONS}/{organization}/roles/equal"))
+                .bearer(token)
+                .json(&json!({"permissions": everything})),
         ]
     };
     host.execute(&format!(

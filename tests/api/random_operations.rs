@@ -7,13 +7,17 @@ use std::sync::Mutex;
 use futures::future::join_all;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use shared::ids::OrganizationId;
 use turnpike_tests::personas::{decimal, sql_digest, sql_id};
+use turnpike_tests::pools::billing_path;
 use turnpike_tests::{Call, Random, Response, TestHost, User, api_tests};
 
 use crate::dated_ledger::settle;
 
 const CLIENTS: usize = 16;
 const USERS: usize = 8;
+/// Whose what is done with the pool is, which the first user owns.
+const POOL: usize = USERS;
 const OPERATIONS_PER_CLIENT: usize = 60;
 
 /// What a settled hold, a grant or a spend can be refused with, because others were faster.
@@ -47,6 +51,8 @@ struct Crowd<'a> {
     host: &'a TestHost,
     users: Vec<User>,
     admin: User,
+    /// The organization of the first user, who spends from its pool.
+    organization: OrganizationId,
     made: Mutex<Made>,
 }
 
@@ -86,12 +92,18 @@ impl Crowd<'_> {
         self.made.lock().expect("no client has panicked")
     }
 
-    /// A grant, at times one that begins or ends while the test runs.
+    /// A grant to a user or to the pool, at times one that begins or ends while the test runs.
     async fn grant(&self, random: &mut Random, user: usize, key: &str) -> Call {
         let mut body = json!({
-            "user_id": self.users[user].id, "amount": amount(random), "currency": "USD",
-            "priority": random.below(4),
+            "amount": amount(random), "currency": "USD", "priority": random.below(4),
         });
+        let path = match self.users.get(user) {
+            Some(user) => {
+                body["user_id"] = json!(user.id);
+                "/api/v1/credits/grants".to_owned()
+            }
+            None => billing_path(self.organization, "credit-pool/grants"),
+        };
         let within = format!("{} milliseconds", 1_000 + random.below(2_000));
         match random.below(6) {
             0 => body["effective_at"] = json!(self.host.time_in(&within).await),
@@ -99,7 +111,7 @@ impl Crowd<'_> {
             _ => {}
         }
         self.host
-            .post("/api/v1/credits/grants")
+            .post(path)
             .bearer(&self.admin.token)
             .idempotency_key(key)
             .json(&body)
@@ -110,7 +122,7 @@ impl Crowd<'_> {
     async fn draw(&self, random: &mut Random, key: &str) -> Option<(usize, Call)> {
         let user = usize::try_from(random.below(USERS as u64)).unwrap_or(0);
         let who = &self.users[user];
-        Some(match random.below(16) {
+        Some(match random.below(20) {
             0..=2 => (user, self.grant(random, user, key).await),
             3..=6 => {
                 let names = names(random);
@@ -138,6 +150,14 @@ impl Crowd<'_> {
             13 => {
                 let (user, id) = pick(random, &self.made().grants)?;
                 (user, self.host.void_call(&self.admin, &id, key))
+            }
+            14 => (POOL, self.grant(random, POOL, key).await),
+            15..=16 => {
+                let (owner, amount) = (&self.users[0], amount(random));
+                let call = self
+                    .host
+                    .pool_spend_call(owner, self.organization, &amount, key);
+                (POOL, call)
             }
             _ => {
                 let (user, id) = pick(random, &self.made().spends)?;
@@ -231,6 +251,21 @@ api_tests![
     leave_sound_books,
 ];
 
+/// Everything that reads of the pool answer, by the statements of the API.
+async fn read_pool(crowd: &Crowd<'_>) -> Vec<String> {
+    let digest = sql_digest(&crowd.users[0].token);
+    let organization = crowd.organization.as_uuid();
+    let mut seen = Vec::new();
+    for statement in [
+        format!("credit_pool_read({digest}, '{organization}', 'USD')"),
+        format!("credit_pool_transactions({digest}, '{organization}', 'USD', 10000, 1000000)"),
+    ] {
+        let rows = crowd.host.query(&format!("SELECT {statement}::text")).await;
+        seen.push(rows[0].get(0));
+    }
+    seen
+}
+
 /// Everything that a user's reads answer, by the statements of the API.
 async fn read_all(host: &TestHost, user: &User) -> Vec<String> {
     let digest = sql_digest(&user.token);
@@ -258,11 +293,43 @@ async fn read_all(host: &TestHost, user: &User) -> Vec<String> {
     seen
 }
 
-/// Lets all that can lapse do so, half of it before the rest, and compares what is read before
-/// it is posted with what is read after.
+/// Posts what is due of the accounts that `owner` says.
+async fn settle_accounts(host: &TestHost, owner: &str) {
+    host.execute(&format!(
+        "SELECT account_settle(a, clock_timestamp()) FROM credit_accounts a WHERE {owner}"
+    ))
+    .await;
+}
+
+/// What is due must be read as it is posted.
+fn assert_alike(due: &[String], posted: &[String]) {
+    for (due, posted) in due.iter().zip(posted) {
+        assert_eq!(due, posted, "what is due must be read as it is posted");
+    }
+}
+
+/// Lets all that can begin or lapse do so, half of it before the rest, and compares what is read
+/// before it is posted with what is read after.
 async fn read_alike_before_and_after_settling(host: &TestHost, crowd: &Crowd<'_>) {
+    let tomorrow = host.time_in("1 day").await;
+    for terms in [
+        json!({"effective_at": tomorrow}),
+        json!({"effective_at": tomorrow, "priority": 90}),
+        json!({"expires_at": tomorrow}),
+    ] {
+        for user in &crowd.users {
+            host.grant_with(&crowd.admin, user, "3", terms.clone())
+                .await;
+        }
+        host.pool_grant(&crowd.admin, crowd.organization, "3", terms)
+            .await;
+    }
+    let began = host.time_in("0 seconds").await;
     host.execute(
-        "UPDATE credit_holds SET expires_at = clock_timestamp() - interval '1 second' * (get_byte(uuid_send(id), 8) % 2)
+        "UPDATE credit_grants SET effective_at = clock_timestamp() - interval '1 second' * (get_byte(uuid_send(id), 8) % 2),
+                expires_at = CASE WHEN priority = 90 THEN clock_timestamp() + interval '1 microsecond' ELSE 'infinity' END
+          WHERE state = 'pending';
+         UPDATE credit_holds SET expires_at = clock_timestamp() - interval '1 second' * (get_byte(uuid_send(id), 8) % 2)
           WHERE state = 'open';
          UPDATE credit_grants SET expires_at = greatest(clock_timestamp(), effective_at + interval '1 microsecond')
           WHERE state = 'open' AND (expires_at < 'infinity' OR get_byte(uuid_send(id), 8) % 3 = 0);
@@ -271,30 +338,41 @@ async fn read_alike_before_and_after_settling(host: &TestHost, crowd: &Crowd<'_>
     .await;
     for user in &crowd.users {
         let due = read_all(host, user).await;
-        host.execute(&format!(
-            "SELECT account_settle(a, clock_timestamp()) FROM credit_accounts a WHERE user_id = {}",
-            sql_id(user.id)
-        ))
-        .await;
-        let posted = read_all(host, user).await;
-        for (due, posted) in due.iter().zip(&posted) {
-            assert_eq!(due, posted, "what is due must be read as it is posted");
-        }
+        settle_accounts(host, &format!("user_id = {}", sql_id(user.id))).await;
+        assert_alike(&due, &read_all(host, user).await);
     }
-    let rows = host
-        .query("SELECT count(*) FROM ledger_transfers WHERE kind IN ('expire', 'release') AND actor_id IS NULL")
-        .await;
-    let lapsed: i64 = rows[0].get(0);
-    assert!(lapsed > 0, "nothing has lapsed");
-    println!("random operations: {lapsed} transfers fell due");
+    let due = read_pool(crowd).await;
+    settle_accounts(host, "user_id IS NULL").await;
+    assert_alike(&due, &read_pool(crowd).await);
+    let fell_due = |of: &str| {
+        format!(
+            "SELECT DISTINCT t.kind FROM ledger_transfers t
+               JOIN credit_accounts a ON (a.organization_id, a.id) = (t.organization_id, t.account_id)
+              WHERE t.actor_id IS NULL AND t.written_at >= '{began}' AND a.user_id {of} ORDER BY t.kind"
+        )
+    };
+    for (of, expected) in [
+        ("IS NOT NULL", vec!["activate", "expire", "release"]),
+        ("IS NULL", vec!["activate", "expire"]),
+    ] {
+        let rows = host.query(&fell_due(of)).await;
+        let mut kinds: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        kinds.retain(|kind| *kind != "void");
+        assert_eq!(kinds, expected, "what fell due of accounts whose user {of}");
+    }
 }
 
 async fn leave_sound_books(host: &TestHost) {
     let mut random = Random::seeded("random operations");
+    let users = join_all((0..USERS).map(|_| host.new_user("user"))).await;
+    let organization = host.organization_of(&users[0]).await;
+    host.allocate(&users[0], organization, &users[0], "1000000", "never")
+        .await;
     let crowd = Crowd {
         host,
         admin: host.platform_admin().await,
-        users: join_all((0..USERS).map(|_| host.new_user("user"))).await,
+        users,
+        organization,
         made: Mutex::default(),
     };
     let clients = (0..CLIENTS).map(|client| crowd.act(client, random.fork()));

@@ -47,6 +47,22 @@ async fn let_things_fall_due(host: &TestHost, owner: &User, admin: &User) {
     .await;
 }
 
+/// What adds up days. Without dates it would begin and end with other days after midnight.
+const DATED: [&str; 3] = [
+    "/api/v1/credits/usage/summary",
+    "/api/v1/org-billing/analytics/platform",
+    "/api/v1/org-billing/analytics/revenue-trends",
+];
+
+/// Dates around today, as a query has them.
+async fn dates(host: &TestHost) -> String {
+    let date = async |days: i32| {
+        let time = host.time_in(&format!("{days} days")).await;
+        time[..10].to_owned()
+    };
+    format!("since={}&until={}", date(-9).await, date(9).await)
+}
+
 /// How often a request is sent that is told to try again, because the machine is busy: a host
 /// that only reads would say so for ever of what needs to write.
 const ATTEMPTS: usize = 10;
@@ -71,6 +87,14 @@ async fn answer(call: &Call, of: &TestHost) -> (u16, Value) {
     (response.status, body)
 }
 
+/// How many entitlements have kept what was used of them long ago.
+async fn count_settled(host: &TestHost) -> i64 {
+    let rows = host
+        .query("SELECT count(*) FROM entitlements WHERE settled_used > 0")
+        .await;
+    rows[0].get(0)
+}
+
 /// How a developer runs it, so that the reads for developers are there too.
 fn settings() -> Settings {
     Settings::pooled()
@@ -83,6 +107,20 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
     run(settings(), async |host| {
         let (owner, admin) = host.user_with("5.00").await;
         let mut calls = reads(host, &owner, &admin).await;
+        let dates = dates(host).await;
+        let mut dated = 0;
+        for (name, call) in &mut calls {
+            if let Some(path) = DATED.iter().find(|path| name.ends_with(**path)) {
+                let holder = if path.contains("/analytics/") {
+                    &admin
+                } else {
+                    &owner
+                };
+                *call = host.get(format!("{path}?{dates}")).bearer(&holder.token);
+                dated += 1;
+            }
+        }
+        assert_eq!(dated, DATED.len());
         calls.push((format!("GET {DEV_OUTBOX}"), host.get(DEV_OUTBOX)));
         assert!(calls.len() > 30, "there are more GETs than {}", calls.len());
         let_things_fall_due(host, &owner, &admin).await;
@@ -103,15 +141,20 @@ fn every_read_is_answered_by_a_host_that_only_reads() {
                     "{name} was answered {read:?}, and usually {usual:?}"
                 ));
             }
+            if name.ends_with("/entitlements/check") {
+                assert_eq!(read.1["used"], "21", "a limit is looked at: {read:?}");
+            }
             answers.push(read);
         }
         assert!(faults.is_empty(), "{}", faults.join("\n"));
         assert_eq!(count_due(host).await, due, "no read has posted anything");
         assert_eq!(host.money_state().await, before);
+        assert_eq!(count_settled(host).await, 0, "no read has settled anything");
         reader.remove().await;
         // Posting shows nothing new to a host that has nothing cached.
         assert_eq!(settle(host, &admin).await, due);
         assert_eq!(count_due(host).await, 0);
+        assert!(count_settled(host).await > 0, "upkeep has settled");
         let reader = TestHost::start(settings().with_database_url(&url)).await;
         for ((name, call), due) in calls.iter().zip(&answers) {
             assert_eq!(answer(call, &reader).await, *due, "{name}, posted");

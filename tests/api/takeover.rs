@@ -1,5 +1,5 @@
-//! How accounts are taken over, replayed step by step: by a change of the email that is pending, and
-//! by whoever registers first. Each ends well for the owner.
+//! How accounts are taken over, replayed step by step: by a change of the email that is pending,
+//! and by whoever registers first. Each ends well for the owner.
 
 use futures::future::{join, join_all};
 use serde_json::{Value, json};

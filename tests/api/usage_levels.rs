@@ -131,13 +131,14 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     let admin = host.platform_admin().await;
     let by_model = json!({"group_by": ["model"]});
     meter(host, &admin.token, "seats", "time_weighted_sum", by_model).await;
-    // From 34 days ago until two days ago, in any order, some at one moment.
+    // From 33 days ago until two days ago, in any order, some at one moment. With one more, an event
+    // would be too old when midnight comes meanwhile.
     let today = now_micros() / DAY_MICROS * DAY_MICROS;
-    let first = today - 34 * DAY_MICROS;
+    let first = today - 33 * DAY_MICROS;
     let mut levels = Levels::default();
     let events: Vec<Value> = (0..240)
         .map(|n| {
-            let seconds = random.below(32 * 86_400) / [1, 600, 7_200][n % 3] * [1, 600, 7_200][n % 3];
+            let seconds = random.below(31 * 86_400) / [1, 600, 7_200][n % 3] * [1, 600, 7_200][n % 3];
             let micros = first + i64::try_from(seconds).unwrap_or(0) * 1_000_000;
             let level = Decimal::new(i64::try_from(random.below(9_000)).unwrap_or(0), 2);
             let (subject, model) = (random.below(3), random.below(3));
@@ -165,7 +166,7 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     };
     // Until today at most, because a level counts until now.
     for _ in 0..6 {
-        let range = range(&mut random, 35).map(|at| first - DAY_MICROS + at);
+        let range = range(&mut random, 34).map(|at| first - DAY_MICROS + at);
         check_range(host, &admin, &mut random, &levels, range).await;
     }
 
@@ -180,7 +181,7 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     let mut levels = levels.aged(AGED_DAYS * DAY_MICROS);
     let first = first - AGED_DAYS * DAY_MICROS;
     let ranges: Vec<[i64; 2]> = (0..4)
-        .map(|n| range(&mut random, [36, 494][n % 2]).map(|at| first + at))
+        .map(|n| range(&mut random, [36, 493][n % 2]).map(|at| first + at))
         // A month in which nothing was set, long after.
         .chain([[today - 40 * DAY_MICROS, today - 10 * DAY_MICROS]])
         .collect();
@@ -342,18 +343,26 @@ async fn is_bounded(host: &TestHost) {
         .await;
     let shown = shown.expect(200).json();
     assert_eq!(shown["groups"].as_array().map(Vec::len), Some(401));
-    // 50,000 series are looked up, and one more is not.
-    for (more, status) in [(49_599, 200), (1, 400)] {
+    // The levels of 10,000 series are summed up, and of one more they are not.
+    for (more, is_refused) in [(9_599, false), (1, true)] {
         host.execute(&format!(
-            "INSERT INTO usage_level_series
-             SELECT m.organization_id, m.id, 'more_{status}_' || n, '[0]' FROM meters m, generate_series(1, {more}) n"
+            "WITH levels AS (
+                 INSERT INTO usage_levels
+                 SELECT m.organization_id, m.id, 'more_{more}_' || n, '[0]', '2026-01-01Z', 1, 1
+                   FROM meters m, generate_series(1, {more}) n
+                 RETURNING *
+             )
+             INSERT INTO usage_level_series SELECT organization_id, meter_id, subject, group_key FROM levels"
         ))
         .await;
         let all = get("since=2026-10-01&until=2026-10-25");
-        if status == 400 {
-            refuse(host, all, 400, "invalid_parameter", &["until"]).await;
+        if is_refused {
+            refuse(host, all.clone(), 400, "invalid_parameter", &["subject"]).await;
+            let refused = all.send().await;
+            assert_eq!(refused.text_at("/errors/0/code"), "too_many_series");
         } else {
-            all.send().await.expect(200);
+            let sum = all.send().await.expect(200).text_at("/groups/0/value");
+            assert_eq!(sum, (10_000 * 24 * 86_400_u64).to_string());
         }
         let one = get("since=2026-10-01&until=2026-10-25&subject=cus_7");
         let one = one.send().await.expect(200);

@@ -1,5 +1,6 @@
 use futures::future::join_all;
 use serde_json::json;
+use turnpike_tests::personas::sql_id;
 use turnpike_tests::{TestHost, api_tests};
 
 use crate::metering::{UPKEEP, meter, send, total};
@@ -31,6 +32,7 @@ api_tests![
     makes_and_drops_partitions,
     is_done_once_by_calls_at_once,
     leaves_a_month_that_the_default_partition_has,
+    an_account_that_fails_stops_no_other,
     refuses
 ];
 
@@ -60,7 +62,8 @@ async fn makes_and_drops_partitions(host: &TestHost) {
     let again = run.send().await.expect(200).json();
     assert_eq!(
         again,
-        json!({"status": "done", "created": [], "dropped": [], "missing": [], "settled_accounts": 0})
+        json!({"status": "done", "created": [], "dropped": [], "missing": [], "settled_accounts": 0,
+               "failed_accounts": 0, "settled_entitlements": 0})
     );
     // Keys and sums outlive the events.
     let this_month = name(host, 0).await;
@@ -106,6 +109,45 @@ async fn leaves_a_month_that_the_default_partition_has(host: &TestHost) {
     let done = run.send().await.expect(200).json();
     assert_eq!(done["created"].as_array().map(Vec::len), Some(1), "{done}");
     assert_eq!(months(host).await, [-2, -1, 0, 1, 2, 3, 4]);
+}
+
+async fn an_account_that_fails_stops_no_other(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let mut users = Vec::new();
+    for _ in 0..3 {
+        let user = host.new_user("ada").await;
+        let terms = json!({"expires_at": host.time_in("1 day").await});
+        host.grant_with(&admin, &user, "1", terms).await;
+        users.push(user);
+    }
+    host.let_grants_end().await;
+    // The one that has waited longest, so that every call comes to it first.
+    host.execute(&format!(
+        "UPDATE credit_accounts SET next_due_at = next_due_at - interval '1 second' WHERE user_id = {id};
+         CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+         DO $$ BEGIN
+             EXECUTE format('CREATE TRIGGER fails BEFORE INSERT ON ledger_transfers FOR EACH ROW
+                             WHEN (NEW.account_id = %L) EXECUTE FUNCTION fails()',
+                            (SELECT id FROM credit_accounts WHERE user_id = {id}));
+         END $$",
+        id = sql_id(users[0].id)
+    ))
+    .await;
+    let run = host.post(UPKEEP).bearer(&admin.token);
+    let upkeep = async || {
+        let done = run.settle().await.expect(200).json();
+        (
+            done["settled_accounts"].clone(),
+            done["failed_accounts"].clone(),
+        )
+    };
+    assert_eq!(upkeep().await, (json!(2), json!(1)));
+    assert_eq!(upkeep().await, (json!(0), json!(1)));
+    host.execute("DROP TRIGGER fails ON ledger_transfers").await;
+    assert_eq!(upkeep().await, (json!(1), json!(0)));
+    for user in &users {
+        assert_eq!(host.count_transfers(user, "expire").await, 1);
+    }
 }
 
 async fn refuses(host: &TestHost) {

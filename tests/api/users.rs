@@ -1,9 +1,10 @@
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde_json::json;
 use shared::ids::OrganizationId;
-use turnpike_tests::personas::{BALANCE, ME, sql_id};
+use turnpike_tests::personas::{BALANCE, LOGIN, ME, PASSWORD, REAUTHENTICATE, TOTP, sql_id};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
+use crate::authenticator::Authenticator;
 use crate::refusals::refuse;
 
 /// Members who are made the owner at once.
@@ -33,6 +34,11 @@ async fn administrator(host: &TestHost) -> User {
 api_tests![
     a_way_back_for_an_organization_without_an_owner,
     ownerships_at_once_leave_one_owner,
+    an_owner_is_named_by_whoever_just_signed_in,
+    a_lost_factor_is_removed_after_three_days,
+    a_factor_that_is_used_is_not_lost,
+    a_removal_races_with_a_code,
+    a_removal_is_refused,
     refuses,
 ];
 
@@ -165,6 +171,233 @@ async fn ownerships_at_once_leave_one_owner(host: &TestHost) {
         let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409, 409, 409], "round {round}");
+    }
+}
+
+async fn an_owner_is_named_by_whoever_just_signed_in(host: &TestHost) {
+    let admin = administrator(host).await;
+    let key = host.issue_api_key(&admin, &["users:manage"]).await.key;
+    let ada = host.new_user("ada").await;
+    let organization = host.organization_of(&ada).await;
+    let bob = host.member_of(organization, "member").await;
+    set(host, &admin, &ada, true).send().await.expect(200);
+    let program = User {
+        token: key,
+        ..admin.clone()
+    };
+    let call = own(host, &program, &bob, organization);
+    refuse(host, call, 403, "session_required", &[]).await;
+    let call = own(host, &admin, &bob, organization);
+    for (age, is_recent) in [("601 seconds", false), ("9 minutes", true)] {
+        host.execute(&format!(
+            "UPDATE sessions SET authenticated_at = now() - interval '{age}' WHERE user_id = {}",
+            sql_id(admin.id)
+        ))
+        .await;
+        if is_recent {
+            call.send().await.expect(200);
+        } else {
+            refuse(host, call.clone(), 403, "recent_login_required", &[]).await;
+        }
+    }
+}
+
+/// Where the removal of a user's second factor is.
+fn removal_path(user: &User) -> String {
+    format!("{}/second-factor-removal", path(user))
+}
+
+/// A login with a code.
+fn login_with(host: &TestHost, user: &User, field: &str, code: &str) -> Call {
+    let body = json!({"email": user.email, "password": PASSWORD, field: code});
+    host.post(LOGIN).json(&body)
+}
+
+/// Lets the time pass until the removal is due.
+async fn pass_interval(host: &TestHost) {
+    host.execute(
+        "UPDATE totp_enrolments SET removal_due_at = now() WHERE removal_due_at IS NOT NULL",
+    )
+    .await;
+}
+
+async fn events_of(host: &TestHost, user: &User) -> Vec<String> {
+    let rows = host
+        .query(&format!(
+            "SELECT event_type FROM audit_events
+              WHERE subject = '{}' AND event_type LIKE 'totp.%' ORDER BY occurred_at",
+            user.id
+        ))
+        .await;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn removals_told(host: &TestHost, user: &User) -> usize {
+    let kinds = host.mail_kinds(&user.email).await;
+    let told = kinds.iter().filter(|kind| *kind == "second_factor_removal");
+    told.count()
+}
+
+async fn a_lost_factor_is_removed_after_three_days(host: &TestHost) {
+    let admin = administrator(host).await;
+    let ada = host.new_user("ada").await;
+    let (_, codes) = Authenticator::turn_on(host, &ada.token).await;
+    let remove = host.put(removal_path(&ada)).bearer(&admin.token);
+    let first = remove.send().await.expect(200);
+    assert_eq!(first.json()["user_id"], json!(ada.id));
+    let rows = host
+        .query(
+            "SELECT removal_due_at BETWEEN now() + interval '71 hours' AND now() + interval '72 hours'
+               FROM totp_enrolments WHERE removal_due_at IS NOT NULL",
+        )
+        .await;
+    assert!(rows[0].get::<_, bool>(0), "it is due in three days");
+    // Asked for again, it is due when it was, and nothing is told twice.
+    let again = remove.send().await.expect(200);
+    assert_eq!(again.json(), first.json());
+    assert_eq!(removals_told(host, &ada).await, 1);
+    let login = host.login_call(&ada.email, PASSWORD);
+    login
+        .send()
+        .await
+        .expect_problem(401, "second_factor_required");
+    pass_interval(host).await;
+    // It is off from that moment on, for whoever asks.
+    let seen = host.get(TOTP).bearer(&ada.token).send().await.expect(200);
+    assert_eq!(
+        seen.json(),
+        json!({"enabled": false, "recovery_codes_left": 0})
+    );
+    let keep = host.delete(removal_path(&ada)).bearer(&admin.token);
+    refuse(host, keep, 409, "totp_not_enabled", &[]).await;
+    let opened = login.settle().await.expect(200);
+    let left = host
+        .query(
+            "SELECT (SELECT count(*) FROM totp_enrolments) + (SELECT count(*) FROM recovery_codes)",
+        )
+        .await;
+    assert_eq!(left[0].get::<_, i64>(0), 0, "the sign-in deletes it");
+    assert_eq!(
+        events_of(host, &ada).await,
+        ["totp.enabled", "totp.removal_requested", "totp.removed"]
+    );
+    // Another factor is another's: the old codes are good for nothing.
+    let token = opened.text_at("/access_token");
+    Authenticator::turn_on(host, &token).await;
+    let call = login_with(host, &ada, "recovery_code", &codes[0]);
+    call.settle()
+        .await
+        .expect_problem(401, "invalid_second_factor");
+    host.login_call(&ada.email, PASSWORD)
+        .settle()
+        .await
+        .expect_problem(401, "second_factor_required");
+}
+
+async fn a_factor_that_is_used_is_not_lost(host: &TestHost) {
+    let admin = administrator(host).await;
+    let ada = host.new_user("ada").await;
+    let (authenticator, codes) = Authenticator::turn_on(host, &ada.token).await;
+    let remove = host.put(removal_path(&ada)).bearer(&admin.token);
+    let keep = host.delete(removal_path(&ada)).bearer(&admin.token);
+    let reauthenticate = |field: &str, code: &str| {
+        let call = host.post(REAUTHENTICATE).bearer(&ada.token);
+        call.json(&json!({field: code}))
+    };
+    let code = authenticator.code_in(1);
+    // Each of them has been asked for since the one before was done.
+    let ways = [
+        ("a sign-in", login_with(host, &ada, "totp_code", &code)),
+        (
+            "a sign-in by recovery code",
+            login_with(host, &ada, "recovery_code", &codes[0]),
+        ),
+        (
+            "a reauthentication",
+            reauthenticate("recovery_code", &codes[1]),
+        ),
+        ("the platform", keep.clone()),
+    ];
+    for (number, (way, call)) in ways.iter().enumerate() {
+        remove.send().await.expect(200);
+        assert_eq!(removals_told(host, &ada).await, number + 1, "{way}");
+        call.settle().await.expect(200);
+        // Nothing is due any more, whatever time passes.
+        pass_interval(host).await;
+        host.login_call(&ada.email, PASSWORD)
+            .settle()
+            .await
+            .expect_problem(401, "second_factor_required");
+    }
+    let kept = keep.send().await.expect(200);
+    assert_eq!(kept.json(), json!({"user_id": ada.id, "due_at": null}));
+    let mut expected = vec!["totp.enabled"];
+    for _ in ways {
+        expected.extend(["totp.removal_requested", "totp.removal_withdrawn"]);
+    }
+    assert_eq!(events_of(host, &ada).await, expected);
+    // A wrong code proves nothing.
+    remove.send().await.expect(200);
+    let wrong = reauthenticate("totp_code", &authenticator.wrong_code());
+    wrong.settle().await.expect_problem(422, "invalid_fields");
+    pass_interval(host).await;
+    let login = host.login_call(&ada.email, PASSWORD);
+    login.settle().await.expect(200);
+}
+
+async fn a_removal_races_with_a_code(host: &TestHost) {
+    let admin = administrator(host).await;
+    let ada = host.new_user("ada").await;
+    let (_, codes) = Authenticator::turn_on(host, &ada.token).await;
+    let remove = host.put(removal_path(&ada)).bearer(&admin.token);
+    for code in &codes {
+        let login = login_with(host, &ada, "recovery_code", code);
+        let (removed, opened) = join(remove.settle(), login.settle()).await;
+        removed.expect(200);
+        opened.expect(200);
+    }
+    // Every removal that was asked for was told, and ended in one way or waits.
+    let events = events_of(host, &ada).await;
+    let count = |event: &str| events.iter().filter(|one| *one == event).count();
+    let asked = count("totp.removal_requested");
+    let rows = host
+        .query("SELECT count(*) FROM totp_enrolments WHERE removal_due_at IS NOT NULL")
+        .await;
+    let waiting = usize::try_from(rows[0].get::<_, i64>(0)).expect("a small number");
+    assert_eq!(asked, count("totp.removal_withdrawn") + waiting);
+    assert_eq!(asked, removals_told(host, &ada).await);
+}
+
+async fn a_removal_is_refused(host: &TestHost) {
+    let admin = administrator(host).await;
+    let key = host.issue_api_key(&admin, &["users:manage"]).await.key;
+    let ada = host.new_user("ada").await;
+    let of_ada = removal_path(&ada);
+    for call in [host.put(&of_ada), host.delete(&of_ada)] {
+        let by_admin = call.clone().bearer(&admin.token);
+        refuse(host, by_admin, 409, "totp_not_enabled", &[]).await;
+        let by_ada = call.clone().bearer(&ada.token);
+        refuse(host, by_ada, 403, "forbidden", &[]).await;
+        refuse(host, call.bearer(&key), 403, "session_required", &[]).await;
+    }
+    Authenticator::turn_on(host, &admin.token).await;
+    let own = removal_path(&admin);
+    for call in [host.put(&own), host.delete(&own)] {
+        let call = call.bearer(&admin.token);
+        refuse(host, call, 409, "own_second_factor", &[]).await;
+    }
+    Authenticator::turn_on(host, &ada.token).await;
+    host.execute(&format!(
+        "UPDATE sessions SET authenticated_at = now() - interval '601 seconds' WHERE user_id = {}",
+        sql_id(admin.id)
+    ))
+    .await;
+    let old = host.put(&of_ada).bearer(&admin.token);
+    refuse(host, old, 403, "recent_login_required", &[]).await;
+    for id in ["usr_1", "usr_0193e7a1b2c37d4e8f90a1b2c3d4e5f6"] {
+        let path = format!("/api/v1/users/{id}/second-factor-removal");
+        let call = host.delete(path).bearer(&admin.token);
+        refuse(host, call, 404, "not_found", &[]).await;
     }
 }
 

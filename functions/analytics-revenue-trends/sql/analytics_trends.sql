@@ -1,7 +1,9 @@
 -- The totals of the days from p_since to before p_until by the interval that
 -- they lie in, which p_unit ('day', 'week', 'month') names and its first day
 -- stands for. An interval in which nothing was is absent.
-CREATE OR REPLACE FUNCTION analytics_trends(p_currency text, p_unit text, p_since date, p_until date, p_now timestamptz) RETURNS json
+CREATE OR REPLACE FUNCTION analytics_trends(
+    p_currency text, p_unit text, p_since date, p_until date, p_now timestamptz
+) RETURNS json
 LANGUAGE sql STABLE
 SET jit = off AS $$
     WITH days AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- The audit log of the token's organization, or the platform's own, newest first. Each combination of filters
--- has a statement of its own, for the index that serves it.
+-- The audit log of the token's organization, or the platform's own, newest first. Each combination
+-- of filters has a statement of its own, for the index that serves it.
 CREATE OR REPLACE FUNCTION audit_log(
     p_digest bytea, p_event_type text, p_since timestamptz, p_until timestamptz, p_limit integer, p_before bigint,
     p_is_platform boolean

@@ -12,7 +12,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    -- What a session leaves behind outlives it.
+    -- The key outlives a logout of the session.
     v_refusal := CASE WHEN v_principal.session_id IS NOT NULL THEN recent_login_refusal(v_principal) END;
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;

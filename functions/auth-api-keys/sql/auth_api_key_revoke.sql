@@ -1,5 +1,5 @@
--- Revokes an API key of the token's user, at once, and with it every key that it made or rotated, and
--- that those did: whoever had the secret of the one has that of the others.
+-- Revokes an API key of the token's user, at once, and with it every key that it made or rotated,
+-- and that those did: whoever had the secret of the one has that of the others.
 CREATE OR REPLACE FUNCTION auth_api_key_revoke(p_digest bytea, p_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -12,7 +12,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    -- What a session leaves behind outlives it.
+    -- The key outlives a logout of the session.
     v_refusal := CASE WHEN v_principal.session_id IS NOT NULL THEN recent_login_refusal(v_principal) END;
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
@@ -41,6 +41,7 @@ BEGIN
          WHERE organization_id = v_key.organization_id AND id = p_id
         RETURNING * INTO v_key;
         PERFORM audit_append(v_principal.organization_id, 'api_key.rotated', v_principal.user_id, prefixed_id('key_', p_id));
+        PERFORM notice_add(v_principal.user_id, 'api_key_rotated', jsonb_build_object('name', v_key.name));
     END IF;
     RETURN api_key_json(v_key);
 END;

@@ -28,7 +28,7 @@ pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem
     let listed = queries::list(context, token.digest, MAX_LISTED).await?;
     let api_keys = listed.into_iter().map(async |mut listed| {
         let newest = api_key_use::newest(context, &listed.hashes).await;
-        listed.api_key.note_use(newest.and_then(Time::from_millis));
+        listed.api_key.last_used_at = newest.and_then(Time::from_millis);
         listed.api_key
     });
     let api_keys = join_all(api_keys).await;

@@ -47,23 +47,9 @@ pub struct ApiKey {
     /// Null: until it is revoked.
     expires_at: Option<Time>,
     /// The last request with the key that succeeded or was forbidden, within about a minute.
-    /// Null when none is known.
-    last_used_at: Option<Time>,
+    /// Null when none is known, and where a key is issued.
+    pub last_used_at: Option<Time>,
     created_at: Time,
-}
-
-impl ApiKey {
-    /// Shows a use that is newer than the one that the row knows.
-    pub fn note_use(&mut self, used_at: Option<Time>) {
-        let is_newer = |new: &Time| {
-            self.last_used_at
-                .as_ref()
-                .is_none_or(|known| **known < **new)
-        };
-        if let Some(used_at) = used_at.filter(is_newer) {
-            self.last_used_at = Some(used_at);
-        }
-    }
 }
 
 #[shared::answer]

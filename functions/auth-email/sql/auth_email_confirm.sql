@@ -1,9 +1,9 @@
 -- Spends the token: the email is verified, or is another from now on.
 --
--- A change ends all sessions but those of the sign-in that asked for it, and every link that was sent
--- before. If the old email was proved to be the user's, it is sent a link that gives it back, of which
--- nothing but that link, one of an earlier change, or time is the end: whoever changed the email may
--- be a stranger, who changes it once more.
+-- A change ends all sessions but those of the sign-in that asked for it, and every link that was
+-- sent before. If the old email was proved to be the user's, it is sent a link that gives it back,
+-- of which nothing but that link, one of an earlier change, or time is the end: whoever changed the
+-- email may be a stranger, who changes it once more.
 CREATE OR REPLACE FUNCTION auth_email_confirm(
     p_token_digest bytea, p_use_id uuid, p_message_id uuid, p_undo_token text, p_undo_token_digest bytea,
     p_undo_ttl_secs integer

@@ -2,8 +2,9 @@
 -- ends, with everything that is pending; the password opens nothing any more, and a link that sets
 -- another is sent. The email that the account had until now is told.
 --
--- A change is undone with all later ones. A second factor ends with its recovery codes if it was put in
--- force after the change was asked for, or by the sign-in that asked; so do recovery codes alone.
+-- A change is undone with all later ones. A second factor ends with its recovery codes if it was
+-- put in force after the change was asked for, or by the sign-in that asked; so do recovery codes
+-- alone.
 CREATE OR REPLACE FUNCTION auth_email_undo(
     p_token_digest bytea, p_use_id uuid, p_notice_id uuid, p_message_id uuid, p_token text,
     p_reset_token_digest bytea, p_ttl_secs integer

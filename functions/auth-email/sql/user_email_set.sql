@@ -1,5 +1,5 @@
--- Gives a user an email that is proved to be theirs; false when somebody else has it, or had it until
--- lately. Nothing is changed then.
+-- Gives a user an email that is proved to be theirs; false when somebody else has it, or had it
+-- until lately. Nothing is changed then.
 CREATE OR REPLACE FUNCTION user_email_set(p_user_id uuid, p_email text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -93,8 +93,8 @@ pub async fn find_holder(context: &Context, digest: TokenDigest) -> Result<UserI
     db::call(context, sql, &parameters, mail::refuse).await
 }
 
-/// Spends the token. After a change the draft is the link that undoes it. The id of the message that this may cause names the use: by it, a
-/// statement that is sent twice knows itself.
+/// Spends the token. After a change the draft is the link that undoes it. The id of the message
+/// that this may cause names the use: by it, a statement that is sent twice knows itself.
 pub async fn confirm(
     context: &Context,
     digest: TokenDigest,

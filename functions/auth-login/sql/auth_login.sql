@@ -40,7 +40,8 @@ BEGIN
                     'is_elsewhere', true, 'organization_id', prefixed_id('org_', v_home_id));
             END IF;
         END IF;
-        v_second_factor := second_factor_spend(p_user_id, p_enrolment, p_totp_step, p_recovery_digest);
+        PERFORM second_factor_remove_due(p_user_id, p_session_id);
+        v_second_factor := second_factor_spend(p_user_id, p_enrolment, p_totp_step, p_recovery_digest, p_session_id);
         IF v_second_factor = 'required' THEN
             RETURN json_build_object('refusal', 'second_factor_required');
         END IF;
@@ -64,8 +65,8 @@ BEGIN
                                     'second_factor', CASE WHEN p_totp_step IS NULL THEN 'recovery_code' ELSE 'totp' END)
                                 ELSE '{}' END,
                              p_session_id);
-        -- A guess that counts as a stranger's came from a device that is not known. Whoever signs in for
-        -- the first time has none yet.
+        -- A guess that counts as a stranger's came from a device that is not known. Whoever signs
+        -- in for the first time has none yet.
         IF v_user.first_login_at IS NOT NULL AND guess_is_strangers(p_subject) THEN
             PERFORM notice_add(p_user_id, 'new_device',
                                jsonb_build_object('address', p_address, 'user_agent', p_user_agent));

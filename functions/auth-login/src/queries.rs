@@ -92,7 +92,7 @@ pub async fn begin(
     ];
     let sql = "SELECT auth_login_begin($1, $2, $3, $4, $5, $6, $7, $8)::text";
     let begun: Begun = db::call(context, sql, &parameters, lockout::refuse).await?;
-    Ok((Guess::new(lease, begun.subject).at(email), begun.user))
+    Ok((Guess::new(&lease, begun.subject).at(email), begun.user))
 }
 
 /// Opens a session with the id and the tokens, takes the guess's count back, and gives the

@@ -1,6 +1,9 @@
--- Sends a link with which the password can be replaced. For an email that
--- nobody has, or that was sent enough mail, the same rows are written, for
--- nobody, nothing is sent, and a link that was sent before stays good. Answers the mail, or null when it was sent before.
+-- Sends a link with which the password can be replaced. For an email that nobody has, or that was
+-- sent enough mail, the mail and its token are written for nobody, nothing is sent, and a link that
+-- was sent before stays good. Answers the mail, or null when it was sent before.
+--
+-- A request beyond what may be mailed is no event, whoever has the email. Else a stranger could
+-- fill the log of an organization.
 CREATE OR REPLACE FUNCTION auth_password_forgot(
     p_email text, p_address text, p_message_id uuid, p_token text, p_token_digest bytea, p_ttl_secs integer,
     p_max_per_email integer, p_max_per_address integer
@@ -10,6 +13,7 @@ DECLARE
     v_refusal json;
     v_user_id uuid;
     v_known_id uuid;
+    v_is_allowed boolean;
     v_recipient text;
 BEGIN
     IF EXISTS (SELECT 1 FROM outbox_messages WHERE organization_id = no_organization() AND id = p_message_id) THEN
@@ -20,15 +24,16 @@ BEGIN
         RETURN v_refusal;
     END IF;
     SELECT id INTO v_known_id FROM users WHERE email = p_email AND disabled_at IS NULL;
-    IF mail_is_allowed('reset_password', p_email, p_address, p_max_per_email, v_known_id) THEN
-        v_user_id := v_known_id;
-    END IF;
+    v_is_allowed := mail_is_allowed('reset_password', p_email, p_address, p_max_per_email, v_known_id);
+    v_user_id := CASE WHEN v_is_allowed THEN v_known_id END;
     v_recipient := CASE WHEN v_user_id IS NULL THEN '' ELSE p_email END;
     PERFORM email_token_add(p_token_digest, v_user_id, 'reset_password', p_email, p_ttl_secs);
     PERFORM outbox_add(no_organization(), p_message_id, 'reset_password', v_recipient, p_token);
-    -- Of an email that nobody has in the platform's chain, so that both cost the same.
-    PERFORM audit_append(user_home_organization(v_known_id), 'password.reset_requested', NULL,
-                         coalesce(prefixed_id('usr_', v_known_id), p_email));
+    IF v_is_allowed THEN
+        -- Of an email that nobody has in the platform's chain, so that both cost the same.
+        PERFORM audit_append(user_home_organization(v_known_id), 'password.reset_requested', NULL,
+                             coalesce(prefixed_id('usr_', v_known_id), p_email));
+    END IF;
     RETURN json_build_object('kind', 'reset_password', 'to', v_recipient);
 END;
 $$;

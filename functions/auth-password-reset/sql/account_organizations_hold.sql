@@ -1,5 +1,5 @@
--- Holds the organizations of an account whose email nobody has proved, because its reset changes who
--- belongs to them. Nobody joins or leaves them meanwhile.
+-- Holds the organizations of an account whose email nobody has proved, because its reset changes
+-- who belongs to them. Nobody joins or leaves them meanwhile.
 CREATE OR REPLACE FUNCTION account_organizations_hold(p_user_id uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,8 +1,9 @@
--- Makes an account new, beside what sessions_end() ends for it: whoever had it before somebody proved
--- the email is a stranger to its owner. Their second factor goes, with its recovery codes.
+-- Makes an account new, beside what sessions_end() ends for it: whoever had it before somebody
+-- proved the email is a stranger to its owner. Their second factor goes, with its recovery codes.
 --
--- In the account's own organizations it is the owner, whatever role it had, and everybody who joined
--- after it is removed, with all invitations. From an organization of somebody else it is removed.
+-- In the account's own organizations it is the owner, whatever role it had, and everybody who
+-- joined after it is removed, with all invitations. From an organization of somebody else it is
+-- removed.
 CREATE OR REPLACE FUNCTION account_renew(p_user_id uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE

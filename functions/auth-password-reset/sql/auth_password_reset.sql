@@ -1,10 +1,10 @@
--- Spends the token, sets the password, and ends every session with what is pending. Of N uses at the
--- same moment the user's row lets one through, and the rest find the token spent. A second factor
--- stays what it was. Answers the mail, or none when it was sent before.
+-- Spends the token, sets the password, and ends every session with what is pending. Of N uses at
+-- the same moment the user's row lets one through, and the rest find the token spent. A second
+-- factor stays what it was. Answers the mail, or none when it was sent before.
 --
--- The account of an email that nobody had proved becomes new (account_renew()). p_known_member_ids are
--- those whom the caller is ready to see removed from its organizations; when somebody is missing, the
--- answer names all of them, and nothing was done.
+-- The account of an email that nobody had proved becomes new (account_renew()). p_known_member_ids
+-- are those whom the caller is ready to see removed from its organizations; when somebody is
+-- missing, the answer names all of them, and nothing was done.
 --
 -- A link that was asked for before the last change of the password is worth nothing, even if that
 -- change could not see it yet.
@@ -42,7 +42,8 @@ BEGIN
     END IF;
     UPDATE email_tokens SET spent_at = now(), spent_by = p_use_id WHERE digest = token_hash(p_token_digest);
     -- The mail arrived, or there were no token.
-    UPDATE users SET password_hash = p_new_hash, devices_since = clock_timestamp(), email_verified_at = coalesce(email_verified_at, now())
+    UPDATE users SET password_hash = p_new_hash, devices_since = clock_timestamp(),
+                     email_verified_at = coalesce(email_verified_at, now())
      WHERE id = v_user.id;
     PERFORM sessions_end(v_user.id, CASE WHEN v_user.email_verified_at IS NULL THEN 'account_renewed'
                                          ELSE 'password_reset' END);

@@ -46,10 +46,9 @@ pub enum Reset {
     Done { mail: Option<Written> },
 }
 
-/// Spends the token and replaces the password. `known_members` are those who may lose
-/// memberships by it, so that what is cached of them is invalidated. The id of the message that this causes
-/// names the use: by it, a statement that is sent twice knows itself, and answers no
-/// message then.
+/// Spends the token and replaces the password. `known_members` are those who may lose memberships
+/// by it, so that what is cached of them is invalidated. The id of the message that this causes
+/// names the use: by it, a statement that is sent twice knows itself, and answers no message then.
 pub async fn reset(
     context: &Context,
     digest: TokenDigest,

@@ -1,6 +1,7 @@
--- Replaces the password that was verified, ends every other session with what it left pending, every
--- link that resets the password or changes the email, and every known device, takes the guess's count back, and gives the lease back. The device that asks is
--- known from the moment of the answer on.
+-- Replaces the password that was verified, ends every other session with what it left pending,
+-- every link that resets the password or changes the email, and every known device, takes the
+-- guess's count back, and gives the lease back. The device that asks is known from the moment of
+-- the answer on.
 CREATE OR REPLACE FUNCTION auth_password_change(
     p_digest bytea, p_verified_hash text, p_new_hash text, p_lease_id uuid
 ) RETURNS json
@@ -23,7 +24,7 @@ BEGIN
         RETURN json_build_object('refusal', 'wrong_password');
     END IF;
     UPDATE users SET password_hash = p_new_hash, devices_since = clock_timestamp() WHERE id = v_user.id;
-    PERFORM guess_forgive(session_guess_subject(v_principal.session_id));
+    PERFORM guess_forgive(session_guess_subject(v_principal));
     PERFORM sessions_end(v_user.id, 'password_changed', p_sign_in_id => principal_sign_in(v_principal));
     PERFORM audit_append(v_principal.organization_id, 'password.changed', v_principal.user_id,
                          prefixed_id('usr_', v_principal.user_id));

@@ -20,9 +20,10 @@ pub const CHANGE: Operation = Operation::new(
 .tag("auth")
 .summary("Change the password")
 .details(
-    "Ends every other session of the user. API keys live on. A wrong current password is a 422 that \
-     names current_password with the code wrong, and counts against the session alone. Every device that \
-     the user signed in from is forgotten but this one, whose cookie is set anew.",
+    "Ends every other session of the user, and the links, invitations and API keys that those made. \
+     A wrong current password is a 422 that names current_password with the code wrong, and counts \
+     against the session alone. Every device that the user signed in from is forgotten but this one, \
+     whose cookie is set anew.",
 )
 .body::<PasswordChange>(
     r#"{"current_password": "correct horse battery", "new_password": "staple of a new battery"}"#,

@@ -44,7 +44,7 @@ pub async fn find_user(
     let parameters = [digest, lease_id, host_id, max, address];
     let sql = "SELECT auth_password_begin($1, $2, $3, $4, $5)::text";
     let user: User = db::call(context, sql, &parameters, lockout::refuse).await?;
-    Ok((Guess::new(lease, user.subject.clone()), user))
+    Ok((Guess::new(&lease, user.subject.clone()), user))
 }
 
 /// Replaces the password, if it is still the one that was verified, and gives the lease

@@ -38,7 +38,13 @@ BEGIN
     IF v_second_factor = 'not_enabled' AND p_verified_hash IS NULL THEN
         RETURN json_build_object('refusal', 'password_required');
     END IF;
-    PERFORM guess_forgive(session_guess_subject(v_principal.session_id));
+    -- A code may be of an authenticator that this very session enrolled. So it ends no count of
+    -- guesses at the password.
+    IF p_verified_hash IS NULL THEN
+        PERFORM guess_discount(session_guess_subject(v_principal), p_lease_id);
+    ELSE
+        PERFORM guess_forgive(session_guess_subject(v_principal));
+    END IF;
     UPDATE sessions SET authenticated_at = now(), authentication_id = p_lease_id
      WHERE organization_id = session_organization(v_principal) AND id = v_principal.session_id;
     PERFORM audit_append(v_principal.organization_id, 'session.reauthenticated', v_principal.user_id,

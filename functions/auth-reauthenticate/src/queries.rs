@@ -62,7 +62,7 @@ pub async fn begin(
     let parameters = [digest, lease_id, host_id, max, address];
     let sql = "SELECT auth_reauthenticate_begin($1, $2, $3, $4, $5)::text";
     let user: User = db::call(context, sql, &parameters, lockout::refuse).await?;
-    Ok((Guess::new(lease, user.subject.clone()), user))
+    Ok((Guess::new(&lease, user.subject.clone()), user))
 }
 
 /// Notes the proof in the session, spends the code, and gives the lease back. `None`

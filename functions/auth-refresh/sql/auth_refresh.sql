@@ -1,7 +1,10 @@
--- Spends a refresh token for a new pair. The row lock makes N parallel uses
--- queue; the first wins and every other one finds the token spent, which is
--- reuse: it ends the session, and the answer is null. The same caller sending the same statement again
--- is not reuse: it offers the successor that is already there.
+-- Spends a refresh token for a new pair. N parallel uses queue for the user's row. The first wins,
+-- and every other one finds the token spent, which is reuse. An unspent token is reused too if its
+-- session has moved to another organization, because whoever moved it has newer tokens.
+--
+-- Reuse ends every session of the sign-in, wherever it moved, and the answer is null. The same
+-- caller sending the same statement again is no reuse: it offers the successor that is already
+-- there.
 CREATE OR REPLACE FUNCTION auth_refresh(
     p_digest bytea, p_access_digest bytea, p_refresh_digest bytea,
     p_access_ttl_secs integer, p_refresh_ttl_secs integer
@@ -14,27 +17,31 @@ DECLARE
     v_refresh_hash bytea := token_hash(p_refresh_digest);
     v_token refresh_tokens;
     v_session sessions;
+    v_user users;
     v_ends_at timestamptz;
     v_expires_at timestamptz;
 BEGIN
-    SELECT * INTO v_token FROM refresh_tokens
-     WHERE organization_id = v_organization_id AND digest = v_hash FOR UPDATE;
+    SELECT s.* INTO v_session
+      FROM refresh_tokens t
+      JOIN sessions s ON s.organization_id = t.organization_id AND s.id = t.session_id
+     WHERE t.organization_id = v_organization_id AND t.digest = v_hash;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'invalid_refresh_token');
     END IF;
-    IF v_token.successor IS NOT NULL AND v_token.successor <> v_refresh_hash THEN
-        SELECT * INTO v_session FROM sessions WHERE organization_id = v_organization_id AND id = v_token.session_id;
-        IF sessions_end(v_session.user_id, 'refresh_reused', v_organization_id, v_session.id) > 0 THEN
+    -- Whatever spends a token, moves a session or ends one holds this row. So both are read again.
+    SELECT * INTO v_user FROM users WHERE id = v_session.user_id FOR NO KEY UPDATE;
+    SELECT * INTO v_token FROM refresh_tokens WHERE organization_id = v_organization_id AND digest = v_hash;
+    SELECT * INTO v_session FROM sessions WHERE organization_id = v_organization_id AND id = v_token.session_id;
+    IF v_token.successor <> v_refresh_hash OR (v_token.successor IS NULL AND v_session.successor_id IS NOT NULL) THEN
+        IF sessions_end(v_user.id, 'refresh_reused', p_sign_in_id => v_session.sign_in_id) > 0 THEN
             PERFORM audit_append(nullif(v_organization_id, no_organization()), 'session.refresh_reused',
-                                 v_session.user_id, prefixed_id('ses_', v_session.id), '{}', v_session.id);
+                                 v_user.id, prefixed_id('ses_', v_session.id), '{}', v_session.id);
         END IF;
         RETURN 'null'::json;
     END IF;
-    SELECT * INTO v_session FROM sessions
-     WHERE organization_id = v_organization_id AND id = v_token.session_id FOR NO KEY UPDATE;
     v_ends_at := session_ends_at(v_session.created_at);
     IF v_session.revoked_at IS NOT NULL OR v_token.expires_at <= now() OR v_ends_at <= now()
-       OR NOT EXISTS (SELECT 1 FROM users WHERE id = v_session.user_id AND disabled_at IS NULL) THEN
+       OR v_user.disabled_at IS NOT NULL THEN
         RETURN json_build_object('refusal', 'invalid_refresh_token');
     END IF;
     -- No token outlives the session.

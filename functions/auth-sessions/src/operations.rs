@@ -65,7 +65,10 @@ pub const REVOKE_OTHERS: Operation = Operation::new(
 .audited()
 .tag("auth")
 .summary("End every session but the caller's")
-.details("The tokens are dead for every request that begins after this answer. API keys live on.")
+.details(
+    "The tokens are dead for every request that begins after this answer. Links, invitations and API \
+     keys that those sessions made end too.",
+)
 .answers(&[Answer::json::<SessionsRevoked>(
     200,
     "How many were ended.",
@@ -82,7 +85,8 @@ pub const REVOKE: Operation = Operation::new(
 .tag("auth")
 .summary("End one session")
 .details(
-    "It may be the caller's own. One that has moved to another organization since is ended there.",
+    "It may be the caller's own, which is a logout then. One that has moved to another organization \
+     since is ended there. Links, invitations and API keys that another session made end with it.",
 )
 .path_parameter::<SessionId>("id")
 .answers(&[Answer::json::<SessionsRevoked>(

@@ -16,6 +16,7 @@ BEGIN
         PERFORM recovery_codes_replace(v_principal.user_id, p_recovery_digests, principal_sign_in(v_principal));
         PERFORM audit_append(v_principal.organization_id, 'totp.recovery_codes_replaced', v_principal.user_id,
                              prefixed_id('usr_', v_principal.user_id));
+        PERFORM notice_add(v_principal.user_id, 'recovery_codes_replaced');
     END IF;
     RETURN 'null'::json;
 END;

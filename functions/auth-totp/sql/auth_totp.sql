@@ -11,6 +11,7 @@ BEGIN
     RETURN json_build_object(
         'enabled', totp_enrolment(v_principal.user_id) IS NOT NULL,
         'recovery_codes_left', (SELECT count(*) FROM recovery_codes
-                                 WHERE user_id = v_principal.user_id AND used_at IS NULL));
+                                 WHERE user_id = v_principal.user_id AND used_at IS NULL
+                                   AND totp_enrolment(v_principal.user_id) IS NOT NULL));
 END;
 $$;

@@ -26,7 +26,7 @@ BEGIN
            sign_in_id = principal_sign_in(v_principal)
      WHERE user_id = v_principal.user_id;
     PERFORM recovery_codes_replace(v_principal.user_id, p_recovery_digests, principal_sign_in(v_principal));
-    PERFORM guess_forgive(session_guess_subject(v_principal.session_id));
+    PERFORM guess_forgive(enrolment_guess_subject(v_principal));
     -- The other sessions were opened without the second factor. They go on, but
     -- a sensitive change asks each of them for it first.
     UPDATE sessions SET authenticated_at = 'epoch'

@@ -2,6 +2,7 @@
 //! that an authenticator has the secret. The secret and the recovery codes are shown
 //! once. Only a person turns this on and off, and never an API key.
 
+use shared::auth::lockout::Wrong;
 use shared::auth::second_factor::{Code, Enrolment, Spent};
 use shared::auth::secrets;
 use shared::auth::totp::{self, RecoveryCode};
@@ -52,11 +53,14 @@ pub async fn confirm(context: &Context, request: &Request) -> Result<Reply, Prob
     let (confirmation, _) = request.json::<TotpConfirmation>().await?;
     let code = Code::OneTime(confirmation.code.into());
     let guess_id = GuessId::new(context.now_millis(), &context.random()?);
-    let pending = queries::begin_confirmation(context, token.digest, guess_id).await?;
+    let address = request.client_address(context).await?;
+    let (guess, pending) =
+        queries::begin_confirmation(context, token.digest, guess_id, &address).await?;
     let master = secrets::master_secret(context).await?;
     let unix_secs = context.now_millis() / 1_000;
     let proof = code.check(&master, pending.user_id, pending.enrolment, unix_secs);
     let Some(Spent::Step(step)) = proof.map(|proof| proof.spent) else {
+        guess.fail(context, Wrong::SecondFactor).await?;
         return Err(wrong_code());
     };
     let recovery_codes = RecoveryCode::mint(&context.random()?);

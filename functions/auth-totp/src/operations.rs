@@ -1,5 +1,5 @@
 use shared::auth::lockout::TOO_MANY_ATTEMPTS;
-use shared::auth::second_factor::CodeText;
+use shared::auth::second_factor::{CodeText, TOTP_NOT_ENABLED};
 use shared::auth::totp::{RECOVERY_CODES, RecoveryCode};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::problem::RECENT_LOGIN_REQUIRED;
@@ -49,8 +49,6 @@ shared::refusals! {
         "the second factor is on already.";
     TOTP_NOT_ENROLLED = 409 "totp_not_enrolled", "There is no enrolment to confirm",
         "there is no enrolment, or it is older than an hour.";
-    TOTP_NOT_ENABLED = 409 "totp_not_enabled", "The second factor is off",
-        "the second factor is off.";
 }
 
 /// An answer with recovery codes.

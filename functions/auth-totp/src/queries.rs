@@ -1,6 +1,7 @@
 use serde::Deserialize;
-use shared::auth::lockout;
-use shared::auth::second_factor::Enrolment;
+use shared::auth::lockout::{self, Guess};
+use shared::auth::second_factor::{Enrolment, TOTP_NOT_ENABLED};
+use shared::http::ClientAddress;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::{GuessId, UserId};
@@ -8,9 +9,7 @@ use shared::store::db::{self, Parameter, Refused};
 use shared::text::email::EmailAddress;
 use shared::token::TokenDigest;
 
-use crate::operations::{
-    SecondFactorState, TOTP_ENABLED, TOTP_NOT_ENABLED, TOTP_NOT_ENROLLED, TotpDisabled,
-};
+use crate::operations::{SecondFactorState, TOTP_ENABLED, TOTP_NOT_ENROLLED, TotpDisabled};
 
 /// Whose second factor it is.
 #[derive(Deserialize)]
@@ -24,6 +23,7 @@ pub struct User {
 pub struct Pending {
     pub user_id: UserId,
     pub enrolment: Enrolment,
+    subject: String,
 }
 
 fn refuse(refused: &Refused) -> Option<Problem> {
@@ -72,10 +72,13 @@ pub async fn begin_confirmation(
     context: &Context,
     digest: TokenDigest,
     guess_id: GuessId,
-) -> Result<Pending, Problem> {
+    address: &ClientAddress,
+) -> Result<(Guess, Pending), Problem> {
     let parameters = [digest.0.to_vec().into(), guess_id.as_uuid().into()];
     let sql = "SELECT auth_totp_confirm_begin($1, $2)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let pending: Pending = db::call(context, sql, &parameters, refuse).await?;
+    let guess = Guess::at_code(guess_id, address, pending.subject.clone());
+    Ok((guess, pending))
 }
 
 /// Puts the enrolment in force for which the code was right.

@@ -26,7 +26,7 @@ BEGIN
     INSERT INTO credit_accounts (organization_id, id, currency)
     VALUES (p_organization_id, owned_id(p_organization_id, p_account_id), p_currency)
     ON CONFLICT ON CONSTRAINT credit_accounts_by_owner DO NOTHING;
-    RETURN account_grant(pool_hold_row(p_organization_id, p_currency), p_key, p_request_digest,
+    RETURN account_grant(pool_hold_row(p_organization_id, p_currency), p_organization_id, p_key, p_request_digest,
                          p_transfer_id, p_grant_id, p_amount, p_description, p_kind, p_priority,
                          p_effective_at, p_expires_at, v_principal.user_id);
 END;

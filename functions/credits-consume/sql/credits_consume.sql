@@ -1,6 +1,6 @@
--- Takes credits that the token's user has in its organization. The account's row is locked before anything is
--- decided, so that parallel spends queue and the balance cannot go below zero. A
--- refusal for want of credits is remembered under the key too.
+-- Takes credits that the token's user has in its organization. The account's row is locked
+-- before anything is decided, so that parallel spends queue and the balance cannot go below
+-- zero. A refusal for want of credits is remembered under the key too.
 CREATE OR REPLACE FUNCTION credits_consume(
     p_digest bytea, p_key text, p_request_digest bytea, p_transfer_id uuid,
     p_currency text, p_amount numeric, p_description text,

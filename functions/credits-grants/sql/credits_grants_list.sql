@@ -17,7 +17,8 @@ BEGIN
     END IF;
     v_account := account_find(v_principal.organization_id, v_principal.user_id, p_currency);
     IF v_account.next_due_at <= v_now THEN
-        v_changed := ARRAY(SELECT g FROM grants_due(v_account, v_now) g);
+        v_changed := ARRAY(
+            SELECT g FROM grants_due(v_account, ARRAY(SELECT d FROM account_due(v_account, v_now) d)) g);
     END IF;
     RETURN (
         SELECT coalesce(json_agg(json_build_object(

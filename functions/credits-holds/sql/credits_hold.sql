@@ -1,5 +1,5 @@
--- Reserves credits that the token's user has in its organization until they are captured, released, or
--- the hold expires.
+-- Reserves credits that the token's user has in its organization until they are captured,
+-- released, or the hold expires.
 CREATE OR REPLACE FUNCTION credits_hold(
     p_digest bytea, p_key text, p_request_digest bytea, p_transfer_id uuid, p_hold_id uuid,
     p_currency text, p_amount numeric, p_description text, p_ttl_secs integer,

@@ -23,6 +23,8 @@ DECLARE
     v_excess numeric;
     v_left numeric;
     v_take numeric;
+    v_ends_at timestamptz := timestamptz 'infinity';
+    v_next_due_at timestamptz;
     v_transactions json[] := '{}'::json[];
 BEGIN
     IF v_answer IS NOT NULL THEN
@@ -81,7 +83,7 @@ BEGIN
                               p_service => v_hold.service, p_model => v_hold.model);
         v_account := v_post.account;
         v_transactions := v_transactions || transfer_json(v_post.transfer, v_account.currency);
-        PERFORM hold_parts_return(v_organization_id, p_hold_id, v_release_id, v_hold.amount - v_from_hold);
+        v_ends_at := hold_parts_return(v_organization_id, p_hold_id, v_release_id, v_hold.amount - v_from_hold);
     END IF;
     IF v_excess > 0 THEN
         v_post := ledger_post(v_account, v_excess_id, 'consume', 'available', 'consumed', v_excess,
@@ -97,8 +99,12 @@ BEGIN
        SET state = CASE WHEN v_amount > 0 THEN 'captured' ELSE 'released' END,
            captured = v_amount, settled_at = clock_timestamp()
      WHERE organization_id = v_organization_id AND id = p_hold_id RETURNING * INTO v_hold;
-    -- What was released into a grant that has expired meanwhile expires now.
-    v_account := account_settle(v_account, clock_timestamp());
+    -- The hold lapses no more. What was released into a grant ends with it: now, if it has ended.
+    v_next_due_at := v_account.next_due_at;
+    IF v_next_due_at = v_hold.expires_at THEN
+        v_next_due_at := account_next_due_at(v_account, '-infinity');
+    END IF;
+    v_account := account_due_from(v_account, least(v_next_due_at, v_ends_at));
     v_answer := json_build_object('hold', credit_hold_json(v_hold, v_account.currency),
                                   'transactions', array_to_json(v_transactions));
     RETURN idempotent_answer_keep(v_organization_id, v_principal.user_id, p_key, p_request_digest, v_answer);

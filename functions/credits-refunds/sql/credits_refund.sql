@@ -23,6 +23,7 @@ DECLARE
     v_return numeric;
     v_post record;
     v_now timestamptz;
+    v_ends_at timestamptz := timestamptz 'infinity';
 BEGIN
     IF v_answer IS NOT NULL THEN
         RETURN v_answer;
@@ -65,15 +66,18 @@ BEGIN
         SELECT m.grant_id, m.position, m.amount - coalesce((
                    SELECT sum(r.amount)
                      FROM ledger_transfers t
-                     JOIN credit_movements r ON (r.organization_id, r.transfer_id) = (t.organization_id, t.id)
-                    WHERE t.organization_id = v_organization_id AND t.refunds_id = p_consumed_id
-                      AND r.grant_id = m.grant_id), 0) AS amount
+                    -- For each row alone, as in account_due.
+                    CROSS JOIN LATERAL (SELECT o.amount FROM credit_movements o
+                                         WHERE o.organization_id = v_organization_id AND o.transfer_id = t.id
+                                           AND o.grant_id = m.grant_id
+                                         LIMIT 1) r
+                    WHERE t.organization_id = v_organization_id AND t.refunds_id = p_consumed_id), 0) AS amount
           FROM credit_movements m WHERE m.organization_id = v_organization_id AND m.transfer_id = p_consumed_id
          ORDER BY m.position DESC
     LOOP
         v_return := least(v_left, v_part.amount);
         CONTINUE WHEN v_return <= 0;
-        PERFORM grant_return(v_organization_id, v_part.grant_id, v_return, false);
+        v_ends_at := least(v_ends_at, grant_return(v_organization_id, v_part.grant_id, v_return, false));
         INSERT INTO credit_movements
         VALUES (v_organization_id, v_transfer_id, v_part.grant_id, v_return, v_part.position);
         v_left := v_left - v_return;
@@ -81,7 +85,7 @@ BEGIN
     IF v_left > 0 THEN
         RAISE EXCEPTION 'transaction % has fewer movements than its amount', p_consumed_id USING ERRCODE = 'TP003';
     END IF;
-    v_account := account_settle(v_account, clock_timestamp());
+    v_account := account_due_from(v_account, least(v_account.next_due_at, v_ends_at));
     v_answer := json_build_object(
         'user_id', prefixed_id('usr_', v_account.user_id),
         'organization_id', prefixed_id('org_', v_account.organization_id),

@@ -19,7 +19,10 @@ BEGIN
         RETURN v_refusal;
     END IF;
     v_account := account_find(v_principal.organization_id, v_principal.user_id, p_currency);
-    v_before := coalesce((account_as_of(v_account, v_now)).sequence, 0) + 1;
+    v_before := coalesce(v_account.sequence, 0) + 1;
+    IF v_account.next_due_at <= v_now THEN
+        v_before := v_before + (SELECT count(*) FROM account_due(v_account, v_now));
+    END IF;
     IF p_since IS NOT NULL THEN
         v_from := ledger_sequence_at(v_account, v_now, p_since);
     END IF;

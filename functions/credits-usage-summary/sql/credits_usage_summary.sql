@@ -1,8 +1,7 @@
--- What the token's user has spent in its organization from p_since to before p_until: in all, and by
--- the columns of credit_usage_daily that p_by names in their order there. A page
--- of groups in that order, those after p_after_*, and one more than asked for by
--- which the caller knows whether there is a next page. By day alone every day is
--- there, those without usage too.
+-- What the token's user has spent in its organization from p_since to before p_until: in all,
+-- and by the columns of credit_usage_daily that p_by names in their order there. A page of
+-- groups in that order, those after p_after_*, and one more than asked for by which the caller
+-- knows whether there is a next page. By day alone every day is there, those without usage too.
 CREATE OR REPLACE FUNCTION credits_usage_summary(
     p_digest bytea, p_currency text, p_since date, p_until date,
     p_by_day boolean, p_by_service boolean, p_by_model boolean, p_limit integer,

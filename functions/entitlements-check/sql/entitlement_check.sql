@@ -1,8 +1,7 @@
 -- Whether a feature may be used now, exact to the last event that was acknowledged.
--- Without a quantity, or of none: whether anything is left. It reads, and reserves
--- nothing; what it writes is a sum that does not change any more, once a day.
+-- Without a quantity, or of none: whether anything is left. It reads, and reserves nothing.
 CREATE OR REPLACE FUNCTION entitlement_check(p_digest bytea, p_feature text, p_subject text, p_quantity numeric) RETURNS json
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'entitlements:read');
@@ -31,19 +30,6 @@ BEGIN
         WHEN v_entitlement.is_soft THEN NULL
         WHEN v_found.used >= v_entitlement.usage_limit THEN 'limit_reached'
         WHEN v_found.used + p_quantity > v_entitlement.usage_limit THEN 'would_exceed' END;
-    IF v_found.settles_until IS NOT NULL THEN
-        -- Whoever holds the row does not keep the check waiting: the next one settles.
-        PERFORM 1 FROM entitlements e
-          WHERE e.organization_id = v_entitlement.organization_id AND e.id = v_entitlement.id
-            AND (e.settled_from, e.settled_until) IS NOT DISTINCT FROM (v_entitlement.settled_from, v_entitlement.settled_until)
-            FOR NO KEY UPDATE SKIP LOCKED;
-        IF FOUND THEN
-            UPDATE entitlements e
-               SET settled_from = v_found.started_at, settled_until = v_found.settles_until,
-                   settled_used = v_found.settles_used
-             WHERE e.organization_id = v_entitlement.organization_id AND e.id = v_entitlement.id;
-        END IF;
-    END IF;
     -- Zero times what was used, so that without a meter there is nothing at all.
     RETURN json_build_object(
         'feature', p_feature, 'subject', p_subject, 'has_access', v_reason IS NULL, 'reason', v_reason,

@@ -1,5 +1,5 @@
 use shared::entitlements::{EntitlementSubject, EntitlementType, FeatureName};
-use shared::http::input::UnsignedAmount;
+use shared::http::input::UnsignedQuantity;
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::time::Time;
 use shared::metering::UsageQuantity;
@@ -12,7 +12,7 @@ pub struct EntitlementsCheckQuery {
     /// Whose entitlement; absent for what the organization itself was given.
     pub subject: Option<EntitlementSubject>,
     /// How much is about to be used. Absent or 0: whether anything is left.
-    pub quantity: Option<UnsignedAmount>,
+    pub quantity: Option<UnsignedQuantity>,
 }
 
 /// Why there is no access. limit_reached: nothing is left of the period. would_exceed: less

@@ -1,5 +1,5 @@
 use shared::entitlements::{EntitlementSubject, EntitlementType, FeatureName};
-use shared::http::input::{Change, Invalid, PositiveAmount, Reader};
+use shared::http::input::{Change, Invalid, PositiveQuantity, Reader};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::time::{Moment, Time};
@@ -110,7 +110,7 @@ pub struct NewEntitlement {
     /// is not archived. A boolean one has none.
     pub meter: Option<MeterName>,
     /// Required for a metered one; a boolean one has none.
-    pub limit: Option<PositiveAmount>,
+    pub limit: Option<PositiveQuantity>,
     /// Required for a metered one; a boolean one has none.
     pub period: Option<EntitlementPeriod>,
     /// Whether use is allowed beyond the limit; not when absent. A boolean one has none.
@@ -148,7 +148,7 @@ fn not_boolean() -> Invalid {
 #[shared::body]
 pub struct EntitlementChange {
     /// Null leaves it as it is.
-    pub limit: Option<PositiveAmount>,
+    pub limit: Option<PositiveQuantity>,
     /// Null leaves it as it is.
     pub is_soft: Option<bool>,
     /// Later than now; null lets it expire no more.

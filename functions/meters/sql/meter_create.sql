@@ -3,7 +3,7 @@
 -- for when it is archived. Safe to send twice: the id is the caller's.
 CREATE OR REPLACE FUNCTION meter_create(
     p_digest bytea, p_id uuid, p_slug text, p_event_type text, p_aggregation text, p_value_property text,
-    p_group_by text[], p_filters text, p_max_active integer, p_max_ever integer
+    p_group_by text[], p_filters text, p_max_active integer, p_max_of_type integer, p_max_ever integer
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -20,7 +20,9 @@ BEGIN
     v_caller := v_hold.caller;
     SELECT * INTO v_meter FROM meters WHERE organization_id = v_organization_id AND slug = p_slug;
     IF NOT FOUND THEN
-        IF (SELECT count(*) FILTER (WHERE archived_at IS NULL) >= p_max_active OR count(*) >= p_max_ever
+        IF (SELECT count(*) FILTER (WHERE archived_at IS NULL) >= p_max_active
+                   OR count(*) FILTER (WHERE archived_at IS NULL AND event_type = p_event_type) >= p_max_of_type
+                   OR count(*) >= p_max_ever
               FROM meters WHERE organization_id = v_organization_id) THEN
             RETURN json_build_object('refusal', 'meter_limit');
         END IF;

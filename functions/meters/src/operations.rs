@@ -265,7 +265,7 @@ shared::refusals! {
     METER_EXISTS = 409 "meter_exists", "There is a meter with this name",
         "the organization has or had a meter with this name.";
     METER_LIMIT = 409 "meter_limit", "The organization has as many meters as it can have",
-        "50 meters count, or 200 were made.";
+        "50 meters count, 20 count events of this type, or 200 were made.";
 }
 
 pub const LIST: Operation = Operation::new(

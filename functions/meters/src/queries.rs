@@ -7,8 +7,13 @@ use shared::token::TokenDigest;
 
 use crate::operations::{METER_EXISTS, METER_LIMIT, MeterList, MeterShown, NewMeter};
 
-/// Most meters that count: each is looked at for each event of its type.
+/// Most meters that count.
 const MAX_ACTIVE: i32 = 50;
+
+/// Most meters that count events of one type: each keeps something of each event. A batch of
+/// 1,000 events of as many subjects, for 20 meters with ten filters of four names each, takes
+/// 0.65 of the 1.5 seconds that a statement has.
+const MAX_OF_TYPE: i32 = 20;
 
 /// Most meters with those that are archived, which a list shows too.
 const MAX_EVER: i32 = 200;
@@ -19,7 +24,7 @@ fn refuse(refused: &Refused) -> Option<Problem> {
         "meter_exists" => METER_EXISTS
             .because("A name is used once, by an archived meter too. Choose another one."),
         "meter_limit" => METER_LIMIT.because(format!(
-            "At most {MAX_ACTIVE} meters count, and {MAX_EVER} can be made. Archive one that is not needed."
+            "At most {MAX_ACTIVE} meters count, {MAX_OF_TYPE} of them events of one type, and {MAX_EVER} can be made. Archive one that is not needed."
         )),
         _ => return None,
     })
@@ -71,9 +76,10 @@ pub async fn create(
         group_by.into(),
         filters.into(),
         MAX_ACTIVE.into(),
+        MAX_OF_TYPE.into(),
         MAX_EVER.into(),
     ];
-    let sql = "SELECT meter_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text";
+    let sql = "SELECT meter_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text";
     db::call(context, sql, &parameters, refuse).await
 }
 

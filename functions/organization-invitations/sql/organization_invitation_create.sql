@@ -35,6 +35,11 @@ BEGIN
     IF v_role.name IS NULL THEN
         RETURN json_build_object('refusal', 'role_unknown');
     END IF;
+    -- In the order in which whatever ends sessions of an inviter holds them.
+    PERFORM 1 FROM invitations
+      WHERE organization_id = p_organization_id AND accepted_at IS NULL AND revoked_at IS NULL
+        AND (expires_at <= now() OR email = p_email)
+      ORDER BY id FOR NO KEY UPDATE;
     -- What has expired is pending no more, so that the pending ones stay few.
     UPDATE invitations SET revoked_at = now()
      WHERE organization_id = p_organization_id AND accepted_at IS NULL AND revoked_at IS NULL
@@ -48,7 +53,7 @@ BEGIN
         RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
     -- An owner can take everything from whoever invited them.
-    v_refusal := CASE WHEN p_role = 'owner' THEN recent_login_refusal(v_caller) END;
+    v_refusal := CASE WHEN permissions_are_owners(v_role.permissions) THEN recent_login_refusal(v_caller) END;
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;

@@ -73,7 +73,7 @@ pub const CREATE: Operation = Operation::new(
 .audited()
 .tag("organizations")
 .summary("Invite somebody")
-.details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again. To invite an owner needs a session with a recent login. The invitation ends when whoever invited has less than it offers.")
+.details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again. To invite an owner, or into a role with all that an owner has, needs a session with a recent login. The invitation ends when whoever invited has less than it offers.")
 .path_parameter::<OrganizationId>("id")
 .body::<NewInvitation>(r#"{"email": "charles@example.com", "role": "member"}"#)
 .answers(&[Answer::json::<Invitation>(

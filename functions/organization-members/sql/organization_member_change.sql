@@ -30,12 +30,11 @@ BEGIN
        OR NOT role_permissions(p_organization_id, v_membership.role) <@ v_caller.permissions THEN
         RETURN json_build_object('refusal', 'role_exceeds_own');
     END IF;
-    IF p_role = 'owner' AND v_membership.role <> p_role THEN
-        -- An owner can take everything from whoever made them one.
-        v_refusal := recent_login_refusal(v_caller);
-        IF v_refusal IS NOT NULL THEN
-            RETURN v_refusal;
-        END IF;
+    -- An owner can take everything from whoever made them one.
+    v_refusal := CASE WHEN v_membership.role <> p_role AND permissions_are_owners(v_role.permissions)
+                      THEN recent_login_refusal(v_caller) END;
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     END IF;
     IF v_membership.role <> p_role THEN
         IF is_last_owner(v_membership) THEN
@@ -43,10 +42,10 @@ BEGIN
         END IF;
         UPDATE memberships SET role = p_role
          WHERE organization_id = p_organization_id AND user_id = p_user_id;
+        PERFORM invitations_exceeding_end(p_organization_id);
         PERFORM audit_append(p_organization_id, 'member.role_changed', v_caller.user_id,
                              prefixed_id('usr_', p_user_id),
                              jsonb_build_object('role', p_role, 'previous_role', v_membership.role));
-        PERFORM invitations_exceeding_end(p_organization_id);
         v_membership.role := p_role;
     END IF;
     RETURN member_json(v_membership);

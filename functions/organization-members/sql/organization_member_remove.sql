@@ -1,5 +1,5 @@
--- Ends a membership, and what the member has in the organization. Whoever signed in may leave; anyone
--- else is removed by a member with the permission, under the rule for roles.
+-- Ends a membership, and what the member has in the organization. Whoever signed in may leave;
+-- anyone else is removed by a member with the permission, under the rule for roles.
 CREATE OR REPLACE FUNCTION organization_member_remove(
     p_digest bytea, p_organization_id uuid, p_user_id uuid
 ) RETURNS json

@@ -83,7 +83,7 @@ pub const CHANGE: Operation = Operation::new(
 .audited()
 .tag("organizations")
 .summary("Change a member's role")
-.details("It holds for every request of the member that begins after this answer. Invitations of theirs end that offer more than they now have. To make an owner needs a session with a recent login.")
+.details("It holds for every request of the member that begins after this answer. Invitations of theirs end that offer more than they now have. To make an owner, or give a role with all that an owner has, needs a session with a recent login.")
 .path_parameter::<OrganizationId>("id")
 .path_parameter::<UserId>("user_id")
 .body::<MemberChange>(r#"{"role": "admin"}"#)

@@ -1,5 +1,6 @@
 -- Makes one of the organization's own roles, or replaces its permissions. Who
 -- holds it must be among those that the caller knows of; null when somebody is not.
+-- A role that has all that an owner has makes owners of those who hold it.
 CREATE OR REPLACE FUNCTION organization_role_put(
     p_digest bytea, p_organization_id uuid, p_name text, p_permissions text[], p_known_holders uuid[],
     p_max_roles integer
@@ -8,6 +9,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_hold record;
     v_caller principal;
+    v_refusal json;
     v_old roles;
     v_role roles;
 BEGIN
@@ -25,6 +27,11 @@ BEGIN
     SELECT * INTO v_old FROM roles WHERE organization_id = p_organization_id AND name = p_name;
     IF NOT p_permissions <@ v_caller.permissions OR NOT coalesce(v_old.permissions, '{}') <@ v_caller.permissions THEN
         RETURN json_build_object('refusal', 'role_exceeds_own');
+    END IF;
+    v_refusal := CASE WHEN permissions_are_owners(p_permissions) AND NOT permissions_are_owners(v_old.permissions)
+                      THEN recent_login_refusal(v_caller) END;
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
     END IF;
     IF EXISTS (SELECT 1 FROM memberships
                 WHERE organization_id = p_organization_id AND role = p_name

@@ -1,5 +1,6 @@
 use shared::http::input::List;
 use shared::http::operation::{Access, Answer, Operation, Verb};
+use shared::http::problem::RECENT_LOGIN_REQUIRED;
 use shared::ids::OrganizationId;
 use shared::organizations::{Permission, ROLE_EXCEEDS_OWN, ROLE_IS_BUILT_IN, RoleName};
 
@@ -72,7 +73,8 @@ pub const PUT: Operation = Operation::new(
 .tag("organizations")
 .summary("Make or change a role")
 .details(
-    "New permissions hold for every request of the role's holders that begins after this answer.",
+    "New permissions hold for every request of the role's holders that begins after this answer. \
+     To give a role all that an owner has needs a recent login.",
 )
 .path_parameter::<OrganizationId>("id")
 .path_parameter::<RoleName>("name")
@@ -87,6 +89,7 @@ pub const PUT: Operation = Operation::new(
     &ROLE_IS_BUILT_IN,
     &ROLE_LIMIT,
     &ROLE_WIDELY_HELD,
+    &RECENT_LOGIN_REQUIRED,
 ]);
 
 pub const DELETE: Operation = Operation::new(

@@ -25,8 +25,8 @@ BEGIN
         RETURNING m.*
     )
     SELECT coalesce(json_agg(json_build_object(
-               'organization_id', prefixed_id('org_', c.organization_id), 'id', prefixed_id('msg_', c.id), 'kind', c.kind, 'to', c.recipient, 'token', c.token,
-               'detail', c.detail) ORDER BY c.id), '[]'::json)
+               'organization_id', prefixed_id('org_', c.organization_id), 'id', prefixed_id('msg_', c.id),
+               'kind', c.kind, 'to', c.recipient, 'token', c.token, 'detail', c.detail) ORDER BY c.id), '[]'::json)
       INTO v_messages FROM claimed c;
     RETURN v_messages;
 END;

@@ -1,4 +1,4 @@
-use shared::http::input::{Invalid, List, Name, PositiveAmount, Reader, Text};
+use shared::http::input::{Invalid, List, Name, PositiveQuantity, Reader, Text};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::{Cursor, PageLimit};
 use shared::http::time::Time;
@@ -103,7 +103,7 @@ pub struct NewUsageAlert {
     /// In the organization's time zone.
     pub period: UsageAlertPeriod,
     /// Ascending.
-    pub thresholds: List<PositiveAmount, 1, MAX_THRESHOLDS>,
+    pub thresholds: List<PositiveQuantity, 1, MAX_THRESHOLDS>,
     /// Who is told of each threshold that fires. Absent and null: nobody.
     pub email: Option<EmailAddress>,
 }

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use shared::http::context::Context;
-use shared::http::input::PositiveAmount;
+use shared::http::input::PositiveQuantity;
 use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::UsageAlertId;
@@ -77,8 +77,9 @@ pub async fn create(
 }
 
 /// Plain decimals with every digit.
-fn decimals(amounts: &[PositiveAmount]) -> Vec<String> {
-    amounts.iter().map(|amount| amount.0.to_string()).collect()
+fn decimals(quantities: &[PositiveQuantity]) -> Vec<String> {
+    let texts = quantities.iter().map(|quantity| quantity.0.to_string());
+    texts.collect()
 }
 
 pub async fn read(

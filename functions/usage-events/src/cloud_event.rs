@@ -30,8 +30,9 @@ pub fn read(text: &str, now_micros: i64) -> Result<Event<'_>, Rejected> {
     let Ok(structured) = serde_json::from_str::<CloudEvent<'_>>(text) else {
         return Err(event::explain(text, &STRUCTURED));
     };
-    // Of attributes that are not kept, serde lets one be there twice.
-    let repeated = properties::repeated_member(text).map(|name| {
+    // Of attributes that are not kept, serde lets one be there twice. What is in `data` is looked
+    // at when it is read.
+    let repeated = properties::repeated_outer_member(text).map(|name| {
         let invalid = Invalid::new("repeated", "must be given once");
         event::field_error(name, invalid)
     });
@@ -187,7 +188,7 @@ mod tests {
             (&*event.source, &*event.properties),
             ("/gateway", r#"{"n": 1}"#)
         );
-        let table: [(&str, &[(&str, &str)]); 11] = [
+        let table: [(&str, &[(&str, &str)]); 12] = [
             (
                 "{}",
                 &[
@@ -204,6 +205,13 @@ mod tests {
             (&good.replace("/gateway", ""), &[("source", "wrong_length")]),
             (
                 &good.replace("\"traceparent\": \"x\"", "\"trace\": 1, \"trace\": 2"),
+                &[("trace", "repeated")],
+            ),
+            // After a number that is too long to be kept, and within an attribute that is not kept.
+            (
+                &good
+                    .replace("\"x\"", &format!("{{\"a\": {}, \"a\": 2}}", "1".repeat(40)))
+                    .replace("\"id\"", "\"trace\": 1, \"trace\": 2, \"id\""),
                 &[("trace", "repeated")],
             ),
             (

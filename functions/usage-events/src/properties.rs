@@ -59,6 +59,17 @@ pub fn repeated_member(text: &str) -> Option<String> {
     (invalid.code == "repeated").then(|| place.trim_start_matches('.').to_owned())
 }
 
+/// The member of the outermost object that is given twice, if one is, whatever is in the members.
+/// `text` is a valid JSON object already.
+pub fn repeated_outer_member(text: &str) -> Option<String> {
+    let mut walk = Walk {
+        is_of_outer_names: true,
+        ..Walk::of(text, usize::MAX)
+    };
+    let invalid = walk.run().err()?;
+    (invalid.code == "repeated").then(|| walk.place().trim_start_matches('.').to_owned())
+}
+
 /// An object or a list that was not closed yet.
 struct Open {
     is_object: bool,
@@ -72,6 +83,8 @@ struct Open {
 struct Walk<'a> {
     text: &'a str,
     max_depth: usize,
+    /// Whether it looks at the names of the outermost object alone, and passes over all else.
+    is_of_outer_names: bool,
     at: usize,
     open: Vec<Open>,
     /// Names of the members of all open objects, as they are meant and not as they are escaped.
@@ -88,6 +101,7 @@ impl<'a> Walk<'a> {
         Self {
             text,
             max_depth,
+            is_of_outer_names: false,
             at: 0,
             open: Vec::new(),
             names: Vec::new(),
@@ -105,7 +119,8 @@ impl<'a> Walk<'a> {
             match byte {
                 b'"' => {
                     self.at = skip_string(bytes, self.at)?;
-                    if std::mem::take(&mut self.is_name_next) {
+                    let is_passed_over = self.is_of_outer_names && self.open.len() > 1;
+                    if std::mem::take(&mut self.is_name_next) && !is_passed_over {
                         self.names.push(unescaped(&self.text[begin..self.at]));
                     }
                 }
@@ -117,7 +132,7 @@ impl<'a> Walk<'a> {
                         self.is_name_next = open.is_object;
                     }
                 }
-                b'-' | b'0'..=b'9' => self.number(begin)?,
+                b'-' | b'0'..=b'9' if !self.is_of_outer_names => self.number(begin)?,
                 _ => {}
             }
         }
@@ -357,6 +372,9 @@ mod tests {
             assert_eq!(got, expected, "{text}");
             let place = expected.map(|(place, _)| place.trim_start_matches('.').to_owned());
             assert_eq!(repeated_member(&text), place, "{text}");
+            let is_outer = |place: &String| !place.contains('.');
+            let outer = place.filter(is_outer);
+            assert_eq!(repeated_outer_member(&text), outer, "{text}");
         }
     }
 }

@@ -1,14 +1,14 @@
 -- What a meter counted: of each group its values and its cells, which are a bucket with
 -- its events and its value each, and one for the whole, whose bucket is 0. What is equal
 -- as JSON is one group. Beside them, all events that were counted, of which each must be
--- in a group.
+-- in a group. When there is more to read than may be, o_exceeded is the refusal.
 --
 -- Nothing is known beforehand of how many groups there are, and a loop in a loop over
 -- thousands of them would outlast the statement, so there is none.
 CREATE OR REPLACE FUNCTION usage_cells(
     p_meter meters, p_starts timestamptz[], p_until timestamptz, p_subject text, p_positions integer[],
-    p_max_cells integer, p_max_events integer,
-    OUT o_groups json, OUT o_number_of_groups bigint, OUT o_events numeric, OUT o_is_complete boolean
+    p_max_cells integer, p_max_events integer, p_max_series integer,
+    OUT o_groups json, OUT o_number_of_groups bigint, OUT o_events numeric, OUT o_exceeded text
 )
 LANGUAGE plpgsql
 SET enable_nestloop = off
@@ -16,11 +16,11 @@ SET enable_sort = off
 SET jit = off
 AS $$
 BEGIN
-    o_is_complete := true;
     IF p_meter.aggregation = 'time_weighted_sum' THEN
-        SELECT l.o_groups, l.o_number_of_groups, l.o_events, l.o_is_complete
-          INTO o_groups, o_number_of_groups, o_events, o_is_complete
-          FROM usage_level_cells(p_meter, p_starts, p_until, p_subject, p_positions, p_max_cells, p_max_events) l;
+        SELECT l.o_groups, l.o_number_of_groups, l.o_events, l.o_exceeded
+          INTO o_groups, o_number_of_groups, o_events, o_exceeded
+          FROM usage_level_cells(p_meter, p_starts, p_until, p_subject, p_positions, p_max_cells, p_max_events,
+                                 p_max_series) l;
     ELSIF p_meter.aggregation = 'unique_count' THEN
         WITH own AS MATERIALIZED (
             SELECT width_bucket(u.slot_at, p_starts) AS bucket, u.group_key, u.value
@@ -62,8 +62,9 @@ BEGIN
               FROM events e LEFT JOIN cells c ON c.bucket = e.bucket AND c.part = e.part
              GROUP BY e.part
         )
-        SELECT json_agg(p.found), count(*), (SELECT sum(b.events) FROM by_group b), (SELECT count(*) FROM own) <= p_max_events
-          INTO o_groups, o_number_of_groups, o_events, o_is_complete
+        SELECT json_agg(p.found), count(*), (SELECT sum(b.events) FROM by_group b),
+               CASE WHEN (SELECT count(*) FROM own) > p_max_events THEN 'too_many_events' END
+          INTO o_groups, o_number_of_groups, o_events, o_exceeded
           FROM by_part p;
     ELSE
         WITH own AS (

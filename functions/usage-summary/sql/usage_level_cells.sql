@@ -1,16 +1,16 @@
--- What a meter of time has, in cells as usage_cells gives them: each level times the
--- seconds until the next one of its series, or until now, or until the meter was
--- archived. The last level before the range is there from its beginning on, however
--- old it is.
+-- What a meter of time has, in cells as usage_cells gives them: each level times the seconds
+-- until the next one of its series, or until now, or until the meter was archived. The last
+-- level before the range is there from its beginning on, however old it is.
 --
--- Of each series it reads that one and what is in the range, and no more than p_max of
--- all, of half as many series. A level is not counted in each bucket that it lasts for, which may be 800 for
--- each of 100,000: what counts is by how much it changes the sum of the levels, and the
--- sums from bucket to bucket are made once for each group.
+-- Of each series it reads that one and what is in the range, and no more than p_max_levels of
+-- all, of no more than p_max_series. Rows carry the number of their series: its keys may have
+-- a kilobyte. A level is not counted in each bucket that it lasts for, which may be 800 for
+-- each of 100,000: what counts is by how much it changes the sum of the levels, and the sums
+-- from bucket to bucket are made once for each group.
 CREATE OR REPLACE FUNCTION usage_level_cells(
     p_meter meters, p_starts timestamptz[], p_until timestamptz, p_subject text, p_positions integer[],
-    p_max_cells integer, p_max integer,
-    OUT o_groups json, OUT o_number_of_groups bigint, OUT o_events numeric, OUT o_is_complete boolean
+    p_max_cells integer, p_max_levels integer, p_max_series integer,
+    OUT o_groups json, OUT o_number_of_groups bigint, OUT o_events numeric, OUT o_exceeded text
 )
 LANGUAGE plpgsql STABLE
 -- As usage_cells. Each series is looked up by itself all the same, for want of another way.
@@ -23,14 +23,15 @@ DECLARE
     v_end timestamptz := least(p_until, now(), p_meter.archived_at);
 BEGIN
     WITH series AS MATERIALIZED (
-        SELECT s.subject, s.group_key FROM usage_level_series s
-         WHERE p_subject IS NULL AND s.organization_id = p_meter.organization_id AND s.meter_id = p_meter.id
-        UNION ALL
-        SELECT s.subject, s.group_key FROM usage_level_series s
-         WHERE s.organization_id = p_meter.organization_id AND s.meter_id = p_meter.id AND s.subject = p_subject
-         LIMIT p_max / 2 + 1
+        SELECT row_number() OVER () AS number, k.subject, k.group_key
+          FROM (SELECT s.subject, s.group_key FROM usage_level_series s
+                 WHERE p_subject IS NULL AND s.organization_id = p_meter.organization_id AND s.meter_id = p_meter.id
+                UNION ALL
+                SELECT s.subject, s.group_key FROM usage_level_series s
+                 WHERE s.organization_id = p_meter.organization_id AND s.meter_id = p_meter.id AND s.subject = p_subject
+                 LIMIT p_max_series + 1) k
     ), told AS MATERIALIZED (
-        SELECT s.subject, s.group_key, l.time, l.level, l.events
+        SELECT s.number, l.time, l.level, l.events
           FROM series s
          CROSS JOIN LATERAL (
                SELECT v_since AS time, before.level, 0 AS events
@@ -46,24 +47,25 @@ BEGIN
                 WHERE l.organization_id = p_meter.organization_id AND l.meter_id = p_meter.id
                   AND l.subject = s.subject AND l.group_key = s.group_key AND l.time >= v_since AND l.time < p_until
                ) l
-         WHERE (SELECT count(*) FROM series) <= p_max / 2
-         LIMIT p_max + 1
+         WHERE (SELECT count(*) FROM series) <= p_max_series
+         LIMIT p_max_levels + 1
     ), changes AS (
-        SELECT t.group_key, t.time, t.events, width_bucket(t.time, p_starts) AS bucket,
-               t.level - coalesce(lag(t.level) OVER (PARTITION BY t.subject, t.group_key ORDER BY t.time, t.events), 0) AS change
+        SELECT t.number, t.time, t.events, width_bucket(t.time, p_starts) AS bucket,
+               t.level - coalesce(lag(t.level) OVER (PARTITION BY t.number ORDER BY t.time, t.events), 0) AS change
           FROM told t
-    ), by_group AS MATERIALIZED (
-        SELECT c.group_key, c.bucket, sum(c.events) AS events, sum(c.change) AS change,
+    ), by_series AS MATERIALIZED (
+        SELECT c.number, c.bucket, sum(c.events) AS events, sum(c.change) AS change,
                sum(c.change * greatest(extract(epoch FROM
                    least(coalesce(p_starts[c.bucket + 1], p_until), v_end) - c.time), 0)) AS product
           FROM changes c
-         GROUP BY c.group_key, c.bucket
+         GROUP BY c.number, c.bucket
     ), named AS MATERIALIZED (
-        SELECT k.group_key, usage_group_part(k.group_key, p_positions) AS part
-          FROM (SELECT DISTINCT group_key FROM by_group) k
+        SELECT s.number, usage_group_part(s.group_key, p_positions) AS part
+          FROM series s
+         WHERE s.number IN (SELECT b.number FROM by_series b)
     ), parts AS MATERIALIZED (
         SELECT g.part, b.bucket, sum(b.events) AS events, sum(b.change) AS change, sum(b.product) AS product
-          FROM by_group b JOIN named g ON g.group_key = b.group_key
+          FROM by_series b JOIN named g ON g.number = b.number
          GROUP BY g.part, b.bucket
     ), groups AS MATERIALIZED (
         SELECT part FROM parts GROUP BY part
@@ -90,7 +92,8 @@ BEGIN
          GROUP BY w.part
     )
     SELECT (SELECT json_agg(p.found) FROM by_part p), (SELECT count(*) FROM groups), (SELECT sum(t.events) FROM told t),
-           (SELECT count(*) FROM series) <= p_max / 2 AND (SELECT count(*) FROM told) <= p_max
-      INTO o_groups, o_number_of_groups, o_events, o_is_complete;
+           CASE WHEN (SELECT count(*) FROM series) > p_max_series THEN 'too_many_series'
+                WHEN (SELECT count(*) FROM told) > p_max_levels THEN 'too_many_events' END
+      INTO o_groups, o_number_of_groups, o_events, o_exceeded;
 END;
 $$;

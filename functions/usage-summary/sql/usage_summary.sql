@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION usage_summary(
     p_digest bytea, p_slug text, p_since timestamp, p_until timestamp, p_since_is_local boolean,
     p_until_is_local boolean, p_interval text, p_time_zone text, p_subject text, p_group_by text[],
-    p_max_buckets integer, p_max_cells integer, p_max_events integer
+    p_max_buckets integer, p_max_cells integer, p_max_events integer, p_max_series integer
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -59,9 +59,10 @@ BEGIN
     v_positions := coalesce(v_positions, '{}');
     v_starts := usage_bucket_starts(v_since, v_until, p_interval, v_time_zone);
 
-    v_found := usage_cells(v_meter, v_starts, v_until, p_subject, v_positions, p_max_cells, p_max_events);
-    IF NOT coalesce(v_found.o_is_complete, true) THEN
-        RETURN json_build_object('refusal', 'too_many_events');
+    v_found := usage_cells(v_meter, v_starts, v_until, p_subject, v_positions, p_max_cells, p_max_events,
+                           p_max_series);
+    IF v_found.o_exceeded IS NOT NULL THEN
+        RETURN json_build_object('refusal', v_found.o_exceeded);
     END IF;
     IF coalesce(v_found.o_number_of_groups, 0) * cardinality(v_starts) > p_max_cells THEN
         RETURN json_build_object('refusal', 'too_many_cells');

@@ -134,7 +134,7 @@ pub const SUMMARY: Operation = Operation::new(
 )
 .tag("usage")
 .summary("Sum up what a meter counted")
-.details("Holds every event that was acknowledged before the request began, cached or not. Intervals are of the zone that is asked for, and those at the ends of the range are cut to it. At most 799 intervals, and 10,000 buckets of all groups. A meter of distinct values or of time is computed from at most 100,000 values or events.")
+.details("Holds every event that was acknowledged before the request began, cached or not. Intervals are of the zone that is asked for, and those at the ends of the range are cut to it. At most 799 intervals, and 10,000 buckets of all groups. A meter of distinct values or of time is computed from at most 100,000 values or events, and one of time from the levels of at most 10,000 subjects and groups: with more, ask for one subject (too_many_series).")
 .query::<UsageSummaryQuery>()
 .answers(&[Answer::json::<UsageSummary>(
     200,

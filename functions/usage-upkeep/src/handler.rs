@@ -17,7 +17,19 @@ pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem>
             &format!("the default partition of usage_events has events of {months:?}"),
         );
     }
-    let settled = queries::settle_credits(context, token.digest).await?;
-    upkeep.settled_accounts = settled.settled_accounts;
+    let credits = queries::settle_credits(context, token.digest).await?;
+    upkeep.settled_accounts = credits.settled_accounts;
+    upkeep.failed_accounts = credits.failed_accounts;
+    if credits.failed_accounts > 0 {
+        context.log(
+            "error",
+            &format!(
+                "the credits of {} accounts cannot be settled; the log of Postgres says why",
+                credits.failed_accounts
+            ),
+        );
+    }
+    let entitlements = queries::settle_entitlements(context, token.digest).await?;
+    upkeep.settled_entitlements = entitlements.settled_entitlements;
     Reply::json(200, &upkeep)
 }

@@ -1,4 +1,4 @@
-//! `POST /api/v1/usage/upkeep`: makes and drops the partitions of usage events.
+//! `POST /api/v1/usage/upkeep`: partitions of usage events, lapsed credits, entitlements.
 
 mod handler;
 mod operations;

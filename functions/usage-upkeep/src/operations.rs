@@ -28,6 +28,12 @@ pub struct UsageUpkeep {
     /// Accounts of credits of which something had fallen due, and was posted.
     #[serde(default)]
     pub settled_accounts: u32,
+    /// Accounts of which it could not be posted; the server's log names them.
+    #[serde(default)]
+    pub failed_accounts: u32,
+    /// Entitlements whose use of long ago was added up and kept.
+    #[serde(default)]
+    pub settled_entitlements: u32,
 }
 
 pub const RUN: Operation = Operation::new(
@@ -37,10 +43,10 @@ pub const RUN: Operation = Operation::new(
     Access::Permission("usage:upkeep"),
 )
 .tag("usage")
-.summary("Make and drop partitions of usage events")
-.details("A scheduler calls it daily. Makes the partitions of the next four months and drops those of events that are older than 13 months. Of two calls at once one does it. Credits that have lapsed while nobody spent from their account are posted, for a second; when many lapse at once, call it again until settled_accounts is 0.")
+.summary("Keep partitions of usage events, post lapsed credits, settle entitlements")
+.details("A scheduler calls it hourly. Makes the partitions of the next four months and drops those of events that are older than 13 months. Of two calls at once one does it. Credits that have lapsed while nobody spent from their account are posted, for a second; when many lapse at once, call it again until settled_accounts is 0. An account that fails is counted and passed over. What was used of entitlements by year or for good, and no event changes any more, is added up for another second, so that a check need not; call it again until settled_entitlements is 0.")
 .answers(&[Answer::json::<UsageUpkeep>(
     200,
     "What was done.",
-    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": [], "settled_accounts": 12}"#,
+    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": [], "settled_accounts": 12, "failed_accounts": 0, "settled_entitlements": 40}"#,
 )]);

@@ -16,14 +16,34 @@ const RETENTION_MONTHS: i32 = 13;
 
 /// What was posted of credits.
 #[derive(Debug, Deserialize)]
-pub struct Settled {
+pub struct SettledCredits {
     pub settled_accounts: u32,
+    pub failed_accounts: u32,
+}
+
+/// What was settled of entitlements.
+#[derive(Debug, Deserialize)]
+pub struct SettledEntitlements {
+    pub settled_entitlements: u32,
 }
 
 /// Posts what has fallen due of credits, for a second at most.
-pub async fn settle_credits(context: &Context, digest: TokenDigest) -> Result<Settled, Problem> {
+pub async fn settle_credits(
+    context: &Context,
+    digest: TokenDigest,
+) -> Result<SettledCredits, Problem> {
     let parameters = [digest.0.to_vec().into()];
     let sql = "CALL credits_settle($1, NULL)";
+    db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
+}
+
+/// Adds up what was used of entitlements and is final, for a second at most.
+pub async fn settle_entitlements(
+    context: &Context,
+    digest: TokenDigest,
+) -> Result<SettledEntitlements, Problem> {
+    let parameters = [digest.0.to_vec().into()];
+    let sql = "CALL entitlements_settle($1, NULL)";
     db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }
 

@@ -1,5 +1,5 @@
--- Disables a user, which ends their sessions and all that is pending of them, or enables them again,
--- which brings none of it back.
+-- Disables a user, which ends their sessions and all that is pending of them, or enables them
+-- again, which brings none of it back.
 CREATE OR REPLACE FUNCTION user_change(p_digest bytea, p_user_id uuid, p_disabled boolean) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,6 @@
 -- Makes a member the owner of an organization that has no owner who can sign in. The platform has
--- disabled them, and so the platform names another.
+-- disabled them, and so the platform names another: a person does, who has just proved who they
+-- are.
 CREATE OR REPLACE FUNCTION user_ownership_give(p_digest bytea, p_user_id uuid, p_organization_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -7,6 +8,7 @@ DECLARE
     v_refusal json := refusal(v_principal, 'users:manage');
     v_membership memberships;
 BEGIN
+    v_refusal := coalesce(v_refusal, recent_login_refusal(v_principal));
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;

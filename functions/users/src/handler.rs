@@ -33,6 +33,21 @@ pub async fn own(context: &Context, request: &Request) -> Result<Reply, Problem>
     Reply::json(200, &ownership)
 }
 
+pub async fn remove_factor(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let id = request.named("id", not_found)?;
+    Reply::json(
+        200,
+        &queries::remove_factor(context, token.digest, id).await?,
+    )
+}
+
+pub async fn keep_factor(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let id = request.named("id", not_found)?;
+    Reply::json(200, &queries::keep_factor(context, token.digest, id).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

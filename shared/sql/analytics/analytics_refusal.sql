@@ -1,4 +1,4 @@
 -- What a caller is told who may not ask; null to go on.
 CREATE OR REPLACE FUNCTION analytics_refusal(p_digest bytea) RETURNS json
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 RETURN refusal(authenticate(p_digest), 'analytics:read');

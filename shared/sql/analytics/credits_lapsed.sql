@@ -6,7 +6,7 @@ LANGUAGE sql STABLE AS $$
     SELECT utc_day(d.occurred_at), d.kind, d.amount
       FROM (SELECT c AS account FROM credit_accounts c
              WHERE c.currency = p_currency AND c.next_due_at < 'infinity' AND c.next_due_at <= p_now
-             ORDER BY c.next_due_at LIMIT max_accounts_due()) a
+             ORDER BY c.next_due_at LIMIT max_credits_due()) a
      CROSS JOIN LATERAL account_due(a.account, p_now) d
      WHERE d.kind IN ('expire', 'void')
 $$;

@@ -1,5 +1,5 @@
--- The sign-in that a principal goes back to: that of the session, or that which the API key was made
--- with, if it is known. Whatever the principal makes is noted as that sign-in's.
+-- The sign-in that a principal goes back to: that of the session, or that which the API key was
+-- made with, if it is known. Whatever the principal makes is noted as that sign-in's.
 CREATE OR REPLACE FUNCTION principal_sign_in(p_principal principal) RETURNS uuid
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -2,8 +2,11 @@
 -- recovery code. Answers 'not_enabled', 'required' when there is neither,
 -- 'accepted', or 'invalid', which a code that was used before is too. The caller
 -- holds the user's row, so N uses of one code queue and one of them succeeds.
+--
+-- Whoever has the factor has not lost it: its removal by the platform is withdrawn. p_session_id is
+-- the session that is just being opened, if one is.
 CREATE OR REPLACE FUNCTION second_factor_spend(
-    p_user_id uuid, p_enrolment bytea, p_totp_step bigint, p_recovery_digest bytea
+    p_user_id uuid, p_enrolment bytea, p_totp_step bigint, p_recovery_digest bytea, p_session_id uuid DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,6 +30,11 @@ BEGIN
         PERFORM notice_add(p_user_id, 'recovery_code_used', (
             SELECT jsonb_build_object('codes_left', count(*)::text)
               FROM recovery_codes WHERE user_id = p_user_id AND used_at IS NULL));
+    END IF;
+    UPDATE totp_enrolments SET removal_due_at = NULL WHERE user_id = p_user_id AND removal_due_at IS NOT NULL;
+    IF FOUND THEN
+        PERFORM audit_append(user_home_organization(p_user_id), 'totp.removal_withdrawn', p_user_id,
+                             prefixed_id('usr_', p_user_id), '{}', p_session_id);
     END IF;
     RETURN 'accepted';
 END;

@@ -16,7 +16,7 @@ LANGUAGE sql IMMUTABLE AS $$
         ('account_renewed',  'all',          'all',  'all',  'all',  'all',          'all',          'all'),
         ('others_ended',     'others',       'made', 'made', 'keep', 'made',         'made',         'made'),
         ('session_ended',    'sign_in',      'made', 'made', 'keep', 'made',         'made',         'made'),
-        ('refresh_reused',   'session',      'made', 'made', 'keep', 'made',         'made',         'made'),
+        ('refresh_reused',   'sign_in',      'made', 'made', 'keep', 'made',         'made',         'made'),
         ('logged_out',       'session',      'made', 'made', 'keep', 'keep',         'keep',         'made'),
         ('moved',            'session',      'keep', 'keep', 'keep', 'keep',         'keep',         'keep'),
         ('user_disabled',    'all',          'all',  'all',  'all',  'all',          'all',          'all'),

@@ -48,13 +48,19 @@ BEGIN
            WHEN 'all' THEN true
            WHEN 'made' THEN sign_in_id = ANY (v_sign_ins)
            ELSE false END;
-    UPDATE invitations SET revoked_at = now()
-     WHERE invited_by = p_user_id AND accepted_at IS NULL AND revoked_at IS NULL
-       AND CASE v_rule.invitations
-           WHEN 'all' THEN true
-           WHEN 'made' THEN sign_in_id = ANY (v_sign_ins)
-           WHEN 'organization' THEN organization_id = p_organization_id
-           ELSE false END;
+    -- Whoever changes a role may end them too, without the person's row: both hold them in one
+    -- order.
+    WITH made AS (
+        SELECT organization_id, id FROM invitations
+         WHERE invited_by = p_user_id AND accepted_at IS NULL AND revoked_at IS NULL
+           AND CASE v_rule.invitations
+               WHEN 'all' THEN true
+               WHEN 'made' THEN sign_in_id = ANY (v_sign_ins)
+               WHEN 'organization' THEN organization_id = p_organization_id
+               ELSE false END
+         ORDER BY organization_id, id FOR NO KEY UPDATE)
+    UPDATE invitations i SET revoked_at = now()
+      FROM made WHERE i.organization_id = made.organization_id AND i.id = made.id;
     UPDATE api_keys SET revoked_at = now()
      WHERE user_id = p_user_id AND revoked_at IS NULL
        AND CASE v_rule.api_keys

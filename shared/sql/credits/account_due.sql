@@ -1,19 +1,18 @@
 -- What has fallen due of an account by p_now and is not posted, numbered in the order in which
 -- it came to pass: by the moment, and of one moment what begins, what holds give back, what was
--- voided, and what expires. Each has the grant that begins or ends, or the hold that lapses; what
--- follows the lapse of a hold has that hold as its cause. occurred_at is the moment, but not
--- before what came to pass earlier. change is what all of it so far adds to what is available.
+-- voided, and what expires.
 --
 -- Whatever shows or posts what is due has it from here, so that all agree. It is a query, and
 -- no more, so that the planner takes it into the statements that ask.
 --
+-- What is looked up by its id within the organization is looked up for each row alone, by LIMIT
+-- or OFFSET 0. A join could read all rows of the organization, because the planner takes every
+-- organization for a small one.
+--
 -- A grant ends when it was voided, or else when it expires. It ends with all that it has by then.
 -- What a hold gives back to it later goes at once, right after the hold, in a transfer of its own.
 CREATE OR REPLACE FUNCTION account_due(p_account credit_accounts, p_now timestamptz)
-RETURNS TABLE (
-    number bigint, kind text, grant_id uuid, hold_id uuid, cause_id uuid, amount numeric,
-    due_at timestamptz, occurred_at timestamptz, change numeric
-)
+RETURNS SETOF credit_due
 LANGUAGE sql STABLE AS $$
     WITH lapsed AS (
         SELECT h.id, h.amount, h.expires_at
@@ -23,7 +22,9 @@ LANGUAGE sql STABLE AS $$
     ), parts AS (
         SELECT l.id AS hold_id, l.expires_at AS returned_at, p.grant_id, p.amount
           FROM lapsed l
-          JOIN credit_hold_parts p ON p.organization_id = (p_account).organization_id AND p.hold_id = l.id
+         CROSS JOIN LATERAL (SELECT o.grant_id, o.amount FROM credit_hold_parts o
+                              WHERE o.organization_id = (p_account).organization_id AND o.hold_id = l.id
+                             OFFSET 0) p
     ), touched AS (
         -- A branch for each index.
         SELECT g.id, g.state, g.remaining, g.effective_at, g.expires_at, g.voided_at FROM credit_grants g
@@ -39,8 +40,10 @@ LANGUAGE sql STABLE AS $$
            AND g.state = 'open' AND g.voided_at IS NOT NULL
         UNION
         SELECT g.id, g.state, g.remaining, g.effective_at, g.expires_at, g.voided_at
-          FROM parts p
-          JOIN credit_grants g ON g.organization_id = (p_account).organization_id AND g.id = p.grant_id
+          FROM (SELECT DISTINCT grant_id FROM parts) p
+         CROSS JOIN LATERAL (SELECT * FROM credit_grants o
+                              WHERE o.organization_id = (p_account).organization_id AND o.id = p.grant_id
+                              LIMIT 1) g
     ), ends AS (
         SELECT t.*,
                CASE WHEN t.voided_at <= t.expires_at THEN 'void' ELSE 'expire' END AS kind,

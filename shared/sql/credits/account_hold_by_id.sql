@@ -1,10 +1,13 @@
--- Locks the account that a row belongs to, posts what has fallen due, and
--- returns it; null for an unknown row.
+-- Locks the account that a row belongs to, posts what has fallen due, and returns it; null for an
+-- unknown row.
 CREATE OR REPLACE FUNCTION account_hold_by_id(p_organization_id uuid, p_account_id uuid) RETURNS credit_accounts
 LANGUAGE plpgsql AS $$
 DECLARE
     v_account credit_accounts;
 BEGIN
+    -- An account never changes its owner.
+    PERFORM account_wait(organization_id, user_id, currency) FROM credit_accounts
+     WHERE organization_id = p_organization_id AND id = p_account_id;
     SELECT * INTO v_account FROM credit_accounts
      WHERE organization_id = p_organization_id AND id = p_account_id
        FOR NO KEY UPDATE;

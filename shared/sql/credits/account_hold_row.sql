@@ -5,6 +5,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_account credit_accounts;
 BEGIN
+    PERFORM account_wait(p_organization_id, p_user_id, p_currency);
     SELECT * INTO v_account FROM credit_accounts
      WHERE organization_id = p_organization_id AND user_id = p_user_id AND currency = p_currency
        FOR NO KEY UPDATE;

@@ -9,7 +9,8 @@ LANGUAGE sql STABLE AS $$
       CROSS JOIN LATERAL (
           SELECT coalesce(sum(t.amount - coalesce((
                      SELECT sum(r.amount) FROM ledger_transfers r
-                      WHERE r.organization_id = t.organization_id AND r.refunds_id = t.id AND r.occurred_at < a.period_ends_at), 0)), 0) AS used
+                      WHERE r.organization_id = t.organization_id AND r.refunds_id = t.id
+                        AND r.occurred_at < a.period_ends_at), 0)), 0) AS used
             FROM credit_accounts c
             JOIN ledger_transfers t ON (t.organization_id, t.account_id) = (c.organization_id, c.id)
            WHERE c.organization_id = a.organization_id AND c.user_id IS NULL AND c.currency = a.currency

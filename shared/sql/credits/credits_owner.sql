@@ -1,6 +1,7 @@
 -- Whose credits a grant, or a transaction that spent some, belongs to: a person in an
--- organization, or the organization alone for its pool. Told to whoever may change it, so that they can say beforehand
--- whose balance they are about to change. An account never changes its owner.
+-- organization, or the organization alone for its pool. Told to whoever may change it, so that
+-- they can say beforehand whose balance they are about to change. An account never changes its
+-- owner.
 CREATE OR REPLACE FUNCTION credits_owner(p_digest bytea, p_grant_id uuid, p_transfer_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,6 @@
 -- The id of the transfer that something comes to when it falls due. It follows from what falls
--- due, and when: so a read shows the id that the posting will give. A UUID of version 8: 48
+-- due, and when: so a read shows the id that the posting will give, and that is final once no
+-- write is open that began earlier. A UUID of version 8: 48
 -- bits of the moment in milliseconds, as in version 7, then bits of a hash, then the slot of
 -- the organization. One expression, so that it is taken into the statement that asks.
 CREATE OR REPLACE FUNCTION due_transfer_id(p_organization_id uuid, p_due_at timestamptz, p_what text) RETURNS uuid

@@ -6,10 +6,15 @@ CREATE OR REPLACE FUNCTION transfers_as_of(
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_count integer := 0;
+    v_due credit_due[];
 BEGIN
-    IF p_account.next_due_at <= p_now THEN
+    -- What is due comes after what is posted, and so is on the first pages alone.
+    IF p_account.next_due_at <= p_now AND p_before > p_account.sequence + 1 THEN
+        v_due := ARRAY(SELECT d FROM account_due(p_account, p_now) d);
         RETURN QUERY
-            SELECT t.* FROM (SELECT d.transfer FROM transfers_due(p_account, p_now) d OFFSET 0) due, LATERAL (SELECT (due.transfer).*) t
+            SELECT t.*
+              FROM (SELECT d.transfer FROM transfers_due(p_account, v_due) d OFFSET 0) due,
+                   LATERAL (SELECT (due.transfer).*) t
              WHERE t.sequence >= p_from AND t.sequence < p_before AND (p_kind IS NULL OR t.kind = p_kind)
              ORDER BY t.sequence DESC LIMIT p_limit;
         GET DIAGNOSTICS v_count = ROW_COUNT;

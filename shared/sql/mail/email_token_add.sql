@@ -1,5 +1,5 @@
--- Writes a token in place of the user's earlier ones of the same purpose. Whoever is signed in holds
--- their row (principal_hold()), and names their sign-in.
+-- Writes a token in place of the user's earlier ones of the same purpose. Whoever is signed in
+-- holds their row (principal_hold()), and names their sign-in.
 CREATE OR REPLACE FUNCTION email_token_add(
     p_digest bytea, p_user_id uuid, p_purpose text, p_email text, p_ttl_secs integer,
     p_sign_in_id uuid DEFAULT NULL, p_created_at timestamptz DEFAULT now()

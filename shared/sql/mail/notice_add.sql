@@ -10,7 +10,8 @@ BEGIN
            day_started = CASE WHEN c.day_started <= now() - interval '1 day' THEN now() ELSE c.day_started END
      WHERE c.day_started <= now() - interval '1 day' OR c.sent < notices_per_day();
     IF FOUND THEN
-        PERFORM outbox_add(no_organization(), owned_id(no_organization(), time_ordered_id()), p_kind, u.email, NULL, p_detail)
+        PERFORM outbox_add(no_organization(), owned_id(no_organization(), time_ordered_id()), p_kind, u.email, NULL,
+                           p_detail)
            FROM users u WHERE u.id = p_user_id;
     END IF;
 END;

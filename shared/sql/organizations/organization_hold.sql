@@ -11,9 +11,6 @@ BEGIN
         PERFORM 1 FROM organizations WHERE id = p_organization_id FOR NO KEY UPDATE;
         caller := authenticate(p_digest);
         refusal := organization_refusal(caller, p_organization_id, p_permission);
-        IF refusal IS NULL AND caller.api_key_id IS NOT NULL THEN
-            PERFORM api_key_note_use(caller);
-        END IF;
     END IF;
 END;
 $$;

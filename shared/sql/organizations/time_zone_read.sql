@@ -9,7 +9,7 @@
 -- The names are those of release 2026f. That none is missing, and that each is read as what the
 -- database means by it, is tested against another reader of the time zone database.
 CREATE OR REPLACE FUNCTION time_zone_read(p_name text) RETURNS text
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE STRICT AS $$
 DECLARE
     -- Of a link.
     v_target text := '{

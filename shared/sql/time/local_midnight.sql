@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION local_midnight(p_day timestamp, p_time_zone text) RET
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     v_midnight timestamptz := p_day AT TIME ZONE p_time_zone;
-    v_day_before timestamptz := v_midnight - interval '1 day';
+    -- In hours: a day would be one of the session's zone.
+    v_day_before timestamptz := v_midnight - interval '24 hours';
     -- With the offset of the day before.
     v_first timestamptz := v_day_before + (p_day - v_day_before AT TIME ZONE p_time_zone);
 BEGIN

@@ -2,7 +2,7 @@
 //!
 //! A read writes nothing to Postgres, and most answers to API keys come from the cache. So a use
 //! is noted in the store, once a minute by each instance that answers. What the store forgets
-//! is not known any more, except for what a write has noted in the key's row.
+//! is not known any more.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,18 +1,22 @@
 //! The limits on guessing. Everything that checks a password or a one-time code shares
 //! them.
 //!
-//! A guess is counted before it is verified, by the statement that takes the right to
-//! verify it, so that of many guesses at once no more are verified than the limit allows.
-//! One that was right takes its count back. What it counts against, its subject, decides
-//! whom it can stop: strangers have one for each pair of email and address, and a known
-//! device and a live session have one of their own. The limits themselves are in the SQL
-//! functions `guess_free_failures`, `address_free_failures` and `guess_delay`.
+//! A guess is counted before it is verified, by the statement that takes the right to verify it, so
+//! that of many guesses at once no more are verified than the limit allows. One that was right
+//! takes its count back. What it counts against, its subject, decides whom it can stop: strangers
+//! have one for each pair of email and address, and a known device and the sign-in of a live
+//! session have one of their own. The limits themselves are in the SQL functions
+//! `guess_free_failures`, `address_free_failures` and `guess_delay`.
 
 #[cfg(feature = "spin")]
 use crate::auth::hash_lease::HashLease;
 #[cfg(feature = "spin")]
+use crate::http::ClientAddress;
+#[cfg(feature = "spin")]
 use crate::http::context::Context;
 use crate::http::problem::Problem;
+#[cfg(feature = "spin")]
+use crate::ids::GuessId;
 #[cfg(feature = "spin")]
 use crate::store::db::{self, Parameter};
 #[cfg(feature = "spin")]
@@ -47,7 +51,8 @@ pub fn refuse(refused: &db::Refused) -> Option<Problem> {
 #[cfg(feature = "spin")]
 #[derive(Debug, Clone)]
 pub struct Guess {
-    lease: HashLease,
+    id: Parameter,
+    address: Parameter,
     subject: String,
     email: Option<EmailAddress>,
 }
@@ -76,9 +81,21 @@ impl Wrong {
 impl Guess {
     /// The guess of a live session, for which the statement that took `lease` answered
     /// `subject`.
-    pub const fn new(lease: HashLease, subject: String) -> Self {
+    pub fn new(lease: &HashLease, subject: String) -> Self {
         Self {
-            lease,
+            id: lease.id(),
+            address: lease.address(),
+            subject,
+            email: None,
+        }
+    }
+
+    /// The guess of a live session at a code that needs no lease, for which the statement that
+    /// counted it answered `subject`.
+    pub fn at_code(id: GuessId, address: &ClientAddress, subject: String) -> Self {
+        Self {
+            id: id.as_uuid().into(),
+            address: address.counted().into(),
             subject,
             email: None,
         }
@@ -95,7 +112,7 @@ impl Guess {
 
     /// The parameter that names the guess, and the lease under which it is verified.
     pub fn lease_id(&self) -> Parameter {
-        self.lease.id()
+        self.id.clone()
     }
 
     /// The parameter of `guess_forgive`.
@@ -114,7 +131,7 @@ impl Guess {
         let parameters = [
             self.lease_id(),
             self.subject(),
-            self.lease.address(),
+            self.address.clone(),
             email.into(),
             wrong.name().to_owned().into(),
         ];

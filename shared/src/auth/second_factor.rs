@@ -11,6 +11,12 @@ use crate::auth::totp::{self, ENROLMENT_BYTES, RecoveryCode};
 use crate::http::input::{self, Reader, Text};
 use crate::ids::UserId;
 
+crate::refusals! {
+    /// What was asked for needs a second factor.
+    TOTP_NOT_ENABLED = 409 "totp_not_enabled", "The second factor is off",
+        "the second factor is off.";
+}
+
 /// Most characters of a code that are read. A recovery code has 11, and people add
 /// spaces and hyphens.
 pub const MAX_CODE_CHARS: usize = 64;

@@ -112,7 +112,7 @@ pub struct Transaction {
     pub model: Option<UsageName>,
     /// When it came to pass: for what fell due, when it did. since and until ask for this.
     pub occurred_at: Time,
-    /// When it was written.
+    /// When it was entered: for what fell due the same as occurred_at, whenever it was posted.
     pub created_at: Time,
 }
 

@@ -63,12 +63,18 @@ pub enum Kind {
     SecondFactorEnabled,
     /// To a user who signs in without a second factor from now on.
     SecondFactorDisabled,
+    /// To a user whose second factor the platform removes, because it was lost: when it will be off.
+    SecondFactorRemoval,
     /// To a user for whom an API key was made: its name.
     ApiKeyCreated,
+    /// To a user one of whose API keys was given a new secret: its name.
+    ApiKeyRotated,
     /// To a user who signed in on a device that had not signed in before: where.
     NewDevice,
     /// To a user who signed in, or confirmed who they are, with a recovery code: how many are left.
     RecoveryCodeUsed,
+    /// To a user whose recovery codes were replaced by new ones.
+    RecoveryCodesReplaced,
     /// To somebody who is invited to an organization.
     Invitation,
     /// To the address that an alert names, when usage has reached a threshold.
@@ -86,7 +92,7 @@ pub struct Message {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::EmailTaken,
         Self::ResetPassword,
@@ -95,9 +101,12 @@ impl Kind {
         Self::PasswordChanged,
         Self::SecondFactorEnabled,
         Self::SecondFactorDisabled,
+        Self::SecondFactorRemoval,
         Self::ApiKeyCreated,
+        Self::ApiKeyRotated,
         Self::NewDevice,
         Self::RecoveryCodeUsed,
+        Self::RecoveryCodesReplaced,
         Self::Invitation,
         Self::UsageAlert,
     ];
@@ -113,9 +122,12 @@ impl Kind {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorEnabled => "second_factor_enabled",
             Self::SecondFactorDisabled => "second_factor_disabled",
+            Self::SecondFactorRemoval => "second_factor_removal",
             Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRotated => "api_key_rotated",
             Self::NewDevice => "new_device",
             Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
             Self::Invitation => "invitation",
             Self::UsageAlert => "usage_alert",
         }
@@ -137,9 +149,12 @@ impl Kind {
             | Self::PasswordChanged
             | Self::SecondFactorEnabled
             | Self::SecondFactorDisabled
+            | Self::SecondFactorRemoval
             | Self::ApiKeyCreated
+            | Self::ApiKeyRotated
             | Self::NewDevice
             | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesReplaced
             | Self::UsageAlert => None,
         }
     }
@@ -219,11 +234,31 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
                 base,
             ),
         ),
+        Kind::SecondFactorRemoval => (
+            "Your second factor will be removed".to_owned(),
+            format!(
+                "Somebody told whoever runs this service that your second factor was lost. From {} on, signing in \
+                 to your account will take nothing but the password.\n\nIf this was not you, sign in at \
+                 {base}/#/login with your second factor or a recovery code: that keeps it. Then choose a new \
+                 password, and tell whoever runs this service.",
+                shown(detail, "due_at"),
+            ),
+        ),
         Kind::ApiKeyCreated => (
             "A new API key".to_owned(),
             notice(
                 &format!(
                     "An API key with the name \"{}\" was made for your account.",
+                    shown(detail, "name")
+                ),
+                base,
+            ),
+        ),
+        Kind::ApiKeyRotated => (
+            "An API key has a new secret".to_owned(),
+            notice(
+                &format!(
+                    "The API key with the name \"{}\" of your account was given a new secret.",
                     shown(detail, "name")
                 ),
                 base,
@@ -249,6 +284,13 @@ pub fn render(kind: Kind, public_url: &str, token: Option<&str>, detail: &Value)
                      are left: {}.",
                     shown(detail, "codes_left"),
                 ),
+                base,
+            ),
+        ),
+        Kind::RecoveryCodesReplaced => (
+            "Your recovery codes were replaced".to_owned(),
+            notice(
+                "Your account has new recovery codes, and the ones from before work no more.",
                 base,
             ),
         ),
@@ -465,9 +507,24 @@ mod tests {
                  ends every session, and tell whoever runs this service.",
             ),
             (
+                Kind::SecondFactorRemoval,
+                "Your second factor will be removed",
+                "Somebody told whoever runs this service that your second factor was lost. From \
+                 2026-11-24T09:30:00.123456Z on, signing in to your account will take nothing but the password.\n\n\
+                 If this was not you, sign in at https://pay.example/#/login with your second factor or a recovery \
+                 code: that keeps it. Then choose a new password, and tell whoever runs this service.",
+            ),
+            (
                 Kind::ApiKeyCreated,
                 "A new API key",
                 "An API key with the name \"CI\" was made for your account.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::ApiKeyRotated,
+                "An API key has a new secret",
+                "The API key with the name \"CI\" of your account was given a new secret.\n\n\
                  If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
                  ends every session, and tell whoever runs this service.",
             ),
@@ -484,6 +541,13 @@ mod tests {
                 "A recovery code was used",
                 "One of your recovery codes took the place of your second factor. It works no more. Codes \
                  that are left: 7.\n\n\
+                 If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
+                 ends every session, and tell whoever runs this service.",
+            ),
+            (
+                Kind::RecoveryCodesReplaced,
+                "Your recovery codes were replaced",
+                "Your account has new recovery codes, and the ones from before work no more.\n\n\
                  If this was not you, choose a new password at https://pay.example/#/forgot-password, which \
                  ends every session, and tell whoever runs this service.",
             ),
@@ -507,6 +571,7 @@ mod tests {
         let detail = json!({
             "organization_name": "Ada & Co", "inviter_email": "ada@example.com", "role": "admin",
             "name": "CI", "address": "203.0.113.7", "user_agent": "curl/8.5", "codes_left": "7",
+            "due_at": "2026-11-24T09:30:00.123456Z",
             "alert_name": "Budget", "meter": "tokens", "subject": "cus_42", "period": "2026-11",
             "time_zone": "Europe/Berlin", "threshold": "800000", "value": "800412.5",
         });

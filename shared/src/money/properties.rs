@@ -52,9 +52,15 @@ fn anchored(year: i32, month: i32, anchor_day: u32) -> Option<NaiveDate> {
         .find_map(|day| NaiveDate::from_ymd_opt(year, month, day))
 }
 
-/// A period of whole months, anchored to any day, cut: its start, its cuts in order, its
-/// end.
-fn cut_months() -> impl Strategy<Value = Vec<NaiveDate>> {
+/// A period of whole months, and its start, its cuts in order and its end.
+#[derive(Debug, Clone)]
+struct CutPeriod {
+    anchor_day: u32,
+    dates: Vec<NaiveDate>,
+}
+
+/// A period of whole months, anchored to any day, cut.
+fn cut_months() -> impl Strategy<Value = CutPeriod> {
     let period = (1990_i32..2100, 0_i32..12, 1_u32..=31, 1_i32..=14);
     let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..8);
     (period, cuts).prop_filter_map(
@@ -69,37 +75,41 @@ fn cut_months() -> impl Strategy<Value = Vec<NaiveDate>> {
                 dates.push(start.checked_add_days(Days::new(after))?);
             }
             dates.sort_unstable();
-            Some(dates)
+            Some(CutPeriod { anchor_day, dates })
         },
     )
 }
 
 /// A period of any number of days, cut.
-fn cut_days() -> impl Strategy<Value = Vec<NaiveDate>> {
+fn cut_days() -> impl Strategy<Value = CutPeriod> {
     let lengths = prop::collection::vec(0_u64..400, 1..12);
-    (0_u64..40_000, lengths).prop_filter_map("a period has a day", |(first, lengths)| {
+    let period = (0_u64..40_000, lengths, 1_u32..=31);
+    period.prop_filter_map("a period has a day", |(first, lengths, anchor_day)| {
         let first = NaiveDate::from_ymd_opt(1990, 1, 1)?.checked_add_days(Days::new(first))?;
         let mut dates = vec![first];
         for length in lengths {
             dates.push(dates.last()?.checked_add_days(Days::new(length))?);
         }
-        (dates.first() < dates.last()).then_some(dates)
+        (dates.first() < dates.last()).then_some(CutPeriod { anchor_day, dates })
     })
 }
 
-/// A policy, and a period that it can prorate, cut: its start, its cuts in order, its end.
-fn cut_period() -> impl Strategy<Value = (Proration, Vec<NaiveDate>)> {
+/// A policy, and a period that it can prorate, cut.
+fn cut_period() -> impl Strategy<Value = (Proration, CutPeriod)> {
     prop_oneof![
-        cut_months().prop_map(|dates| (Proration::Fixed30, dates)),
-        cut_months().prop_map(|dates| (Proration::Actual, dates)),
-        cut_days().prop_map(|dates| (Proration::Actual, dates)),
+        cut_months().prop_map(|cut| (Proration::Fixed30, cut)),
+        cut_months().prop_map(|cut| (Proration::Actual, cut)),
+        cut_days().prop_map(|cut| (Proration::Actual, cut)),
     ]
 }
 
-/// The parts between each two dates, and the period from the first to the last.
-fn parts_of(dates: &[NaiveDate]) -> (Range<NaiveDate>, Vec<Range<NaiveDate>>) {
+/// The period from the first date to the last, and the parts between each two.
+fn parts_of(cut: &CutPeriod) -> Result<(AnchoredPeriod, Vec<Range<NaiveDate>>), TestCaseError> {
+    let dates = &cut.dates;
     let parts = dates.windows(2).map(|pair| pair[0]..pair[1]).collect();
-    (dates[0]..dates[dates.len() - 1], parts)
+    let period = AnchoredPeriod::new(dates[0]..dates[dates.len() - 1], cut.anchor_day)
+        .map_err(|error| TestCaseError::fail(error.to_string()))?;
+    Ok((period, parts))
 }
 
 fn sum(parts: &[Money], currency: Currency) -> Result<Money, MoneyError> {
@@ -259,14 +269,14 @@ proptest! {
     #[test]
     fn parts_of_a_period_sum_to_the_whole(
         price in money(),
-        (policy, dates) in cut_period(),
+        (policy, cut) in cut_period(),
         rounding in rounding(),
     ) {
-        let (period, parts) = parts_of(&dates);
-        let due = |part: Range<NaiveDate>| prorate(price, policy, period.clone(), part, rounding)
+        let (period, parts) = parts_of(&cut)?;
+        let due = |part: Range<NaiveDate>| prorate(price, policy, &period, part, rounding)
             .map_err(|error| TestCaseError::fail(error.to_string()));
         let whole = price.round(rounding);
-        prop_assert_eq!(due(period.clone())?, whole, "a period used entirely costs the whole");
+        prop_assert_eq!(due(period.dates().clone())?, whole, "a period used entirely costs the whole");
         let mut amounts = vec![];
         let mut days = 0;
         for part in parts {
@@ -284,27 +294,27 @@ proptest! {
                 "{amount} is more than a unit off its share of {price}: {part:?} of {period:?}"
             );
             days += share.days();
-            prop_assert_eq!(share.period_days(), policy.share(&period, &period).map_or(0, PeriodShare::days));
+            prop_assert_eq!(share.period_days(), policy.share(&period, period.dates()).map_or(0, PeriodShare::days));
             amounts.push(amount);
         }
         prop_assert_eq!(sum(&amounts, price.currency()), Ok(whole));
-        prop_assert_eq!(Ok(days), policy.share(&period, &period).map(PeriodShare::days));
+        prop_assert_eq!(Ok(days), policy.share(&period, period.dates()).map(PeriodShare::days));
     }
 
     #[test]
-    fn a_credit_is_prorated_as_the_charge_was(price in money(), (policy, dates) in cut_period()) {
-        let (period, parts) = parts_of(&dates);
+    fn a_credit_is_prorated_as_the_charge_was(price in money(), (policy, cut) in cut_period()) {
+        let (period, parts) = parts_of(&cut)?;
         for part in parts {
-            let due = |price| prorate(price, policy, period.clone(), part.clone(), Rounding::HalfEven);
+            let due = |price| prorate(price, policy, &period, part.clone(), Rounding::HalfEven);
             prop_assert_eq!(due(-price), due(price).map(|due| -due));
         }
     }
 
     #[test]
     fn months_of_30_days_are_those_of_the_eurobond_basis(
-        dates in cut_months(),
+        cut in cut_months(),
     ) {
-        let (period, parts) = parts_of(&dates);
+        let (period, parts) = parts_of(&cut)?;
         // By the formula of 30E/360, for anchors that every month has.
         let formula = |from: NaiveDate, to: NaiveDate| {
             let day = |date: NaiveDate| i64::from(date.day().min(30));
@@ -315,11 +325,12 @@ proptest! {
         let counted = |part: &Range<NaiveDate>| Proration::Fixed30.share(&period, part)
             .map(|share| i64::from(share.days()))
             .map_err(|error| TestCaseError::fail(error.to_string()));
-        let months = i64::from(period.end.year() - period.start.year()) * 12
-            + i64::from(period.end.month()) - i64::from(period.start.month());
-        prop_assert_eq!(counted(&period)?, 30 * months, "each month has 30 days");
+        let dates = period.dates();
+        let months = i64::from(dates.end.year() - dates.start.year()) * 12
+            + i64::from(dates.end.month()) - i64::from(dates.start.month());
+        prop_assert_eq!(counted(dates)?, 30 * months, "each month has 30 days");
         for part in parts {
-            if period.start.day() <= 28 && period.end.day() <= 28 {
+            if period.anchor_day() <= 28 {
                 prop_assert_eq!(counted(&part)?, formula(part.start, part.end), "{:?}", part);
             }
             prop_assert!(counted(&part)? <= (part.end - part.start).num_days() + 2 * (months + 1));

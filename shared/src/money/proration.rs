@@ -9,17 +9,17 @@
 //!
 //! ```
 //! use chrono::NaiveDate;
-//! use shared::money::{Currency, Money, Proration, Rounding, prorate};
+//! use shared::money::{AnchoredPeriod, Currency, Money, Proration, Rounding, prorate};
 //!
 //! let date = |text: &str| text.parse::<NaiveDate>();
-//! let period = date("2026-05-15")?..date("2026-06-15")?;
+//! let period = AnchoredPeriod::new(date("2026-05-15")?..date("2026-06-15")?, 15)?;
 //! let price = Money::parse("19.95", Currency::USD)?;
 //! let part = |start, end| {
-//!     prorate(price, Proration::Fixed30, period.clone(), start..end, Rounding::HalfEven)
+//!     prorate(price, Proration::Fixed30, &period, start..end, Rounding::HalfEven)
 //! };
 //! let change = date("2026-05-23")?;
-//! assert_eq!(part(period.start, change)?.to_string(), "5.32 USD");
-//! assert_eq!(part(change, period.end)?.to_string(), "14.63 USD");
+//! assert_eq!(part(period.dates().start, change)?.to_string(), "5.32 USD");
+//! assert_eq!(part(change, period.dates().end)?.to_string(), "14.63 USD");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -47,12 +47,23 @@ pub enum Proration {
     ///
     /// This is 30E/360, the Eurobond basis (2006 ISDA Definitions, section 4.16(g)):
     /// the 31st counts as the 30th. From the last day of February to 1 March there are
-    /// three days, and two in a leap year. A period that is anchored to a day which one
-    /// of its months lacks begins, or ends, on the last day of that month: this day
-    /// counts as the anchor's there. So each month of a period has 30 days, wherever it
-    /// begins.
+    /// three days, and two in a leap year. In a month that lacks the anchor day of the
+    /// [`AnchoredPeriod`], its last day counts as the anchor's. So from each date on which
+    /// a month of the subscription begins to the next there are 30 days.
     #[serde(rename = "fixed_30")]
     Fixed30,
+}
+
+/// The period of a price: its dates, the end exclusive, and the day of the month on which the
+/// months of its subscription begin.
+///
+/// They are the local dates of one time zone, the subscription's. The anchor day is said and not
+/// guessed: 28 February 2026 to 28 March 2026 is a month of a subscription of the 28th, while the
+/// same first date begins a month of one of the 31st, which ends on 31 March.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchoredPeriod {
+    dates: Range<NaiveDate>,
+    anchor_day: u32,
 }
 
 /// Which days of a period a part of it has, and out of how many.
@@ -68,9 +79,9 @@ pub struct PeriodShare {
 
 /// The part of `amount`, the price of `period`, that falls on `part`.
 ///
-/// Both ranges are of dates, their ends exclusive. They are the local dates of one time
-/// zone, the subscription's: a moment has the date that the zone's offset at this moment
-/// gives. The day of a change belongs to the part that begins with it.
+/// The part has dates of the period's zone, the end exclusive: a moment has the date that the
+/// zone's offset at this moment gives. The day of a change belongs to the part that begins with
+/// it.
 ///
 /// Adjacent parts from the start of the period to its end sum exactly to the amount as
 /// `rounding` rounds it to the currency's exponent. Each is at most one minor unit off
@@ -79,55 +90,88 @@ pub struct PeriodShare {
 ///
 /// # Errors
 ///
-/// [`ProrationError`], when the period is empty, the part is inverted or reaches outside
-/// it, or, under [`Proration::Fixed30`], the period is not a whole number of months.
+/// [`ProrationError`], when the part is inverted or reaches outside the period, or, under
+/// [`Proration::Fixed30`], the period is not a whole number of months from anchor to anchor.
 pub fn prorate(
     amount: Money,
     policy: Proration,
-    period: Range<NaiveDate>,
+    period: &AnchoredPeriod,
     part: Range<NaiveDate>,
     rounding: Rounding,
 ) -> Result<Money, ProrationError> {
-    policy.share(&period, &part)?.of(amount, rounding)
+    policy.share(period, &part)?.of(amount, rounding)
+}
+
+impl AnchoredPeriod {
+    /// The period of `dates`, of a subscription whose months begin on `anchor_day`, 1 to 31, or
+    /// on the last day of a month that lacks it.
+    ///
+    /// # Errors
+    ///
+    /// [`ProrationError::EmptyPeriod`] and [`ProrationError::NoSuchAnchorDay`].
+    pub fn new(dates: Range<NaiveDate>, anchor_day: u32) -> Result<Self, ProrationError> {
+        if dates.end <= dates.start {
+            return Err(ProrationError::EmptyPeriod);
+        }
+        if !(1..=31).contains(&anchor_day) {
+            return Err(ProrationError::NoSuchAnchorDay);
+        }
+        Ok(Self { dates, anchor_day })
+    }
+
+    /// Its dates, the end exclusive.
+    pub const fn dates(&self) -> &Range<NaiveDate> {
+        &self.dates
+    }
+
+    /// The day of the month on which the months of its subscription begin, 1 to 31.
+    pub const fn anchor_day(&self) -> u32 {
+        self.anchor_day
+    }
+
+    /// Whether it begins and ends where months of its subscription begin.
+    fn is_whole_months(&self) -> bool {
+        let is_anchored = |date: NaiveDate| {
+            date.day() == self.anchor_day || (date.day() < self.anchor_day && ends_month(date))
+        };
+        is_anchored(self.dates.start) && is_anchored(self.dates.end)
+    }
 }
 
 impl Proration {
     /// The days that `part` has of `period`, for several prices and for the words of an
-    /// invoice. Ranges are as for [`prorate`].
+    /// invoice.
     ///
     /// # Errors
     ///
     /// As for [`prorate`].
     pub fn share(
         self,
-        period: &Range<NaiveDate>,
+        period: &AnchoredPeriod,
         part: &Range<NaiveDate>,
     ) -> Result<PeriodShare, ProrationError> {
-        if period.end <= period.start {
-            return Err(ProrationError::EmptyPeriod);
-        }
+        let dates = period.dates();
         if part.end < part.start {
             return Err(ProrationError::InvertedPart);
         }
-        if part.start < period.start || part.end > period.end {
+        if part.start < dates.start || part.end > dates.end {
             return Err(ProrationError::PartOutsidePeriod);
         }
-        if self == Self::Fixed30 && !is_whole_months(period) {
+        if self == Self::Fixed30 && !period.is_whole_months() {
             return Err(ProrationError::NotWholeMonths);
         }
-        let anchor_day = period.start.day().max(period.end.day());
         let number = |date: NaiveDate| match self {
             Self::Actual => i64::from(date.num_days_from_ce()),
-            Self::Fixed30 => fixed_30_number(date, anchor_day),
+            Self::Fixed30 => fixed_30_number(date, period.anchor_day),
         };
         // The calendar has 2^28 days, so the fallback only avoids a panic.
         let since_start = |date: NaiveDate| {
-            u32::try_from(number(date) - number(period.start)).map_err(|_| ProrationError::Overflow)
+            u32::try_from(number(date) - number(dates.start)).map_err(|_| ProrationError::Overflow)
         };
         Ok(PeriodShare {
             start: since_start(part.start)?,
             end: since_start(part.end)?,
-            whole: since_start(period.end)?,
+            whole: since_start(dates.end)?,
         })
     }
 }
@@ -193,19 +237,6 @@ fn fixed_30_number(date: NaiveDate, anchor_day: u32) -> i64 {
     month_number(date) * FIXED_MONTH_DAYS + i64::from(day).min(FIXED_MONTH_DAYS)
 }
 
-/// Whether the period is a whole number of months.
-///
-/// A period may be anchored to a day that one of its months lacks: for an anchor
-/// on the 31st, 31 January to 28 February and 28 February to 31 March are both
-/// one month.
-fn is_whole_months(period: &Range<NaiveDate>) -> bool {
-    let Range { start, end } = *period;
-    let is_anchored = start.day() == end.day()
-        || (start.day() < end.day() && ends_month(start))
-        || (start.day() > end.day() && ends_month(end));
-    is_anchored && month_number(start) < month_number(end)
-}
-
 fn month_number(date: NaiveDate) -> i64 {
     i64::from(date.year()) * 12 + i64::from(date.month0())
 }
@@ -220,11 +251,13 @@ fn ends_month(date: NaiveDate) -> bool {
 pub enum ProrationError {
     /// The period has no day, or ends before it starts.
     EmptyPeriod,
+    /// The anchor day is not a day of a month, 1 to 31.
+    NoSuchAnchorDay,
     /// The part ends before it starts.
     InvertedPart,
     /// The part reaches outside the period.
     PartOutsidePeriod,
-    /// [`Proration::Fixed30`] needs a period of whole months.
+    /// [`Proration::Fixed30`] needs a period of whole months, from anchor to anchor.
     NotWholeMonths,
     /// A part needs more digits than a decimal holds when it is written in the
     /// currency's minor units.
@@ -235,10 +268,11 @@ impl fmt::Display for ProrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EmptyPeriod => "A period must end after it starts.",
+            Self::NoSuchAnchorDay => "An anchor day must be a day of a month, 1 to 31.",
             Self::InvertedPart => "A part of a period must not end before it starts.",
             Self::PartOutsidePeriod => "A part of a period must lie within it.",
             Self::NotWholeMonths => {
-                "Proration by months of 30 days needs a period of whole months."
+                "Proration by months of 30 days needs a period of whole months from the anchor day."
             }
             Self::Overflow => "The amount is too large to be prorated.",
         })

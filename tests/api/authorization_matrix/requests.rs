@@ -112,25 +112,7 @@ pub(super) async fn prepare(
                 .await;
             path.replace(":id", &rows[0].get::<_, String>(0))
         }
-        Named::Entitlement => {
-            let rows = host
-                .query(&format!(
-                    "INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit,
-                                               period, is_soft)
-                     SELECT organization_id, owned_id(organization_id, gen_random_uuid()), 'cus_42', 'f{}', 'metered', id, 1, 'day', false
-                       FROM meters WHERE organization_id = '{}' AND slug = '{}' RETURNING prefixed_id('ent_', id)",
-                    unique(),
-                    organization.as_uuid(),
-                    meter_of(host, organization).await
-                ))
-                .await;
-            host.execute(&format!(
-                "SELECT entitlement_count_add('{}', 1)",
-                organization.as_uuid()
-            ))
-            .await;
-            path.replace(":id", &rows[0].get::<_, String>(0))
-        }
+        Named::Entitlement => path.replace(":id", &entitlement_of(host, organization).await.id),
         Named::Plan => {
             let code = plan_of(host, of).await;
             path.replace(":code", &code).replace(":version", "1")
@@ -208,7 +190,10 @@ pub(super) async fn prepare(
         }
     };
     let path = match row.body {
-        Body::Feature => format!("{path}?feature=sso"),
+        Body::Feature => {
+            let feature = entitlement_of(host, organization).await.feature;
+            format!("{path}?feature={feature}&subject=cus_42")
+        }
         _ => path,
     };
     let bare = host.call(row.method.clone(), path);
@@ -339,6 +324,43 @@ async fn meter_of(host: &TestHost, organization: OrganizationId) -> String {
     ))
     .await;
     slug
+}
+
+struct Entitlement {
+    id: String,
+    feature: String,
+}
+
+/// Writes an entitlement of `cus_42` for good, to something that was used so long ago that upkeep
+/// may settle it, and yesterday.
+async fn entitlement_of(host: &TestHost, organization: OrganizationId) -> Entitlement {
+    let feature = format!("f{}", unique());
+    let rows = host
+        .query(&format!(
+            "WITH given AS (
+                 INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit,
+                                           period, is_soft)
+                 SELECT organization_id, owned_id(organization_id, gen_random_uuid()), 'cus_42', '{feature}',
+                        'metered', id, 1000, 'never', false
+                   FROM meters WHERE organization_id = '{}' AND slug = '{}'
+                 RETURNING *
+             ), named AS (
+                 INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
+                 SELECT organization_id, subject, feature, id FROM given
+             ), used AS (
+                 INSERT INTO usage_subject_rollups (organization_id, meter_id, subject, slot_at, group_key, events, latest_at)
+                 SELECT organization_id, meter_id, subject, date_bin('15 minutes', now() - ago, 'epoch'), '', 7, now() - ago
+                   FROM given, unnest('{{500 days, 100 days, 1 day}}'::interval[]) ago
+             )
+             SELECT prefixed_id('ent_', id), entitlement_count_add(organization_id, 1) FROM given",
+            organization.as_uuid(),
+            meter_of(host, organization).await
+        ))
+        .await;
+    Entitlement {
+        id: rows[0].get(0),
+        feature,
+    }
 }
 
 /// Writes an invitation; returns its id.

@@ -49,7 +49,26 @@ pub(super) fn organization_rows() -> Vec<Row> {
         )
         .names(Named::User)
         .owner(403)
-        .key_with(404),
+        .key_with(403),
+        // Their second factor is off.
+        row(
+            put(),
+            "/api/v1/users/:id/second-factor-removal",
+            Body::None,
+            users,
+        )
+        .names(Named::User)
+        .owner(403)
+        .key_with(403),
+        row(
+            delete(),
+            "/api/v1/users/:id/second-factor-removal",
+            Body::None,
+            users,
+        )
+        .names(Named::User)
+        .owner(403)
+        .key_with(403),
     ];
     let in_organization = [
         (

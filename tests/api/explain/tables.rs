@@ -94,6 +94,10 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "login_attempts (subject, failures, last_failed, last_guess_id)",
             "guess_subject('user-' || n || '@example.com', '192.0.2.1'), 1, now(), explain_id(n)",
         ),
+        (
+            "hash_leases (id, host_id, address, expires_at)",
+            "explain_id(n), 'host-' || n, '192.0.2.1', now() + interval '1 day'",
+        ),
     ],
     &[
         (
@@ -101,17 +105,38 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), n, now() + n * interval '1 second', 'type-' || n % 7, '', '{}', '', ''",
         ),
         (
-            "credit_accounts (organization_id, id, user_id, currency, issued, available, sequence, last_occurred_at)",
-            "explain_id(n), explain_id(n), explain_id(n), 'USD', -100, 100, {own}, now()",
+            "credit_accounts (organization_id, id, user_id, currency, issued, available, held, consumed, sequence,
+                              last_occurred_at, next_due_at)",
+            "explain_id(n), explain_id(n), explain_id(n), 'USD', -300, 100, 100, 100, {own}, now(),
+             now() + n * interval '1 day'",
         ),
         (
-            "credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining, effective_at, expires_at, state, description)",
-            "explain_owner(n), explain_id(n), explain_owner(n), n, 'paid', n % 100, 1, 1, now(), now() + n * interval '1 day', 'open', ''",
+            "credit_grants (organization_id, id, account_id, sequence, kind, priority, amount, remaining, held, effective_at, expires_at, state, description)",
+            "explain_owner(n), explain_id(n), explain_owner(n), n, 'paid', n % 100, 4, 1, 2, now(), now() + n * interval '1 day', 'open', ''",
         ),
         (
-            "ledger_transfers (organization_id, id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id)",
-            "explain_owner(n), explain_id(n), explain_owner(n), n, (ARRAY['grant', 'activate', 'consume', 'expire', 'void', 'refund', 'hold'])[1 + n % 7],
-             'issued', 'available', 1, 1, '', explain_id(1)",
+            "credit_movements (organization_id, transfer_id, grant_id, amount, position)",
+            "explain_owner(n), explain_id(n), explain_id(n), 1, 1",
+        ),
+        // Accounts of one organization with a hundred open holds each, of two parts each: so many
+        // that the planner would rather join than look each of them up.
+        (
+            "credit_holds (organization_id, id, account_id, amount, state, expires_at, description)",
+            "explain_id(1), explain_id(n), explain_id(1 + (n - 1) / 100), 1, 'open',
+             now() + n * interval '1 day', ''",
+        ),
+        (
+            "credit_hold_parts (organization_id, hold_id, grant_id, amount, position)",
+            "explain_id(1), explain_id(1 + (n - 1) / 2), explain_id(n), 0.5, 1 + n % 2",
+        ),
+        (
+            "ledger_transfers (organization_id, id, account_id, sequence, kind, debited, credited, amount, available_after, description, actor_id, refunds_id)",
+            // Of each spend a part is given back, three transfers later.
+            "explain_owner(n), explain_id(n), explain_owner(n), n,
+             (ARRAY['activate', 'consume', 'expire', 'void', 'refund', 'hold', 'grant'])[1 + n % 7],
+             CASE n % 7 WHEN 1 THEN 'available' ELSE 'issued' END::credit_bucket,
+             CASE n % 7 WHEN 1 THEN 'consumed' ELSE 'available' END::credit_bucket,
+             CASE n % 7 WHEN 1 THEN 10 ELSE 1 END, 1, '', explain_id(1), CASE n % 7 WHEN 4 THEN explain_id(n - 3) END",
         ),
         (
             "credit_usage_daily (organization_id, account_id, day, service, model, spent, spends)",

@@ -23,11 +23,12 @@ const TTL: Duration = Duration::from_secs(300);
 /// Bytes of cached answers at most, as many as the host's store has for all.
 const MAX_CACHED_BYTES: u64 = 256 * 1024 * 1024;
 
-/// As the component: most buckets of a range, most of all groups together, and most events that
-/// an answer is computed from.
+/// As the component: most buckets of a range, most of all groups together, and most events and
+/// most series of levels that an answer is computed from.
 const MAX_BUCKETS: i32 = 800;
 const MAX_CELLS: i32 = 10_000;
 const MAX_EVENTS: i32 = 100_000;
+const MAX_SERIES: i32 = 10_000;
 
 /// The answers that are kept.
 pub(super) struct Summaries(Cache<(TokenDigest, String), Bytes>);
@@ -116,7 +117,7 @@ pub(super) async fn summary(
         .ask(
             call,
             "SELECT usage_summary($1, $2, $3::text::timestamp, $4::text::timestamp, false, false,
-                                  $5, $6, $7, $8, $9, $10, $11)::text",
+                                  $5, $6, $7, $8, $9, $10, $11, $12)::text",
             &[
                 &token.digest.0.as_slice(),
                 &meter,
@@ -129,6 +130,7 @@ pub(super) async fn summary(
                 &MAX_BUCKETS,
                 &MAX_CELLS,
                 &MAX_EVENTS,
+                &MAX_SERIES,
             ],
         )
         .await?;

@@ -46,7 +46,10 @@ pub const MAX_MISTAKES: usize = 100;
 #[cfg(not(target_arch = "wasm32"))]
 pub use schemas::{LINE_PATTERN, NAME_PATTERN, SignedMoney};
 
-pub use pieces::{Change, List, Name, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole};
+pub use pieces::{
+    Change, List, Name, PositiveAmount, PositiveQuantity, Text, UnsignedAmount, UnsignedMoney,
+    UnsignedQuantity, Whole,
+};
 
 /// Describes a type in OpenAPI by a JSON schema, under a name: `describe!(Colour as
 /// "Colour", {"type": "string"});`. A component carries nothing of it.

@@ -288,6 +288,26 @@ impl Input for UnsignedAmount {
     }
 }
 
+/// A number of units above zero, written as amounts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PositiveQuantity(pub Decimal);
+
+impl Input for PositiveQuantity {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        PositiveAmount::read(value, reader).map(|units| Self(units.0))
+    }
+}
+
+/// A number of units of zero or above, written as amounts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsignedQuantity(pub Decimal);
+
+impl Input for UnsignedQuantity {
+    fn read(value: &Value, reader: &mut Reader) -> Option<Self> {
+        UnsignedAmount::read(value, reader).map(|units| Self(units.0))
+    }
+}
+
 /// An object with `amount`, of zero or above, and `currency`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnsignedMoney(pub Money);

@@ -4,7 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
 use crate::http::input::{
-    Change, List, Name, PositiveAmount, Text, UnsignedAmount, UnsignedMoney, Whole,
+    Change, List, Name, PositiveAmount, PositiveQuantity, Text, UnsignedAmount, UnsignedMoney,
+    UnsignedQuantity, Whole,
 };
 use crate::http::pagination::{CURSOR_CHARS, Cursor};
 use crate::ids;
@@ -124,6 +125,12 @@ ids! {
 /// Digits of an amount as it is answered.
 const SHOWN_AMOUNT: &str = r"(?:0|[1-9][0-9]{0,17})(?:\.(?:[0-9]{2,4}|[0-9]{0,8}[1-9]))?";
 
+/// A decimal above zero, of at most 12 digits before the point and 9 after it.
+const POSITIVE: &str = r"^(?:[1-9][0-9]{0,11}(?:\.[0-9]{1,9})?|0\.(?:[1-9][0-9]{0,8}|0[1-9][0-9]{0,7}|0{2}[1-9][0-9]{0,6}|0{3}[1-9][0-9]{0,5}|0{4}[1-9][0-9]{0,4}|0{5}[1-9][0-9]{0,3}|0{6}[1-9][0-9]{0,2}|0{7}[1-9][0-9]{0,1}|0{8}[1-9]))$";
+
+/// A decimal of zero or above, of at most 12 digits before the point and 9 after it.
+const UNSIGNED: &str = r"^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,9})?$";
+
 crate::describe!(Currency as "Currency", {
     "type": "string", "enum": Currency::all().map(Currency::code).collect::<Vec<_>>(),
     "description": "An active code of ISO 4217 that has a minor unit, in upper case.",
@@ -141,17 +148,27 @@ crate::describe!(EmailAddress as "Email", {
 });
 crate::describe!(PositiveAmount as "PositiveAmount", {
     "type": "string",
-    "pattern": "^(?:[1-9][0-9]{0,11}(?:\\.[0-9]{1,9})?|0\\.(?:[1-9][0-9]{0,8}|0[1-9][0-9]{0,7}|0{2}[1-9][0-9]{0,6}|0{3}[1-9][0-9]{0,5}|0{4}[1-9][0-9]{0,4}|0{5}[1-9][0-9]{0,3}|0{6}[1-9][0-9]{0,2}|0{7}[1-9][0-9]{0,1}|0{8}[1-9]))$",
+    "pattern": POSITIVE,
     "maxLength": 22,
     "description": "An amount above zero in major units (dollars, not cents), in plain decimal notation: at most 12 digits before the point and 9 after it, no sign, no exponent, no leading zeros. A JSON number is refused.",
     "examples": ["12.50"],
 });
 crate::describe!(UnsignedAmount as "UnsignedAmount", {
     "type": "string",
-    "pattern": "^(?:0|[1-9][0-9]{0,11})(?:\\.[0-9]{1,9})?$",
+    "pattern": UNSIGNED,
     "maxLength": 22,
     "description": "An amount of zero or above in major units, in plain decimal notation: at most 12 digits before the point and 9 after it. A JSON number is refused.",
     "examples": ["12.50"],
+});
+crate::describe!(PositiveQuantity as "PositiveQuantity", {
+    "type": "string", "pattern": POSITIVE, "maxLength": 22,
+    "description": "A number of units above zero in plain decimal notation: at most 12 digits before the point and 9 after it, no sign, no exponent, no leading zeros. A JSON number is refused.",
+    "examples": ["1000000"],
+});
+crate::describe!(UnsignedQuantity as "UnsignedQuantity", {
+    "type": "string", "pattern": UNSIGNED, "maxLength": 22,
+    "description": "A number of units of zero or above in plain decimal notation: at most 12 digits before the point and 9 after it. A JSON number is refused.",
+    "examples": ["1"],
 });
 crate::describe!(Cursor as "Cursor", {
     "type": "string", "pattern": "^[A-Za-z0-9_-]+$",

@@ -14,6 +14,18 @@ fn range(text: &str) -> Range<NaiveDate> {
     date(start)..date(end)
 }
 
+/// Reads `2026-02-28..2026-03-31@31`, where 31 is the anchor day; without one it is the day on
+/// which the period starts.
+fn period(text: &str) -> Result<AnchoredPeriod, ProrationError> {
+    let (dates, anchor_day) = match text.split_once('@') {
+        Some((dates, day)) => (range(dates), day.parse().ok()),
+        None => (range(text), Some(range(text).start.day())),
+    };
+    let anchor_day = anchor_day
+        .unwrap_or_else(|| panic!("write a number behind the @ of {text:?} in the table"));
+    AnchoredPeriod::new(dates, anchor_day)
+}
+
 /// Reads `12.50 USD`.
 fn money(text: &str) -> Money {
     let (amount, code) = text
@@ -34,7 +46,7 @@ const MID_MAY: &str = "2026-05-15..2026-06-15";
 #[test]
 fn a_part_of_a_period_costs_its_share() {
     use Proration::{Actual, Fixed30};
-    for (amount, policy, period, part, expected) in [
+    for (amount, policy, whole, part, expected) in [
         // Published answers.
         (
             "100 USD",
@@ -179,24 +191,26 @@ fn a_part_of_a_period_costs_its_share() {
             "0.00 USD",
         ),
     ] {
-        let got = prorate(
-            money(amount),
-            policy,
-            range(period),
-            range(part),
-            Rounding::HalfEven,
-        );
+        let got = period(whole).and_then(|period| {
+            prorate(
+                money(amount),
+                policy,
+                &period,
+                range(part),
+                Rounding::HalfEven,
+            )
+        });
         assert_eq!(
             got.map(|part| part.to_string()),
             Ok(expected.to_owned()),
-            "{amount} for {part} of {period}, {policy:?}: fix prorate or this row"
+            "{amount} for {part} of {whole}, {policy:?}: fix prorate or this row"
         );
     }
 }
 
 #[test]
 fn days_are_counted_by_the_policy() {
-    for (period, part, actual, fixed) in [
+    for (whole, part, actual, fixed) in [
         (MID_MAY, "2026-05-15..2026-05-23", (8, 31), (8, 30)),
         (MID_MAY, "2026-05-23..2026-06-15", (23, 31), (22, 30)),
         // The 31st counts as the 30th: 30 January costs nothing, and no more than
@@ -239,19 +253,19 @@ fn days_are_counted_by_the_policy() {
             (1, 30),
         ),
         (
-            "2026-02-28..2026-03-31",
+            "2026-02-28..2026-03-31@31",
             "2026-02-28..2026-03-01",
             (1, 31),
             (1, 30),
         ),
         (
-            "2026-02-28..2026-03-31",
+            "2026-02-28..2026-03-31@31",
             "2026-03-30..2026-03-31",
             (1, 31),
             (0, 30),
         ),
         (
-            "2026-02-28..2026-03-29",
+            "2026-02-28..2026-03-29@29",
             "2026-02-28..2026-03-01",
             (1, 29),
             (2, 30),
@@ -269,7 +283,7 @@ fn days_are_counted_by_the_policy() {
             (1, 30),
         ),
         (
-            "2026-04-30..2026-05-31",
+            "2026-04-30..2026-05-31@31",
             "2026-05-30..2026-05-31",
             (1, 31),
             (0, 30),
@@ -280,6 +294,25 @@ fn days_are_counted_by_the_policy() {
             "2026-02-28..2026-03-01",
             (1, 28),
             (3, 30),
+        ),
+        // From 28 February on, a year of a subscription that began on 29 February.
+        (
+            "2025-02-28..2026-02-28@29",
+            "2025-02-28..2025-03-29",
+            (29, 365),
+            (30, 360),
+        ),
+        (
+            "2025-02-28..2026-02-28@31",
+            "2025-02-28..2025-03-31",
+            (31, 365),
+            (30, 360),
+        ),
+        (
+            "2025-02-28..2026-02-28@28",
+            "2025-02-28..2025-03-28",
+            (28, 365),
+            (30, 360),
         ),
         // A quarter from the last of January is cut where its months are.
         (
@@ -302,9 +335,41 @@ fn days_are_counted_by_the_policy() {
         ),
     ] {
         for (policy, expected) in [(Proration::Actual, actual), (Proration::Fixed30, fixed)] {
-            let share = policy.share(&range(period), &range(part));
+            let share = period(whole).and_then(|period| policy.share(&period, &range(part)));
             let got = share.map(|share| (share.days(), share.period_days()));
-            assert_eq!(got, Ok(expected), "{part} of {period}, {policy:?}");
+            assert_eq!(got, Ok(expected), "{part} of {whole}, {policy:?}");
+        }
+    }
+}
+
+/// From each date on which a month of a subscription begins to each later one there are 30 days a
+/// month, whatever the period, of four years with a leap day, is cut into.
+#[test]
+fn every_month_from_anchor_to_anchor_has_30_days() {
+    for anchor_day in 1..=31 {
+        let begins = |month: i32| {
+            let (year, month) = (2026 + month / 12, month.unsigned_abs() % 12 + 1);
+            let day = (1..=anchor_day)
+                .rev()
+                .find_map(|day| NaiveDate::from_ymd_opt(year, month, day));
+            day.unwrap_or_else(|| panic!("month {month} of {year} has days"))
+        };
+        for start in 0..48 {
+            for months in 1..=24 {
+                let dates = begins(start)..begins(start + months);
+                let period = AnchoredPeriod::new(dates.clone(), anchor_day)
+                    .unwrap_or_else(|error| panic!("{dates:?}: {error}"));
+                for cut in start..start + months {
+                    let part = begins(cut)..begins(cut + 1);
+                    let share = Proration::Fixed30.share(&period, &part);
+                    let days = share.map(|share| (share.days(), i64::from(share.period_days())));
+                    assert_eq!(
+                        days,
+                        Ok((30, i64::from(months) * 30)),
+                        "{part:?} of {dates:?}, anchored to the {anchor_day}."
+                    );
+                }
+            }
         }
     }
 }
@@ -321,8 +386,9 @@ fn moments_are_the_local_dates_of_their_zone() {
                 .unwrap_or_else(|error| panic!("{text} in the table: {error}"))
                 .date_naive()
         };
-        let period = date(start)..date(end);
-        let share = Proration::Actual.share(&period, &period);
+        let dates = date(start)..date(end);
+        let share = AnchoredPeriod::new(dates.clone(), 1)
+            .and_then(|period| Proration::Actual.share(&period, &dates));
         assert_eq!(share.map(PeriodShare::days), Ok(days), "{start} to {end}");
     }
 }
@@ -340,13 +406,15 @@ fn rounding_is_the_callers() {
         "-0.13 USD",
     ];
     for (rounding, expected) in Rounding::ALL.into_iter().zip(expected) {
-        let got = prorate(
-            money("-1 USD"),
-            Proration::Actual,
-            range("2026-01-01..2026-01-09"),
-            range("2026-01-01..2026-01-02"),
-            rounding,
-        );
+        let got = period("2026-01-01..2026-01-09").and_then(|period| {
+            prorate(
+                money("-1 USD"),
+                Proration::Actual,
+                &period,
+                range("2026-01-01..2026-01-02"),
+                rounding,
+            )
+        });
         assert_eq!(
             got.map(|part| part.to_string()),
             Ok(expected.to_owned()),
@@ -359,7 +427,7 @@ fn rounding_is_the_callers() {
 fn periods_that_make_no_sense_are_refused() {
     use Proration::{Actual, Fixed30};
     let day = "2026-01-02..2026-01-03";
-    for (amount, policy, period, part, error) in [
+    for (amount, policy, whole, part, error) in [
         (
             "1 USD",
             Actual,
@@ -416,6 +484,35 @@ fn periods_that_make_no_sense_are_refused() {
             day,
             ProrationError::NotWholeMonths,
         ),
+        // It ends where the months of a subscription of the 29th do, and not of one of the 30th.
+        (
+            "1 USD",
+            Fixed30,
+            "2025-02-28..2025-03-29@30",
+            "2025-03-01..2025-03-02",
+            ProrationError::NotWholeMonths,
+        ),
+        (
+            "1 USD",
+            Fixed30,
+            "2028-02-28..2028-03-29@29",
+            "2028-03-01..2028-03-02",
+            ProrationError::NotWholeMonths,
+        ),
+        (
+            "1 USD",
+            Actual,
+            "2026-01-01..2026-02-01@0",
+            day,
+            ProrationError::NoSuchAnchorDay,
+        ),
+        (
+            "1 USD",
+            Actual,
+            "2026-01-01..2026-02-01@32",
+            day,
+            ProrationError::NoSuchAnchorDay,
+        ),
         (
             "79228162514264337593543950335 USD",
             Actual,
@@ -424,17 +521,19 @@ fn periods_that_make_no_sense_are_refused() {
             ProrationError::Overflow,
         ),
     ] {
-        let got = prorate(
-            money(amount),
-            policy,
-            range(period),
-            range(part),
-            Rounding::HalfEven,
-        );
+        let got = period(whole).and_then(|period| {
+            prorate(
+                money(amount),
+                policy,
+                &period,
+                range(part),
+                Rounding::HalfEven,
+            )
+        });
         assert_eq!(
             got,
             Err(error),
-            "{amount} for {part} of {period}, {policy:?}"
+            "{amount} for {part} of {whole}, {policy:?}"
         );
     }
 }

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use super::*;
-use crate::money::{Proration, prorate};
+use crate::money::{AnchoredPeriod, Proration, prorate};
 
 fn check_quantities(model: &Value, rows: &[(&str, &str)]) {
     let rows: Vec<_> = rows
@@ -95,8 +95,8 @@ fn prorated_flat_charges() {
         text.parse::<NaiveDate>()
             .unwrap_or_else(|error| panic!("{text:?} in the table is no date: {error}"))
     };
-    let january = ("2026-01-01", "2026-02-01");
-    let mid_may = ("2026-05-15", "2026-06-15");
+    let january = ("2026-01-01", "2026-02-01", 1);
+    let mid_may = ("2026-05-15", "2026-06-15", 15);
     for (amount, currency, policy, period, from, to, expected) in [
         (
             "100",
@@ -147,10 +147,12 @@ fn prorated_flat_charges() {
         let line = charge(&json!({"type": "flat", "amount": amount}))
             .rate(currency, &Usage::Nothing)
             .unwrap_or_else(|error| panic!("{error}"));
+        let period = AnchoredPeriod::new(date(period.0)..date(period.1), period.2)
+            .unwrap_or_else(|error| panic!("{error}"));
         let part = prorate(
             line.amount,
             policy,
-            date(period.0)..date(period.1),
+            &period,
             date(from)..date(to),
             line.rounding,
         );
