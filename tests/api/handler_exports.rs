@@ -10,7 +10,7 @@ use turnpike_host::{CapturedLog, HandlerExport, Host, HostOptions, LoadedApp, Lo
 use turnpike_tests::environment::{project_root, test_component};
 use turnpike_tests::personas::{CONSUME, LOGIN, REFRESH, TRANSACTIONS_EXPORT};
 use turnpike_tests::wire::Wire;
-use turnpike_tests::{Settings, TestHost, run};
+use turnpike_tests::{Settings, TestHost, environment, run};
 
 /// Bodies up to this length are handed over whole.
 const WHOLE_BODY_BYTES: usize = 64 * 1024;
@@ -172,6 +172,15 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> String {
     let differs = |line: &&str| line.starts_with("date: ") || line.starts_with("x-response-time: ");
     let lines = answer.split("\r\n").filter(|line| !differs(line));
     lines.collect::<Vec<_>>().join("\r\n")
+}
+
+/// Only what sends its body in pieces does without the export that costs less.
+#[test]
+fn all_components_but_streamed_ones_have_both() {
+    assert_eq!(
+        environment().app.without_plain_export(),
+        ["credits-transactions-export"].into()
+    );
 }
 
 /// A host with one component, which says by which export it was asked.

@@ -127,6 +127,14 @@ impl LoadedApp {
         &self.manifest
     }
 
+    /// The components that are asked by `wasi:http/handler` alone, because they do not export
+    /// `turnpike:http/plain`.
+    pub fn without_plain_export(&self) -> BTreeSet<&str> {
+        let components = self.components.iter();
+        let without = components.filter(|(_, component)| !component.has_plain());
+        without.map(|(id, _)| id.as_str()).collect()
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.tools.engine
     }

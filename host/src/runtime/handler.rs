@@ -78,6 +78,11 @@ impl HandlerPre {
         })
     }
 
+    /// Whether the component exports `turnpike:http/plain`.
+    pub(crate) const fn has_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
     /// Creates an instance, which is asked by `export` where it can be.
     ///
     /// # Errors
