@@ -7,7 +7,7 @@ use crate::http::{self, Reply, Request, Served};
 
 /// Exports a component: its operations, each with the handler that answers it.
 ///
-/// ```ignore
+/// ```text
 /// shared::component! {
 ///     operations::LIST => handler::list,
 ///     operations::PUT => handler::put,

@@ -16,11 +16,11 @@ api_tests![
     refuses
 ];
 
-fn valid(code: &str) -> Value {
+pub fn valid(code: &str) -> Value {
     json!({"code": code, "name": "Team", "currency": "USD", "billing_period": "month"})
 }
 
-fn create(host: &TestHost, admin: &User, body: &Value) -> Call {
+pub fn create(host: &TestHost, admin: &User, body: &Value) -> Call {
     host.post(PLANS).bearer(&admin.token).json(body)
 }
 

@@ -1,12 +1,13 @@
--- Adds a version, unless it would be the same as the newest, which is then answered.
+-- Adds a version, unless it would be the same as the newest, which is then answered. The terms
+-- are right in `p_currencies`, and null if that is empty. They are stored in the plan's currency.
 CREATE OR REPLACE FUNCTION plan_version_create(
-    p_digest bytea, p_id uuid, p_code text, p_terms text, p_max_versions integer
+    p_digest bytea, p_id uuid, p_code text, p_terms text, p_currencies text[], p_max_versions integer
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'plans:manage');
-    v_terms jsonb := p_terms::jsonb;
+    v_terms jsonb;
     v_plan plans;
     v_version plan_versions;
 BEGIN
@@ -18,6 +19,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'not_found');
     END IF;
+    IF v_plan.currency <> ALL (p_currencies) THEN
+        RETURN json_build_object('refusal', 'other_currency', 'plan_currency', v_plan.currency);
+    END IF;
+    v_terms := jsonb_set(p_terms::jsonb, '{currency}', to_jsonb(v_plan.currency));
     -- Sent twice, it was made by the first.
     SELECT * INTO v_version FROM plan_versions WHERE id = p_id;
     IF FOUND THEN
@@ -26,9 +31,6 @@ BEGIN
     SELECT * INTO v_version FROM plan_versions WHERE plan_id = v_plan.id AND version = v_plan.versions;
     IF v_version.terms = v_terms THEN
         RETURN json_build_object('is_new', false, 'version', plan_version_shown(v_version, p_code, v_principal));
-    END IF;
-    IF v_plan.currency <> v_terms ->> 'currency' THEN
-        RETURN json_build_object('refusal', 'other_currency', 'currency', v_plan.currency);
     END IF;
     IF v_plan.archived_at IS NOT NULL THEN
         RETURN json_build_object('refusal', 'plan_archived');

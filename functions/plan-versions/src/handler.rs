@@ -36,11 +36,6 @@ pub async fn create(context: &Context, request: &Request) -> Result<Reply, Probl
     let token = request.access_token()?;
     let code: PlanCode = request.named("code", plan_terms::plan_not_found)?;
     let (terms, _) = request.json_within::<NewPlanTerms>(MAX_TERMS_BYTES).await?;
-    let currency = match terms.currency {
-        Some(currency) => currency,
-        None => queries::currency(context, token.digest, code.clone()).await?,
-    };
-    let terms = terms.priced_in(currency)?;
     let id = PlanVersionId::new(context.now_millis(), &context.random()?);
     let made = queries::create(context, token.digest, id, code, &terms).await?;
     Reply::json(if made.is_new { 201 } else { 200 }, &made.version)

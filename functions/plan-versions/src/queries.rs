@@ -4,7 +4,7 @@ use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
 use shared::ids::PlanVersionId;
 use shared::money::Currency;
-use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, PlanCode, PlanTerms, VersionNumber};
+use shared::rating::plan_terms::{self, MAX_PLAN_VERSIONS, NewPlanTerms, PlanCode, VersionNumber};
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
@@ -22,7 +22,6 @@ fn refuse(refused: &Refused) -> Option<Problem> {
     Some(match refused.code.as_str() {
         "not_found" => plan_terms::plan_not_found(),
         "version_not_found" => plan_terms::version_not_found(),
-        "other_currency" => other_currency(refused.fact("currency")?),
         "plan_archived" => PLAN_ARCHIVED
             .because("An archived plan gets no new version. Take it from the archive first."),
         "version_limit" => VERSION_LIMIT.because(format!(
@@ -30,14 +29,6 @@ fn refuse(refused: &Refused) -> Option<Problem> {
         )),
         _ => return None,
     })
-}
-
-fn other_currency(currency: Currency) -> Problem {
-    Problem::invalid_field(
-        "currency",
-        "mismatch",
-        format!("must be {currency}, the currency of the plan"),
-    )
 }
 
 /// The versions of the page, and one more if there is one.
@@ -72,32 +63,61 @@ pub async fn read(
     db::call(context, sql, &parameters, refuse).await
 }
 
-/// The currency of a plan, which never changes.
-pub async fn currency(
-    context: &Context,
-    digest: TokenDigest,
-    code: PlanCode,
-) -> Result<Currency, Problem> {
-    let parameters = [digest.0.to_vec().into(), String::from(code).into()];
-    let sql = "SELECT plan_currency($1, $2)::text";
-    db::call(context, sql, &parameters, refuse).await
-}
-
+/// Adds a version. Whether terms without a currency are right, the statement decides when it
+/// knows the plan's.
 pub async fn create(
     context: &Context,
     digest: TokenDigest,
     id: PlanVersionId,
     code: PlanCode,
-    terms: &PlanTerms,
+    terms: &NewPlanTerms,
 ) -> Result<Made, Problem> {
-    let terms = serde_json::to_string(terms).map_err(|_| Problem::internal())?;
+    let currencies = match terms.currency {
+        Some(currency) => vec![currency],
+        None => terms.right_currencies(),
+    };
+    // Terms that are right in no currency are not sent: they may have characters that Postgres
+    // refuses.
+    let document = match currencies.first() {
+        Some(currency) => Some(stored(terms, *currency)?),
+        None => None,
+    };
+    let codes: Vec<String> = currencies.iter().map(Currency::to_string).collect();
     let parameters = [
         digest.0.to_vec().into(),
         id.as_uuid().into(),
         String::from(code).into(),
-        terms.into(),
+        document.into(),
+        codes.into(),
         MAX_PLAN_VERSIONS.into(),
     ];
-    let sql = "SELECT plan_version_create($1, $2, $3, $4, $5)::text";
-    db::call(context, sql, &parameters, refuse).await
+    let sql = "SELECT plan_version_create($1, $2, $3, $4, $5, $6)::text";
+    db::call(context, sql, &parameters, |refused| {
+        match (refused.code.as_str(), refused.fact("plan_currency")) {
+            ("other_currency", Some(currency)) => Some(wrong_in(terms, currency)),
+            _ => refuse(refused),
+        }
+    })
+    .await
+}
+
+/// The document that is stored, but for its currency, which is the plan's.
+fn stored(terms: &NewPlanTerms, currency: Currency) -> Result<String, Problem> {
+    let terms = terms.clone().priced_in(currency)?;
+    serde_json::to_string(&terms).map_err(|_| Problem::internal())
+}
+
+/// What is wrong with terms for a plan in this currency.
+fn wrong_in(terms: &NewPlanTerms, currency: Currency) -> Problem {
+    match terms.currency {
+        Some(_) => Problem::invalid_field(
+            "currency",
+            "mismatch",
+            format!("must be {currency}, the currency of the plan"),
+        ),
+        None => match terms.clone().priced_in(currency) {
+            Err(problem) => problem,
+            Ok(_) => Problem::internal(),
+        },
+    }
 }

@@ -1,6 +1,8 @@
 //! What a version of a plan charges. A version consists of this document, and an
 //! estimate can bring one of its own.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -167,6 +169,20 @@ impl Input for Charges {
 }
 
 impl NewPlanTerms {
+    /// The currencies in which [`Self::priced_in`] takes the terms, in the order of their codes.
+    /// The currency of the terms is not looked at. Two currencies differ only by the decimals of
+    /// their minor units.
+    pub fn right_currencies(&self) -> Vec<Currency> {
+        let mut is_right_with = BTreeMap::new();
+        Currency::all()
+            .filter(|currency| {
+                *is_right_with
+                    .entry(currency.exponent())
+                    .or_insert_with(|| self.clone().priced_in(*currency).is_ok())
+            })
+            .collect()
+    }
+
     /// The terms in this currency, checked against the rules of the rating engine.
     ///
     /// # Errors
@@ -517,6 +533,30 @@ mod tests {
             .map(|problem| problem.errors)
             .unwrap_or_default();
         assert_eq!(errors[0].field, "minimum_commitment", "yen have no cents");
+    }
+
+    #[test]
+    fn terms_are_right_in_the_currencies_that_take_them() {
+        for (amount, expected) in [
+            ("10", 165),
+            ("10.5", 148),
+            ("10.50", 148),
+            ("10.505", 9),
+            ("10.5055", 2),
+            ("10.50555", 0),
+        ] {
+            let terms: NewPlanTerms =
+                input::value(&with("/minimum_commitment", json!(amount))).expect("terms");
+            let right = terms.right_currencies();
+            for currency in Currency::all() {
+                let is_right = terms.clone().priced_in(currency).is_ok();
+                assert_eq!(right.contains(&currency), is_right, "{amount} {currency}");
+            }
+            assert_eq!(right.len(), expected, "{amount}");
+        }
+        let twice = with("/charges/1/code", json!("base"));
+        let terms: NewPlanTerms = input::value(&twice).expect("terms");
+        assert_eq!(terms.right_currencies(), [], "wrong in whichever currency");
     }
 
     #[test]
