@@ -15,7 +15,8 @@ use shared::http::problem::Problem;
 use shared::http::wire::{self, ErrorCode, WireRequest, WireResponse};
 use shared::http::{Reply, Request};
 
-struct Component;
+/// What the host calls.
+pub struct Component;
 
 impl wire::Guest for Component {
     async fn handle(request: WireRequest) -> Result<WireResponse, ErrorCode> {
