@@ -20,6 +20,7 @@ pub use schemars;
 
 pub mod auth;
 pub mod billing;
+pub mod checksum;
 #[cfg(feature = "spin")]
 pub mod component;
 pub mod credits;

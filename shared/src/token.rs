@@ -18,6 +18,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::checksum::crc32;
 use crate::ids::{OrganizationId, UserId};
 
 /// Bytes of randomness in a token: 256 bits.
@@ -165,10 +166,7 @@ pub fn digest(text: &str) -> TokenDigest {
 /// The checksum covers the kind, so that a token with the prefix of another kind is
 /// refused before any lookup.
 fn checksum(kind: TokenKind, signed: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(kind.prefix().as_bytes());
-    hasher.update(signed);
-    hasher.finalize().to_be_bytes()
+    crc32(&[kind.prefix().as_bytes(), signed]).to_be_bytes()
 }
 
 #[cfg(test)]

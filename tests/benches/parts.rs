@@ -24,6 +24,7 @@ mod events;
 mod ingest_report;
 #[path = "rating/report.rs"]
 mod rating_report;
+mod shared_build;
 #[path = "smoke/report.rs"]
 mod smoke_report;
 #[path = "spend/arguments.rs"]

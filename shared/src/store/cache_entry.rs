@@ -5,6 +5,8 @@
 //! covers the key as well, so that an entry that turns up under another key is
 //! no answer to the wrong question.
 
+use crate::checksum::crc32;
+
 /// A fresh random name for the state of a scope. Two generations are equal
 /// only if they are the same write's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,10 +129,7 @@ pub fn decode_moment(key: &str, bytes: &[u8]) -> Option<u64> {
 }
 
 fn checksum(key: &str, body: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(key.as_bytes());
-    hasher.update(body);
-    hasher.finalize().to_be_bytes()
+    crc32(&[key.as_bytes(), body]).to_be_bytes()
 }
 
 fn seal(key: &str, mut bytes: Vec<u8>) -> Vec<u8> {
