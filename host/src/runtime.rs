@@ -5,6 +5,7 @@ pub(crate) mod chaining;
 mod dependencies;
 mod dispatcher;
 mod engine;
+pub(crate) mod handler;
 pub(crate) mod host;
 pub(crate) mod lifecycle;
 mod request_headers;

@@ -3,7 +3,7 @@
 use crate::auth::api_key_use;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
-use crate::http::{self, Reply, Request, WireRequest, WireResponse};
+use crate::http::{self, Reply, Request, Served};
 
 /// Exports a component: its operations, each with the handler that answers it.
 ///
@@ -15,7 +15,11 @@ use crate::http::{self, Reply, Request, WireRequest, WireResponse};
 /// ```
 ///
 /// The SDK's own attribute hands over the `http` crate's request; this hands over
-/// the host's. A component for a wildcard route, which has no operations, gives its
+/// the host's, by `wasi:http/handler` or, whole, by `turnpike:http/plain`. A component one of
+/// whose replies is sent in pieces ([`Reply::followed_by`]) exports the first alone, and says
+/// so: `shared::component! { streamed operations::EXPORT => handler::export }`.
+///
+/// A component for a wildcard route, which has no operations, gives its
 /// methods as the `Allow` header will list them, and one handler for every path:
 /// `shared::component!("not-found", "GET, POST", handler);`.
 #[macro_export]
@@ -32,17 +36,23 @@ macro_rules! component {
             $handler(context, request).await
         }
 
-        $crate::component!(@export |wire| $crate::http::handle($id, wire, answer));
+        $crate::component!(@wasi |request| $crate::http::serve($id, request, answer));
+        $crate::component!(@plain);
     };
-    (@export |$wire:ident| $answer:expr) => {
+    (@wasi |$request:ident| $served:expr) => {
         /// What the host calls.
         pub struct Component;
 
-        impl $crate::http::Guest for Component {
+        async fn serve($request: $crate::http::Request) -> $crate::http::Served {
+            $served.await
+        }
+
+        impl $crate::http::wire::Guest for Component {
             async fn handle(
-                $wire: $crate::http::WireRequest,
-            ) -> Result<$crate::http::WireResponse, $crate::http::ErrorCode> {
-                Ok($answer.await)
+                request: $crate::http::wire::WireRequest,
+            ) -> Result<$crate::http::wire::WireResponse, $crate::http::wire::ErrorCode> {
+                let served = serve($crate::http::Request::from_wire(request)).await;
+                Ok($crate::http::wire::response(served))
             }
         }
 
@@ -51,7 +61,20 @@ macro_rules! component {
         #[cfg(target_arch = "wasm32")]
         ::spin_sdk::wasip3::http::service::export!(Component);
     };
-    ($($operation:path => $handler:expr),+ $(,)?) => {
+    (@plain) => {
+        impl $crate::http::plain::Guest for Component {
+            async fn answer(
+                request: $crate::http::plain::Request,
+            ) -> $crate::http::plain::Response {
+                let served = serve($crate::http::Request::from_plain(request)).await;
+                $crate::http::plain::response(served)
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::http::plain::export_plain!(Component with_types_in $crate::http::plain);
+    };
+    (@operations $($operation:path => $handler:expr),+) => {
         static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
 
         // Known when the component is compiled, so that it carries only what it uses.
@@ -72,14 +95,21 @@ macro_rules! component {
             Err($crate::http::problem::Problem::internal())
         }
 
-        $crate::component!(@export |wire| async {
+        $crate::component!(@wasi |request| async {
             let component = env!("CARGO_PKG_NAME");
             if TAKES_CREDENTIALS {
-                $crate::component::handle(component, wire, answer).await
+                $crate::component::serve(component, request, answer).await
             } else {
-                $crate::http::handle(component, wire, answer).await
+                $crate::http::serve(component, request, answer).await
             }
         });
+    };
+    (streamed $($operation:path => $handler:expr),+ $(,)?) => {
+        $crate::component!(@operations $($operation => $handler),+);
+    };
+    ($($operation:path => $handler:expr),+ $(,)?) => {
+        $crate::component!(@operations $($operation => $handler),+);
+        $crate::component!(@plain);
     };
 }
 
@@ -97,14 +127,14 @@ pub async fn begin(context: &Context, request: &Request) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Runs `handler` for a request, and encodes its reply or problem. Once the answer is known, the
-/// use of the API key that asked is noted.
-pub async fn handle(
+/// Runs `handler` for a request, and makes a response of its reply or problem. Once the answer
+/// is known, the use of the API key that asked is noted.
+pub async fn serve(
     component: &'static str,
-    wire: WireRequest,
+    request: Request,
     handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
-) -> WireResponse {
-    http::handle(component, wire, async |context, request| {
+) -> Served {
+    http::serve(component, request, async |context, request| {
         let outcome = handler(context, request).await;
         let status = match &outcome {
             Ok(reply) => reply.status,

@@ -89,6 +89,7 @@ mod entitlement_periods;
 mod expiry;
 mod explain;
 mod freshness;
+mod handler_exports;
 mod hash_leases;
 mod introspected_jwts;
 mod local_days;

@@ -13,8 +13,8 @@ use tokio_postgres::config::Host as PostgresHost;
 use tokio_postgres::{Client, Config};
 use turnpike_host::cli::audit_log;
 use turnpike_host::{
-    CapturedLog, Host, HostOptions, InstanceReuse, KeyValueOptions, KeyValueStore, LoadedApp,
-    LogSink,
+    CapturedLog, HandlerExport, Host, HostOptions, InstanceReuse, KeyValueOptions, KeyValueStore,
+    LoadedApp, LogSink,
 };
 
 use crate::api::Api;
@@ -52,6 +52,8 @@ pub enum Reuse {
 pub struct Settings {
     /// How instances are reused.
     pub reuse: Reuse,
+    /// What components are asked by.
+    pub export: HandlerExport,
     /// Where the cache lives.
     pub key_value: KeyValueOptions,
     /// A migrated database that the test looks after itself; otherwise a fresh one is made.
@@ -69,6 +71,7 @@ impl Settings {
     pub fn pooled() -> Self {
         Self {
             reuse: Reuse::Pooled,
+            export: export_of_this_test(),
             key_value: KeyValueOptions::Memory {
                 max_bytes: KEY_VALUE_BYTES,
             },
@@ -85,6 +88,12 @@ impl Settings {
             reuse: Reuse::Fresh,
             ..Self::pooled()
         }
+    }
+
+    /// The same with components asked by `export`.
+    #[must_use]
+    pub fn with_export(self, export: HandlerExport) -> Self {
+        Self { export, ..self }
     }
 
     /// The same with another cache.
@@ -127,6 +136,27 @@ impl Settings {
     }
 }
 
+/// What the components of the running test are asked by, unless it says so itself: half of the
+/// tests take the one and half the other, each always the same, by its name. `TURNPIKE_TEST_EXPORT`
+/// has all of them take `plain` or `wasi-http`.
+fn export_of_this_test() -> HandlerExport {
+    const VARIABLE: &str = "TURNPIKE_TEST_EXPORT";
+    match std::env::var(VARIABLE).as_deref() {
+        Ok("plain") => return HandlerExport::Plain,
+        Ok("wasi-http") => return HandlerExport::WasiHttp,
+        Ok(other) => panic!("{VARIABLE} is {other:?}: write plain or wasi-http"),
+        Err(_) => {}
+    }
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default().bytes();
+    // The parity of the name's bits, which is as good as a coin.
+    if name.fold(0, |sum: u8, byte| sum ^ byte).count_ones() % 2 == 0 {
+        HandlerExport::Plain
+    } else {
+        HandlerExport::WasiHttp
+    }
+}
+
 impl Reuse {
     fn instances(self) -> InstanceReuse {
         let (max_requests, max_concurrent) = match self {
@@ -150,6 +180,7 @@ pub struct TestHost {
     db: Client,
     log: CapturedLog,
     reuse: Reuse,
+    export: HandlerExport,
 }
 
 impl Deref for TestHost {
@@ -223,6 +254,7 @@ pub async fn start_host(
         variables,
         key_value: settings.key_value,
         reuse: settings.reuse.instances(),
+        export: settings.export,
         postgres_pool_size: settings.postgres_pool_size,
         log,
         drain_timeout: DRAIN_PATIENCE,
@@ -280,7 +312,7 @@ impl TestHost {
 
     async fn try_start(settings: Settings) -> Result<Self> {
         let environment = environment();
-        let reuse = settings.reuse;
+        let (reuse, export) = (settings.reuse, settings.export);
         let (database, database_url) = match settings.database_url.clone() {
             Some(url) => (None, url),
             None => {
@@ -300,6 +332,7 @@ impl TestHost {
             database_url,
             log,
             reuse,
+            export,
         })
     }
 
@@ -333,6 +366,7 @@ impl TestHost {
 
     /// Prints the end of the log, for a test that has failed.
     fn print_log(&self) {
+        println!("components were asked by: {:?}", self.export);
         let lines = self.log_lines();
         for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
             println!("log: {line}");

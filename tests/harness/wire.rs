@@ -76,6 +76,15 @@ impl Wire {
         }
     }
 
+    /// All that the host sends until it closes the connection.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.unread);
+        match tokio::time::timeout(SILENCE, self.stream.read_to_end(&mut bytes)).await {
+            Ok(_) => bytes,
+            Err(_) => panic!("the host did not close the connection for {SILENCE:?}"),
+        }
+    }
+
     fn take_response(&mut self) -> Option<WireResponse> {
         let head_end = self
             .unread

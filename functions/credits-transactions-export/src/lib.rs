@@ -6,5 +6,5 @@ mod operations;
 mod queries;
 
 shared::component! {
-    operations::EXPORT => handler::export,
+    streamed operations::EXPORT => handler::export,
 }

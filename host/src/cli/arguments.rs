@@ -10,6 +10,8 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use shared::auth::checkpoint_key::PublicCheckpointKey;
 
+use crate::runtime::handler::HandlerExport;
+
 /// Usage-based billing and auth in sandboxed WebAssembly components.
 ///
 /// Without a command, `turnpike` is `turnpike up`.
@@ -218,6 +220,15 @@ pub struct UpArguments {
     /// How long an idle instance is kept: `1s`, `500ms`, `2m`
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub idle_instance_timeout: Option<Duration>,
+    /// By what components are asked that can be asked by both
+    #[arg(
+        long,
+        env = "TURNPIKE_HANDLER_EXPORT",
+        value_name = "EXPORT",
+        value_enum,
+        default_value_t
+    )]
+    pub handler_export: HandlerExport,
 }
 
 /// Reads whole milliseconds, seconds or minutes; a bare number is seconds.
@@ -277,6 +288,9 @@ mod tests {
                 "turnpike up --listen [::1]:0 --max-instance-reuse-count 1 --max-instance-concurrent-reuse-count 1",
                 true,
             ),
+            ("turnpike up --handler-export wasi-http", true),
+            ("turnpike --handler-export plain", true),
+            ("turnpike --handler-export wasi", false),
             ("turnpike --quiet", true),
             ("turnpike build credits-balance --quiet", true),
             ("turnpike migrate --manifest elsewhere/spin.toml", true),

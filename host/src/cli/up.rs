@@ -118,6 +118,7 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
         listen,
         variables,
         key_value,
+        export: arguments.handler_export,
         ..HostOptions::default()
     };
     if let Some(count) = arguments.max_instance_reuse_count {

@@ -77,7 +77,7 @@ impl WasiHttpHooks for InboundHeaders {
 }
 
 /// Headers that concern one connection and so never cross between a component and the network.
-fn is_connection_header(name: &HeaderName) -> bool {
+pub(crate) fn is_connection_header(name: &HeaderName) -> bool {
     // Standard names compare as small integers, the three others by their text.
     *name == header::HOST
         || *name == header::CONNECTION

@@ -9,12 +9,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::imports::instance::{InstanceState, linker};
 use crate::manifest::{DependencySource, Manifest};
 use crate::runtime::dependencies::{Dependencies, Sandbox};
 use crate::runtime::engine;
+use crate::runtime::handler::HandlerPre;
 
 /// Where compiled code is kept unless told otherwise, in the manifest's directory.
 pub const DEFAULT_CACHE_DIR: &str = ".turnpike/wasmtime-cache";
@@ -32,7 +32,7 @@ const CHAINING_SLOTS: usize = INSTANCE_SLOTS / 2;
 pub struct LoadedApp {
     manifest: Manifest,
     tools: Arc<Tools>,
-    components: BTreeMap<String, ServicePre<InstanceState>>,
+    components: BTreeMap<String, HandlerPre>,
 }
 
 /// What components are compiled with, and where their instances live.
@@ -127,6 +127,14 @@ impl LoadedApp {
         &self.manifest
     }
 
+    /// The components that are asked by `wasi:http/handler` alone, because they do not export
+    /// `turnpike:http/plain`.
+    pub fn without_plain_export(&self) -> BTreeSet<&str> {
+        let components = self.components.iter();
+        let without = components.filter(|(_, component)| !component.has_plain());
+        without.map(|(id, _)| id.as_str()).collect()
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.tools.engine
     }
@@ -141,7 +149,7 @@ impl LoadedApp {
         &self.tools.chaining_slots
     }
 
-    pub(crate) fn component(&self, id: &str) -> Result<&ServicePre<InstanceState>> {
+    pub(crate) fn component(&self, id: &str) -> Result<&HandlerPre> {
         self.components
             .get(id)
             .with_context(|| format!("the component {id} was not loaded"))
@@ -154,7 +162,7 @@ async fn compile_all(
     manifest: &Manifest,
     wanted: impl Fn(&str) -> bool,
     progress: impl Fn(usize, usize, &str),
-) -> Result<BTreeMap<String, ServicePre<InstanceState>>> {
+) -> Result<BTreeMap<String, HandlerPre>> {
     let mut loading = JoinSet::new();
     for component in manifest.triggered_components() {
         if !wanted(&component.id) {
@@ -181,11 +189,7 @@ async fn compile_all(
     Ok(components)
 }
 
-fn compile(
-    tools: &Tools,
-    source: &Path,
-    dependencies: &Dependencies,
-) -> Result<ServicePre<InstanceState>> {
+fn compile(tools: &Tools, source: &Path, dependencies: &Dependencies) -> Result<HandlerPre> {
     let bytes = std::fs::read(source).with_context(|| {
         format!(
             "cannot read {}: build the component first, with its build command",
@@ -201,9 +205,7 @@ fn compile(
         .instantiate_pre(&component)
         .map_err(|error| anyhow!(error))
         .context("it imports what this host does not have")?;
-    ServicePre::new(pre)
-        .map_err(|error| anyhow!(error))
-        .context("it does not export wasi:http/handler@0.3.0: build it with spin-sdk 7")
+    HandlerPre::new(&component, pre)
 }
 
 impl std::fmt::Debug for LoadedApp {

@@ -16,6 +16,7 @@ use crate::log_sink::LogSink;
 use crate::manifest::allowed_hosts::CHAINING_SUFFIX;
 use crate::manifest::routes::Routes;
 use crate::runtime::dispatcher::WeakDispatcher;
+use crate::runtime::handler::RequestBody;
 use crate::runtime::request_headers::{ClientHeaders, RouteHeaders};
 
 /// The route that a component sees when another one calls it, whatever its own is.
@@ -75,7 +76,7 @@ impl Chained {
             .get(id)
             .and_then(WeakDispatcher::upgrade)
             .ok_or(Error::DestinationNotFound)?;
-        let request = self.prepare(request)?;
+        let request = self.prepare(request)?.map(RequestBody::Streamed);
         Ok(match dispatcher.answer_soon(request, self.patience).await {
             Ok(response) => response.map(|body| body.boxed_unsync()),
             Err(error) => {

@@ -15,8 +15,8 @@ use std::time::Duration;
 use http::{Request, Response};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use wasmtime_wasi_http::WasiBody;
 
+use crate::runtime::handler::RequestBody;
 use crate::runtime::response_body::ResponseBody;
 use crate::runtime::worker::{self, ComponentWorkers};
 
@@ -25,7 +25,7 @@ pub(crate) type Reply = wasmtime::Result<Response<ResponseBody>>;
 
 /// A request with the place its answer goes to.
 pub(crate) struct Job {
-    pub(crate) request: Request<WasiBody>,
+    pub(crate) request: Request<RequestBody>,
     pub(crate) reply: oneshot::Sender<Reply>,
     /// Tells the job from the others in the queue.
     number: u64,
@@ -107,7 +107,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The component returned an error, trapped, or could not be instantiated.
-    pub(crate) async fn answer(&self, request: Request<WasiBody>) -> Reply {
+    pub(crate) async fn answer(&self, request: Request<RequestBody>) -> Reply {
         let (reply, answered) = oneshot::channel();
         self.submit(request, reply);
         answered.await.map_err(|_| InstanceLost)?
@@ -119,7 +119,7 @@ impl Dispatcher {
     /// No instance took it, or as for [`Dispatcher::answer`].
     pub(crate) async fn answer_soon(
         &self,
-        request: Request<WasiBody>,
+        request: Request<RequestBody>,
         patience: Duration,
     ) -> Reply {
         let (reply, mut answered) = oneshot::channel();
@@ -135,7 +135,7 @@ impl Dispatcher {
         answer.map_err(|_| InstanceLost)?
     }
 
-    fn submit(&self, request: Request<WasiBody>, reply: oneshot::Sender<Reply>) -> u64 {
+    fn submit(&self, request: Request<RequestBody>, reply: oneshot::Sender<Reply>) -> u64 {
         let mut state = self.0.lock();
         let number = state.next_job;
         state.next_job += 1;
@@ -292,8 +292,6 @@ impl Drop for Seat {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use http_body_util::{BodyExt as _, Empty};
-    use wasmtime_wasi_http::Error;
 
     #[test]
     fn whoever_gives_up_takes_the_job_back() {
@@ -303,7 +301,7 @@ mod tests {
             for number in 0..3 {
                 let (reply, answered) = oneshot::channel();
                 waiting.push(answered);
-                let body = Empty::<Bytes>::new().map_err(Error::from).boxed_unsync();
+                let body = RequestBody::Whole(Bytes::new());
                 let job = Job {
                     request: Request::new(body),
                     reply,

@@ -20,6 +20,7 @@ use crate::manifest::variables::Variables;
 use crate::runtime::app::LoadedApp;
 use crate::runtime::chaining::{Chained, DEFAULT_CHAINING_PATIENCE};
 use crate::runtime::dispatcher::Dispatcher;
+use crate::runtime::handler::HandlerExport;
 use crate::runtime::lifecycle::{Lifecycle, Phase};
 use crate::runtime::request_headers::RouteHeaders;
 use crate::runtime::server::{self, Router, Target};
@@ -49,6 +50,8 @@ pub struct HostOptions {
     pub key_value: KeyValueOptions,
     /// How much one instance is used.
     pub reuse: InstanceReuse,
+    /// What components are asked by.
+    pub export: HandlerExport,
     /// Connections to one Postgres address at most.
     pub postgres_pool_size: usize,
     /// How long a statement waits for a connection, and an attempt to connect may take.
@@ -69,6 +72,7 @@ impl Default for HostOptions {
             variables: HashMap::new(),
             key_value: KeyValueOptions::default(),
             reuse: InstanceReuse::default(),
+            export: HandlerExport::default(),
             postgres_pool_size: postgres.pool_size,
             postgres_connect_timeout: postgres.connect_timeout,
             log: LogSink::default(),
@@ -227,6 +231,7 @@ fn build_dispatchers(
             pre: app.component(&component.id)?.clone(),
             component: Arc::new(context),
             reuse: options.reuse,
+            export: options.export,
             slots: Arc::clone(app.slots()),
             chaining_slots: may_chain.then(|| Arc::clone(app.chaining_slots())),
             lifecycle: Arc::clone(lifecycle),

@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,11 +24,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::Error;
 
 use crate::log_sink::LogSink;
 use crate::manifest::routes::{Routes, WELL_KNOWN_PREFIX};
 use crate::runtime::dispatcher::Dispatcher;
+use crate::runtime::handler::RequestBody;
 use crate::runtime::request_headers::{BadRequest, ClientHeaders, RouteHeaders};
 use crate::runtime::response_body::{ResponseBody, WHOLE_BODY_BYTES, read_whole};
 
@@ -222,16 +223,17 @@ async fn answer(
 }
 
 /// The request's body in the form components get it; a short one is read first.
-async fn take_request_body(body: Incoming) -> Result<WasiBody, hyper::Error> {
+async fn take_request_body(body: Incoming) -> Result<RequestBody, hyper::Error> {
     if body.is_end_stream() {
-        return Ok(Empty::new().map_err(Error::from).boxed_unsync());
+        return Ok(RequestBody::Whole(Bytes::new()));
     }
     match body.size_hint().exact() {
         Some(length) if length <= WHOLE_BODY_BYTES => {
-            let bytes = read_whole(body, length).await?;
-            Ok(Full::new(bytes).map_err(Error::from).boxed_unsync())
+            Ok(RequestBody::Whole(read_whole(body, length).await?))
         }
-        _ => Ok(body.map_err(Error::from).boxed_unsync()),
+        _ => Ok(RequestBody::Streamed(
+            body.map_err(Error::from).boxed_unsync(),
+        )),
     }
 }
 

@@ -12,15 +12,11 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
-use wasmtime_wasi_http::FieldMap;
-use wasmtime_wasi_http::p3::Request;
-use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
 use crate::imports::instance::{ComponentContext, InstanceState, Place};
-use crate::imports::outbound_http::InboundHeaders;
 use crate::runtime::dispatcher::{Job, Seat};
+use crate::runtime::handler::{Handler, HandlerExport, HandlerPre};
 use crate::runtime::lifecycle::{Lifecycle, Phase, SignalWaker};
-use crate::runtime::response_body;
 
 /// Requests an instance takes before it lets the tasks of its thread run: their connections wait
 /// to send the answers. At some 50 microseconds each, eight are less than half a millisecond.
@@ -54,9 +50,10 @@ impl Default for InstanceReuse {
 /// What it takes to create instances of one component.
 pub(crate) struct ComponentWorkers {
     pub(crate) engine: Engine,
-    pub(crate) pre: ServicePre<InstanceState>,
+    pub(crate) pre: HandlerPre,
     pub(crate) component: Arc<ComponentContext>,
     pub(crate) reuse: InstanceReuse,
+    pub(crate) export: HandlerExport,
     /// Places in the allocator.
     pub(crate) slots: Arc<Semaphore>,
     /// For a component that calls others: the places that such may take.
@@ -65,7 +62,7 @@ pub(crate) struct ComponentWorkers {
 }
 
 impl ComponentWorkers {
-    async fn instantiate(&self) -> wasmtime::Result<(Store<InstanceState>, Service)> {
+    async fn instantiate(&self) -> wasmtime::Result<(Store<InstanceState>, Handler)> {
         let chaining = match &self.chaining_slots {
             Some(slots) => Some(self.acquire(slots).await?),
             None => None,
@@ -77,8 +74,8 @@ impl ComponentWorkers {
         let guard = self.lifecycle.enter();
         let state = InstanceState::new(&self.component, place, guard)?;
         let mut store = Store::new(&self.engine, state);
-        let service = self.pre.instantiate_async(&mut store).await?;
-        Ok((store, service))
+        let handler = self.pre.instantiate(&mut store, self.export).await?;
+        Ok((store, handler))
     }
 
     async fn acquire(&self, slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, AcquireError> {
@@ -136,7 +133,7 @@ pub(crate) async fn run(mut seat: Seat) {
     seat.starts();
     let shared = Arc::clone(&seat.shared);
     let workers = &shared.workers;
-    let (mut store, service) = match workers.instantiate().await {
+    let (mut store, handler) = match workers.instantiate().await {
         Ok(created) => created,
         Err(error) => {
             // Whoever waits at the front learns why. The next one gets another try, because this
@@ -163,7 +160,7 @@ pub(crate) async fn run(mut seat: Seat) {
     let ended = {
         let seat = Mutex::new(&mut seat);
         let working = store.run_concurrent(async |accessor| {
-            work(accessor, &service, &seat, &shown, workers.reuse).await
+            work(accessor, &handler, &seat, &shown, workers.reuse).await
         });
         let mut working = pin!(working);
         poll_fn(|cx| {
@@ -208,12 +205,12 @@ fn with_seat<R>(seat: &Mutex<&mut Seat>, use_seat: impl FnOnce(&mut Seat) -> R) 
 /// Takes requests and drives them until the instance is used up.
 async fn work(
     accessor: &Accessor<InstanceState>,
-    service: &Service,
+    handler: &Handler,
     seat: &Mutex<&mut Seat>,
     shown: &Shown,
     reuse: InstanceReuse,
 ) -> wasmtime::Result<()> {
-    let handler = *service.wasi_http_handler().func_handle().func();
+    let func = handler.func();
     let mut taken = 0;
     let mut in_flight = FuturesUnordered::new();
     poll_fn(|cx| {
@@ -229,16 +226,14 @@ async fn work(
                 && shown.turn.load(Ordering::Relaxed) > 0
                 && in_flight.len() < reuse.max_concurrent
                 && (in_flight.is_empty() || shown.requests_wait.load(Ordering::Relaxed))
-                && accessor
-                    .poll_ready_for_concurrent_call(handler, cx)
-                    .is_ready();
+                && accessor.poll_ready_for_concurrent_call(func, cx).is_ready();
             if has_room {
                 if let Some(job) = with_seat(seat, |seat| seat.take_or_wait(cx)) {
                     taken += 1;
                     shown.turn.fetch_sub(1, Ordering::Relaxed);
                     shown.requests_wait.store(false, Ordering::Relaxed);
                     shown.set_idle(false);
-                    in_flight.push(answer(accessor, service, job));
+                    in_flight.push(answer(accessor, handler, job));
                     continue;
                 }
             } else {
@@ -264,28 +259,10 @@ async fn work(
 /// The component trapped.
 async fn answer(
     accessor: &Accessor<InstanceState>,
-    service: &Service,
+    handler: &Handler,
     job: Job,
 ) -> wasmtime::Result<()> {
-    let head_only = job.request.method() == http::Method::HEAD;
-    let (head, body) = job.request.into_parts();
-    let address = head.uri.into_parts();
-    let (request, received) = Request::new(
-        head.method,
-        address.scheme,
-        address.authority,
-        address.path_and_query,
-        FieldMap::new_immutable(&mut InboundHeaders, head.headers),
-        None,
-        body,
-    );
-    let reply = match service.handle(accessor, request).await? {
-        Ok(response) => {
-            let response = accessor.with(|mut store| response.into_http(&mut store, received))?;
-            response_body::take(response, head_only).await
-        }
-        Err(code) => Err(wasmtime::Error::from(code)),
-    };
+    let reply = handler.answer(accessor, job.request).await?;
     // The client may have left; its answer is then nobody's.
     drop(job.reply.send(reply));
     Ok(())

@@ -20,13 +20,15 @@ mod gzip;
 #[cfg(feature = "spin")]
 pub mod pieces;
 #[cfg(feature = "spin")]
+pub mod plain;
+#[cfg(feature = "spin")]
 mod reply;
 #[cfg(feature = "spin")]
 mod request;
 #[cfg(feature = "spin")]
 mod serve;
 #[cfg(feature = "spin")]
-mod wire;
+pub mod wire;
 
 pub use client_address::{ClientAddress, InvalidProxies, TrustedProxies};
 #[cfg(feature = "spin")]
@@ -36,6 +38,6 @@ pub use request::{
     ACCESS_COOKIE, Idempotency, MAX_BODY_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, REFRESH_COOKIE, Request,
 };
 #[cfg(feature = "spin")]
-pub use serve::handle;
+pub use serve::{Served, serve};
 #[cfg(feature = "spin")]
-pub use wire::{ErrorCode, Guest, Method, WireRequest, WireResponse};
+pub use wire::Method;

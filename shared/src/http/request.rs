@@ -15,8 +15,9 @@ use crate::http::gzip;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
 use crate::http::pagination::{Cursor, ListScope, Page, PageLimit};
+use crate::http::plain;
 use crate::http::problem::{self, Problem};
-use crate::http::wire::{Method, WireRequest, method_name, read_body};
+use crate::http::wire::{Method, WireRequest, method_name, method_named, read_body};
 use crate::token::{self, PresentedToken, TokenDigest, TokenKind};
 
 /// Most bytes of a body that a route reads: ten times the largest one that these
@@ -40,17 +41,28 @@ pub const ACCESS_COOKIE: &str = "__Host-turnpike_access";
 /// The cookie that carries a browser's refresh token.
 pub const REFRESH_COOKIE: &str = "__Host-turnpike_refresh";
 
-/// A decoded request. The body stays with the host until it is asked for.
+/// A decoded request. A body that came by `wasi:http` stays with the host until it is asked for.
 pub struct Request {
     method: Method,
     path: String,
     query: Option<String>,
     headers: Vec<(String, Vec<u8>)>,
-    body: RefCell<Option<WireRequest>>,
+    authority: OnceCell<Option<String>>,
+    body: RefCell<Body>,
     operation: Cell<Option<&'static Operation>>,
     api_key: Cell<Option<TokenDigest>>,
     asker: Rc<Asker>,
     client_address: OnceCell<ClientAddress>,
+}
+
+/// Where a body is.
+enum Body {
+    /// With the host.
+    Held(WireRequest),
+    /// Here.
+    Whole(Vec<u8>),
+    /// With the handler, which asked for it.
+    Taken,
 }
 
 /// An Idempotency-Key and the digest of the request that it came with.
@@ -88,18 +100,46 @@ async fn trusted_proxies(context: &Context) -> Result<Rc<TrustedProxies>, Proble
 }
 
 impl Request {
-    pub(super) fn decode(wire: WireRequest) -> Self {
-        let target = wire.get_path_with_query().unwrap_or_default();
+    /// A request that came by `wasi:http`.
+    pub fn from_wire(wire: WireRequest) -> Self {
+        Self::new(
+            wire.get_method(),
+            wire.get_path_with_query().unwrap_or_default(),
+            wire.get_headers().copy_all(),
+            OnceCell::new(),
+            Body::Held(wire),
+        )
+    }
+
+    /// A request that came whole.
+    pub fn from_plain(plain: plain::Request) -> Self {
+        Self::new(
+            method_named(plain.method),
+            plain.path_with_query,
+            plain.headers,
+            OnceCell::from(plain.authority),
+            Body::Whole(plain.body),
+        )
+    }
+
+    fn new(
+        method: Method,
+        target: String,
+        headers: Vec<(String, Vec<u8>)>,
+        authority: OnceCell<Option<String>>,
+        body: Body,
+    ) -> Self {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
             None => (target, None),
         };
         Self {
-            method: wire.get_method(),
+            method,
             path,
             query,
-            headers: wire.get_headers().copy_all(),
-            body: RefCell::new(Some(wire)),
+            headers,
+            authority,
+            body: RefCell::new(body),
             operation: Cell::new(None),
             api_key: Cell::new(None),
             asker: Rc::default(),
@@ -332,13 +372,17 @@ impl Request {
             return Ok(site == "same-origin");
         }
         let origin = self.header("origin")?.unwrap_or_default();
-        let authority = self
-            .body
-            .borrow()
-            .as_ref()
-            .and_then(WireRequest::get_authority);
-        let host = authority.unwrap_or_default();
+        let host = self.authority().unwrap_or_default();
         Ok(!host.is_empty() && origin.split_once("://").is_some_and(|(_, of)| of == host))
+    }
+
+    /// The host that was asked for, with its port.
+    fn authority(&self) -> Option<&str> {
+        let authority = self.authority.get_or_init(|| match &*self.body.borrow() {
+            Body::Held(wire) => wire.get_authority(),
+            Body::Whole(_) | Body::Taken => None,
+        });
+        authority.as_deref()
     }
 
     /// The address of the client, behind the proxies that the variable `trusted_proxies`
@@ -427,8 +471,15 @@ impl Request {
 
     /// The body as it is sent.
     async fn sent_body(&self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-        let Some(wire) = self.body.take() else {
-            return Ok(Vec::new());
+        // It is the host's to say, which forgets it with the body.
+        self.authority();
+        let wire = match self.body.replace(Body::Taken) {
+            Body::Held(wire) => wire,
+            Body::Whole(body) if body.len() > max_bytes => {
+                return Err(Problem::body_too_large(max_bytes));
+            }
+            Body::Whole(body) => return Ok(body),
+            Body::Taken => return Ok(Vec::new()),
         };
         let read = std::pin::pin!(read_body(wire, self.content_length(), max_bytes));
         let timeout = std::pin::pin!(spin_sdk::time::sleep(BODY_TIMEOUT));

@@ -1,5 +1,5 @@
-//! The host's own request and response: a body is read from the one, and a reply is
-//! written to the other.
+//! `wasi:http/handler`: the host's own request and response. A body is read from the one, and a
+//! reply is written to the other.
 //!
 //! The `http` crate's types would copy every header once more.
 
@@ -7,10 +7,9 @@ use spin_sdk::wasip3::http::types::Fields as WireFields;
 use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
-use crate::http::context::Context;
 use crate::http::pieces;
-use crate::http::problem::{Problem, UNSUPPORTED_CONTENT_ENCODING};
-use crate::http::reply::Reply;
+use crate::http::problem::Problem;
+use crate::http::serve::Served;
 
 pub use spin_sdk::wasip3::exports::http::handler::Guest;
 pub use spin_sdk::wasip3::http::types::{
@@ -37,6 +36,22 @@ pub(super) fn method_name(method: &Method) -> &str {
         Method::Connect => "CONNECT",
         Method::Trace => "TRACE",
         Method::Other(name) => name,
+    }
+}
+
+/// The method that [`method_name`] has the name of.
+pub(super) fn method_named(name: String) -> Method {
+    match name.as_str() {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "PATCH" => Method::Patch,
+        "DELETE" => Method::Delete,
+        "OPTIONS" => Method::Options,
+        "CONNECT" => Method::Connect,
+        "TRACE" => Method::Trace,
+        _ => Method::Other(name),
     }
 }
 
@@ -74,48 +89,15 @@ pub(super) async fn read_body(
     }
 }
 
-/// Writes a reply, with the headers that every response carries, `rules` among them.
-pub(super) fn encode(
-    context: Context,
-    reply: Reply,
-    problem: Option<&Problem>,
-    rules: impl Iterator<Item = (&'static str, &'static str)>,
-) -> WireResponse {
-    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-    let micros = context.elapsed().as_micros();
-    let mut headers = vec![
-        header("content-type", reply.content_type),
-        header("cache-control", reply.cache_control),
-        header("x-request-id", context.request_id()),
-        header(
-            "x-response-time",
-            &format!("{}.{:03}ms", micros / 1_000, micros % 1_000),
-        ),
-        header("x-db-queries", &context.db_queries().to_string()),
-        header("x-cache", context.cache_status().as_str()),
-    ];
-    headers.extend(rules.map(|(name, value)| header(name, value)));
-    if reply.rest.is_none() {
-        headers.push(header("content-length", &reply.body.len().to_string()));
-    }
-    for (name, value) in &reply.headers {
-        headers.push(header(name, value));
-    }
-    if context.is_replayed() {
-        headers.push(header("idempotent-replayed", "true"));
-    }
-    if reply.status == 401 {
-        headers.push(header("www-authenticate", "Bearer"));
-    }
-    if problem.is_some_and(|problem| problem.code == UNSUPPORTED_CONTENT_ENCODING.code) {
-        headers.push(header("accept-encoding", "gzip, identity"));
-    }
-    if let Some(allow) = problem.and_then(|problem| problem.allow.as_deref()) {
-        headers.push(header("allow", allow));
-    }
-    if let Some(secs) = problem.and_then(|problem| problem.retry_after_secs) {
-        headers.push(header("retry-after", &secs.to_string()));
-    }
+/// The response to a request that came by `wasi:http`.
+pub fn response(served: Served) -> WireResponse {
+    let Served {
+        context,
+        status,
+        headers,
+        body: first,
+        rest,
+    } = served;
     let headers = WireFields::from_list(&headers).unwrap_or_else(|error| {
         // Every name is a literal and every value ASCII, so this does not
         // happen; a response without headers is still a response.
@@ -128,22 +110,22 @@ pub(super) fn encode(
     let (mut writer, body) = wit_stream::new();
     // The end of the body when its task is dropped. A body with a length is whole
     // once it has that many bytes; a body without one is broken off.
-    let unfinished: fn() -> pieces::End = match reply.rest {
+    let unfinished: fn() -> pieces::End = match rest {
         None => || Ok(None),
         Some(_) => || Err(ErrorCode::InternalError(None)),
     };
     let (end_writer, end) = wit_future::new(unfinished);
     let (response, _sent) = WireResponse::new(headers, Some(body), end);
     // The status is one of ours, all of them valid.
-    let _ = response.set_status_code(reply.status);
+    let _ = response.set_status_code(status);
     spawn(async move {
-        let end = match reply.rest {
+        let end = match rest {
             None => {
                 // Nobody needs the rest of a body whose client has gone away.
-                let _ = writer.write_all(reply.body).await;
+                let _ = writer.write_all(first).await;
                 Ok(None)
             }
-            Some(rest) => pieces::write(&context, &mut writer, reply.body, rest).await,
+            Some(rest) => pieces::write(&context, &mut writer, first, rest).await,
         };
         drop(writer);
         let _ = end_writer.write(end).await;

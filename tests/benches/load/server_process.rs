@@ -12,18 +12,22 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum as _;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
-use turnpike_host::{DEFAULT_CACHE_DIR, Host, HostOptions, LoadedApp};
+use turnpike_host::{DEFAULT_CACHE_DIR, HandlerExport, Host, HostOptions, LoadedApp};
 
 use super::native_baseline;
 
 /// Set in a child, to tell it from the benchmark itself.
 const CHILD_VARIABLE: &str = "TURNPIKE_BENCH_SERVER";
+
+/// Has the wasm host ask components by the export that it names.
+const EXPORT_VARIABLE: &str = "TURNPIKE_HANDLER_EXPORT";
 
 /// How long a server may take to start. The first start compiles the components, which takes up
 /// to half a minute on a slow machine.
@@ -180,6 +184,15 @@ pub fn serve() -> Result<()> {
     })
 }
 
+/// By what components are asked: as `turnpike up` with the same variable.
+fn handler_export() -> Result<HandlerExport> {
+    match std::env::var(EXPORT_VARIABLE) {
+        Ok(name) => HandlerExport::from_str(&name, false)
+            .map_err(|_| anyhow!("{EXPORT_VARIABLE} is {name:?}: write plain or wasi-http")),
+        Err(_) => Ok(HandlerExport::default()),
+    }
+}
+
 async fn serve_wasm(setup: &Setup, end: oneshot::Receiver<()>) -> Result<()> {
     let manifest = setup.root.join(setup.kind.manifest());
     let cache_dir = setup.root.join(DEFAULT_CACHE_DIR);
@@ -190,6 +203,7 @@ async fn serve_wasm(setup: &Setup, end: oneshot::Receiver<()>) -> Result<()> {
     let mut options = HostOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         variables: HashMap::from([("db_url".to_owned(), setup.db_url.clone())]),
+        export: handler_export()?,
         ..HostOptions::default()
     };
     if setup.kind == Kind::WasmWithoutReuse {
