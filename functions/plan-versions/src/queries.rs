@@ -76,8 +76,7 @@ pub async fn create(
         Some(currency) => vec![currency],
         None => terms.right_currencies(),
     };
-    // Terms that are right in no currency are not sent: they may have characters that Postgres
-    // refuses.
+    // Terms that are right in no currency are not sent.
     let document = match currencies.first() {
         Some(currency) => Some(stored(terms, *currency)?),
         None => None,
