@@ -60,7 +60,11 @@ fn declared(functions: &Path) -> io::Result<String> {
         let _ = writeln!(modules, "#[path = {file:?}]\nmod {module};");
         let served: Vec<String> = fs::read_to_string(lib)?
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("operations::")?.split_once(" =>"))
+            .filter_map(|line| {
+                let line = line.trim();
+                let served = line.strip_prefix("streamed ").unwrap_or(line);
+                served.strip_prefix("operations::")?.split_once(" =>")
+            })
             .map(|(name, _)| format!("{module}::{name}"))
             .collect();
         let _ = writeln!(list, "    ({id:?}, &[{}]),", served.join(", "));
