@@ -103,7 +103,9 @@ const TABLES: [&[(&str, &str)]; 3] = [
         ),
         (
             "credit_pool_allocations (organization_id, user_id, currency, spending_limit, reset, period_started_at, period_ends_at, sequence)",
-            "explain_owner(n), explain_id(n), 'USD', 10, 'month', now(), now() + interval '1 month', n",
+            // Of two currencies, so that the index of one of them reads less than that of all.
+            "explain_owner(n), explain_id(n), CASE WHEN n % 3 = 0 THEN 'EUR' ELSE 'USD' END, 10, 'month', now(),
+             now() + interval '1 month', n",
         ),
         (
             "login_attempts (subject, failures, last_failed, last_guess_id)",
