@@ -11,6 +11,7 @@ const ROOMS: &[&str] = &[
     "postgres_tls",
     "postgres_cluster",
     "manifest",
+    "component_statements",
     "migrations",
     "function_build",
     "imports",

@@ -14,7 +14,7 @@ DECLARE
     v_account credit_accounts;
     v_first bigint;
     v_before bigint;
-    v_parts jsonb := '[]';
+    v_parts jsonb := '[]'::jsonb;
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;

@@ -7,7 +7,7 @@ use std::fs;
 use tokio_postgres::Client;
 
 use super::*;
-use crate::component_statements as statements;
+use crate::component_statements;
 
 mod ends;
 mod owners;
@@ -161,7 +161,7 @@ async fn statements_that_are_refused(client: &Client) -> Vec<String> {
     let mut count = 0;
     for (file, source) in sources(&["functions", "shared"]) {
         if file.ends_with(".rs") {
-            let found = match statements::of(&source) {
+            let found = match component_statements::of(&source) {
                 Ok(found) => found,
                 Err(fault) => {
                     faults.push(format!("{file}: {fault}"));
