@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_an_error() {
-        let table: [(u16, &[(&str, &[u8])], &str, bool); 11] = [
+        type Row<'a> = (u16, &'a [(&'a str, &'a [u8])], &'a str, bool);
+        let table: [Row<'_>; 11] = [
             (200, &[("content-length", b"2")], "{}", true),
             (200, &[], "{}", true),
             (204, &[], "", true),
