@@ -117,12 +117,15 @@ const ROWS_READ: [(&str, &str, u64); 33] = [
 
 /// How many rows of large tables some statements may sort: the parts of one hold, the grants of one
 /// spend, and what is due. They were read by an index, and no index has them in that order.
-const ROWS_SORTED: [(&str, u64); 5] = [
+const ROWS_SORTED: [(&str, u64); 7] = [
     ("credits_balance, due", 4),
     ("credits_grants_list, due", 4),
     ("credits_consume, due", 4),
     ("credits_hold_settle", 4),
     ("credits_refund", 4),
+    // The allocations of those who spend, so that they are locked in one order.
+    ("credit_pool_consume", 1),
+    ("credit_pool_consume_many", 1),
 ];
 
 /// A statement, what its answer must contain so that it did what its name says, and the indexes
@@ -135,7 +138,7 @@ struct Row {
 }
 
 /// The access token of session 5, which is the user's with many of everything.
-const STATEMENTS: [Row; 93] = [
+const STATEMENTS: [Row; 95] = [
     Row {
         name: "authenticate, access token",
         sql: "SELECT authenticate(explain_digest(5))",
@@ -351,6 +354,20 @@ const STATEMENTS: [Row; 93] = [
             "credit_accounts_by_owner",
             "idempotency_keys_pkey",
             "credit_grants_spendable",
+        ],
+    },
+    Row {
+        name: "credits_consume_many",
+        sql: "SELECT credits_consume_many(
+                  ARRAY[explain_digest(5), explain_digest(5)], ARRAY['new key', 'other key'],
+                  ARRAY[explain_hash(1), explain_hash(2)], ARRAY[gen_random_uuid(), gen_random_uuid()],
+                  ARRAY['USD', 'USD'], ARRAY[1, 1], ARRAY['', ''], ARRAY['chat', NULL], ARRAY['small', NULL])",
+        answer: "small",
+        indexes: &[
+            "credit_accounts_by_owner",
+            "idempotency_keys_pkey",
+            "credit_grants_spendable",
+            "credit_usage_daily_pkey",
         ],
     },
     Row {
@@ -694,6 +711,17 @@ const STATEMENTS: [Row; 93] = [
         indexes: &["credit_accounts_by_owner", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
     },
     Row {
+        name: "credit_pool_consume_many",
+        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
+              SELECT credit_pool_consume_many(
+                  ARRAY[explain_digest(5), explain_digest(5)], ARRAY['new key', 'other key'],
+                  ARRAY[explain_hash(1), explain_hash(2)], ARRAY[gen_random_uuid(), gen_random_uuid()],
+                  ARRAY[explain_id(1), explain_id(1)], ARRAY['USD', 'USD'], ARRAY[1, 1], ARRAY['', ''],
+                  ARRAY[NULL, NULL]::text[], ARRAY[NULL, NULL]::text[])",
+        answer: "consumed",
+        indexes: &["credit_accounts_by_owner", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
+    },
+    Row {
         name: "credit_pool_read",
         sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
               SELECT credit_pool_read(explain_digest(5), explain_id(1), 'USD')",
@@ -703,14 +731,14 @@ const STATEMENTS: [Row; 93] = [
     Row {
         name: "credit_pool_transactions",
         sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
-              SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 1000000)",
+              SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20)",
         answer: "ctx_",
         indexes: &["credit_accounts_by_owner", "ledger_transfers_by_account"],
     },
     Row {
         name: "credit_pool_transactions by kind",
         sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
-              SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 1000000, 'expire')",
+              SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 'expire')",
         answer: "expire",
         indexes: &["credit_accounts_by_owner", "ledger_transfers_by_kind"],
     },
