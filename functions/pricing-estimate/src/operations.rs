@@ -9,7 +9,7 @@ use shared::money::{Currency, Money, Rounding};
 #[cfg(not(target_arch = "wasm32"))]
 use shared::rating::ChargeCode;
 use shared::rating::plan_terms::{
-    MAX_PLAN_CODE_CHARS, MAX_PLAN_VERSIONS, PlanCode, PlanName, PlanTerms, VersionNumber,
+    MAX_PLAN_CODE_CHARS, MAX_PLAN_VERSIONS, PlanCode, PlanName, PlanTerms,
 };
 use shared::rating::{ExactAmount, Number, Phase, PricingFailure, Step, Usage};
 
@@ -127,7 +127,10 @@ pub struct Estimate {
 pub struct EstimatedVersion {
     pub code: PlanCode,
     pub name: PlanName,
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "VersionNumber"))]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "shared::rating::plan_terms::VersionNumber")
+    )]
     pub version: i32,
 }
 

@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::http::input::{self, FromText, Input, Invalid, List, Reader};
+use crate::http::input::{self, FromText, Input, Invalid, Reader};
 use crate::http::problem::{FieldError, Problem};
 use crate::money::Currency;
-use crate::rating::{
-    Charge, IncludedUnits, MAX_INCLUDED_METRICS, MAX_NAME_CHARS, Number, Plan, Trial,
-};
+use crate::rating::{Charge, IncludedUnits, MAX_NAME_CHARS, Number, Plan, Trial};
 
 /// Longest code of a plan.
 pub const MAX_PLAN_CODE_CHARS: usize = 64;
@@ -107,7 +105,9 @@ pub struct PlanTerms {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        schemars(with = "Option<List<IncludedUnits, 0, MAX_INCLUDED_METRICS>>")
+        schemars(
+            with = "Option<input::List<IncludedUnits, 0, { crate::rating::MAX_INCLUDED_METRICS }>>"
+        )
     )]
     pub included_units: Vec<IncludedUnits>,
     /// The least that a period costs, in whole minor units.
@@ -131,7 +131,9 @@ pub struct NewPlanTerms {
     /// Units of a metric that cost nothing. The charges for it share them, after their own.
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        schemars(with = "Option<List<IncludedUnits, 0, MAX_INCLUDED_METRICS>>")
+        schemars(
+            with = "Option<input::List<IncludedUnits, 0, { crate::rating::MAX_INCLUDED_METRICS }>>"
+        )
     )]
     included_units: Option<Vec<IncludedUnits>>,
     /// The least that a period costs, in whole minor units.
@@ -152,7 +154,7 @@ pub struct NewPlanTerms {
 struct Charges(
     #[cfg_attr(
         not(target_arch = "wasm32"),
-        schemars(with = "List<Charge, 1, MAX_PLAN_CHARGES>")
+        schemars(with = "input::List<Charge, 1, MAX_PLAN_CHARGES>")
     )]
     Vec<Charge>,
 );
