@@ -11,11 +11,6 @@
     reason = "the list is for functions, which take the time from their context; a host has to ask"
 )]
 
-/// The C library's allocator gives each thread an arena that it returns little of: compiling the
-/// components on several threads left a gigabyte behind. It also takes longer for each request.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub mod cli;
 mod component_statements;
 pub mod function_build;
