@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use turnpike_host::{KeyValueOptions, LogSink};
 use turnpike_tests::database::connect_without_timeouts;
 use turnpike_tests::environment::{load_app, project_root};
-use turnpike_tests::host::{block_on, start_host};
+use turnpike_tests::host::{BLOCKED, block_on, start_host};
 use turnpike_tests::personas::{decimal, sql_id, unique};
 use turnpike_tests::{Api, Call, Random, Response, Settings, TestHost, environment};
 
@@ -241,26 +241,6 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
 /// Spends that wait for one account, which are fewer than an instance takes at once.
 const WAITING: usize = 15;
 
-/// What is said of a session that waits for a lock.
-const BLOCKED: &str = "wait_event_type = 'Lock'";
-
-/// Waits until this is said of as many sessions of the database, beside one's own, as are enough.
-async fn until(host: &TestHost, which: &str, is_enough: impl Fn(i64) -> bool) {
-    for _ in 0..5_000 {
-        let rows = host
-            .query(&format!(
-                "SELECT count(*) FROM pg_stat_activity
-                  WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
-            ))
-            .await;
-        if is_enough(rows[0].get(0)) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-    panic!("there were never enough sessions, or few enough, with {which}");
-}
-
 /// The host is killed while statements of several spends each wait in Postgres, which carries them
 /// out without it: all of a statement, or nothing, and none of it twice.
 #[test]
@@ -288,7 +268,7 @@ fn a_host_killed_before_it_answers_has_spent_once() {
             .into_iter()
             .map(|call| async move { call.try_send().await.ok() });
         let sent = tokio::spawn(join_all(sent));
-        until(&setup, BLOCKED, |count| count >= 1).await;
+        setup.until_blocked().await;
         // Let go for one statement, after which somebody holds the account again, so that what
         // waited is sent, and waits in Postgres when the host is killed.
         let holder_of_next = connect_without_timeouts(setup.database_url()).await;
@@ -300,18 +280,20 @@ fn a_host_killed_before_it_answers_has_spent_once() {
                 .map(|()| holder_of_next)
         });
         let next_waits = format!("{BLOCKED} AND query LIKE 'BEGIN%'");
-        until(&setup, &next_waits, |count| count == 1).await;
+        setup.until_sessions(&next_waits, |count| count == 1).await;
         holder.batch_execute("COMMIT").await.expect("it held a row");
         let holder_of_next = hold_next.await.expect("it does not panic");
         let holder_of_next = holder_of_next.expect("the row is given to it in the end");
-        until(&setup, BLOCKED, |count| count >= 1).await;
+        setup.until_blocked().await;
         child.kill().await;
         holder_of_next
             .batch_execute("COMMIT")
             .await
             .expect("it held a row");
         let before = sent.await.expect("it does not panic");
-        until(&setup, "state = 'active'", |count| count == 0).await;
+        setup
+            .until_sessions("state = 'active'", |count| count == 0)
+            .await;
 
         let child = start().await;
         let spent = setup.count_transfers(&user, "consume").await;

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::Builder;
 use turnpike_host::{CapturedLog, HandlerExport, Host, HostOptions, LoadedApp, LogSink};
 use turnpike_tests::environment::{project_root, test_component};
+use turnpike_tests::host::block_on;
 use turnpike_tests::personas::{CONSUME, LOGIN, REFRESH, TRANSACTIONS_EXPORT};
 use turnpike_tests::wire::Wire;
 use turnpike_tests::{Settings, TestHost, environment, run};
@@ -217,12 +217,7 @@ impl TwoDoors {
 
 fn run_two_doors(export: HandlerExport, test: impl AsyncFnOnce(&TwoDoors)) {
     let wasm = test_component("two-doors");
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime starts");
-    runtime.block_on(async {
+    block_on(async {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("turnpike-doors-{}-{number}.toml", std::process::id());

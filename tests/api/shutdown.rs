@@ -27,7 +27,7 @@ async fn check(reuse: Reuse) {
     other.batch_execute(&take).await.expect("the row is free");
     let call = host.consume_call(&user, "1");
     let spend = tokio::spawn(async move { call.send().await });
-    wait_until_blocked(&host).await;
+    host.until_blocked().await;
     let release = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         other
@@ -49,22 +49,6 @@ async fn check(reuse: Reuse) {
     let again = TestHost::start(Settings::pooled().with_database_url(host.database_url())).await;
     assert_eq!(again.balance(&user).await.to_string(), "9.00");
     again.finish().await;
-}
-
-async fn wait_until_blocked(host: &TestHost) {
-    for _ in 0..500 {
-        let rows = host
-            .query(
-                "SELECT 1 FROM pg_stat_activity
-                  WHERE datname = current_database() AND wait_event_type = 'Lock'",
-            )
-            .await;
-        if !rows.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("the spend never waited for the row");
 }
 
 #[test]

@@ -324,22 +324,6 @@ impl Holder {
     }
 }
 
-async fn wait_until_blocked(host: &TestHost) {
-    for _ in 0..2_000 {
-        let rows = host
-            .query(
-                "SELECT 1 FROM pg_stat_activity
-                  WHERE datname = current_database() AND wait_event_type = 'Lock'",
-            )
-            .await;
-        if !rows.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("the first spend never waited for the row");
-}
-
 /// Sends a request while the account is held, and the others while it waits. They are answered
 /// once the account is free, in their order.
 async fn send_while_held(host: &TestHost, which: &str, calls: Vec<Call>) -> Vec<Response> {
@@ -347,7 +331,7 @@ async fn send_while_held(host: &TestHost, which: &str, calls: Vec<Call>) -> Vec<
     let mut calls = calls.into_iter();
     let first = calls.next().expect("there is a first");
     let first = tokio::spawn(async move { first.settle().await });
-    wait_until_blocked(host).await;
+    host.until_blocked().await;
     let others = join_all(calls.map(|call| async move { call.settle().await }));
     let release = async {
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -211,6 +211,9 @@ pub fn run(settings: Settings, test: impl AsyncFnOnce(&TestHost)) {
     stopwatch.finish(how);
 }
 
+/// What is said of a session that waits for a lock.
+pub const BLOCKED: &str = "wait_event_type = 'Lock'";
+
 /// Runs a test that starts its hosts itself.
 pub fn block_on(test: impl Future<Output = ()>) {
     let runtime = new_runtime();
@@ -587,6 +590,29 @@ impl TestHost {
             .query(sql, &[])
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    }
+
+    /// Waits until a session of the database waits for a lock.
+    pub async fn until_blocked(&self) {
+        self.until_sessions(BLOCKED, |count| count >= 1).await;
+    }
+
+    /// Waits until this is said of as many sessions of the database, beside one's own, as are
+    /// enough.
+    pub async fn until_sessions(&self, which: &str, is_enough: impl Fn(i64) -> bool) {
+        for _ in 0..5_000 {
+            let rows = self
+                .query(&format!(
+                    "SELECT count(*) FROM pg_stat_activity
+                      WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
+                ))
+                .await;
+            if is_enough(rows[0].get(0)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("there were never enough sessions, or few enough, with {which}");
     }
 
     /// Runs statements without parameters on the test's database.

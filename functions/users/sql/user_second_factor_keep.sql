@@ -3,12 +3,8 @@ CREATE OR REPLACE FUNCTION user_second_factor_keep(p_digest bytea, p_user_id uui
 LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
-    v_refusal json := coalesce(refusal(v_principal, 'users:manage'), session_refusal(v_principal));
+    v_refusal json := user_second_factor_refusal(v_principal, p_user_id);
 BEGIN
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
-    END IF;
-    v_refusal := user_second_factor_refusal(v_principal, p_user_id);
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;

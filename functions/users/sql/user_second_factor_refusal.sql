@@ -1,7 +1,13 @@
--- Holds the user's row; why the caller may not decide on their second factor, or null to go on.
+-- Why the caller may not decide on the second factor of a user, or null to go on, with the user's row
+-- held.
 CREATE OR REPLACE FUNCTION user_second_factor_refusal(p_principal principal, p_user_id uuid) RETURNS json
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_refusal json := coalesce(refusal(p_principal, 'users:manage'), session_refusal(p_principal));
 BEGIN
+    IF v_refusal IS NOT NULL THEN
+        RETURN v_refusal;
+    END IF;
     IF p_user_id = p_principal.user_id THEN
         RETURN json_build_object('refusal', 'own_second_factor');
     END IF;

@@ -46,6 +46,17 @@ impl Project {
         })
     }
 
+    /// The project that this program is a part of.
+    #[cfg(test)]
+    pub fn of_this_program() -> Self {
+        let host = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let common = Common {
+            manifest: Some(host.join("..").join("spin.toml")),
+            quiet: true,
+        };
+        Self::find(common).expect("the host has a folder in the project")
+    }
+
     pub fn manifest_path(&self) -> &Path {
         &self.manifest
     }

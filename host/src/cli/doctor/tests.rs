@@ -1,25 +1,12 @@
 use super::*;
-use crate::cli::arguments::{Common, DatabaseArguments};
+use crate::cli::arguments::DatabaseArguments;
 use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory, connect};
-use std::path::Path;
-
-/// This project.
-fn project() -> Project {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the host has a folder in the project");
-    let common = Common {
-        manifest: Some(root.join("spin.toml")),
-        quiet: true,
-    };
-    Project::find(common).expect("the project is found")
-}
 
 async fn database(url: &str) -> Database {
     let arguments = DatabaseArguments {
         database_url: Some(url.to_owned()),
     };
-    Database::open(&project(), arguments)
+    Database::open(&Project::of_this_program(), arguments)
         .await
         .expect("the address is taken as it is")
 }
@@ -190,10 +177,15 @@ async fn each_fault_of_a_database_is_found() {
         .await
         .expect("the cluster creates databases");
     let whole = cluster.url("whole");
-    let report = crate::migrations::migrate(&whole, project().root()).await;
+    let report = crate::migrations::migrate(&whole, Project::of_this_program().root()).await;
     report.expect("the project's files are applied");
     let look = async |url: &str| {
-        check_database(&project(), &database(url).await, Purpose::Development).await
+        check_database(
+            &Project::of_this_program(),
+            &database(url).await,
+            Purpose::Development,
+        )
+        .await
     };
     check(&look(&whole).await, None);
 
@@ -271,7 +263,7 @@ async fn the_exit_status_tells() {
         redis_url: None,
         json: true,
     };
-    let code = run(&project(), arguments)
+    let code = run(&Project::of_this_program(), arguments)
         .await
         .expect("it looks at everything");
     assert_eq!(code, ExitCode::from(1), "the database was never migrated");

@@ -1,20 +1,7 @@
 use super::*;
-use crate::cli::arguments::Common;
 use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory, connect};
 use serde_json::Value;
-use std::path::Path;
 use std::time::Duration;
-
-fn project() -> Project {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the host has a folder in the project");
-    let common = Common {
-        manifest: Some(root.join("spin.toml")),
-        quiet: true,
-    };
-    Project::find(common).expect("the project is found")
-}
 
 /// A session such as the command has.
 async fn session(url: &str) -> Client {
@@ -25,7 +12,7 @@ async fn session(url: &str) -> Client {
 
 async fn ask(url: &str, topic: Topic) -> Value {
     let client = session(url).await;
-    let sections = sections(&client, &project(), topic, 1_000)
+    let sections = sections(&client, &Project::of_this_program(), topic, 1_000)
         .await
         .unwrap_or_else(|error| panic!("{topic:?}: {error:#}"));
     for section in &sections {
@@ -92,7 +79,7 @@ async fn what_is_wrong_is_found() {
     let directory = ScratchDirectory::new();
     let cluster = start(&directory).await;
     let url = cluster.url("shop");
-    let report = crate::migrations::migrate(&url, project().root()).await;
+    let report = crate::migrations::migrate(&url, Project::of_this_program().root()).await;
     report.expect("the project's files are applied");
     let client = connect(&url).await.expect("the database answers");
 
@@ -327,7 +314,7 @@ async fn plans(url: &str) {
         .expect("the function can be made");
     let plans = async |name: &str| {
         let client = session(url).await;
-        let sections = plan::sections(&client, project().root(), name).await;
+        let sections = plan::sections(&client, Project::of_this_program().root(), name).await;
         sections.map(|sections| report::json(&sections))
     };
     for (name, members) in [

@@ -39,6 +39,23 @@ fn money(text: &str) -> Money {
     Money::new(amount, currency)
 }
 
+/// What a part of a period costs, all as the tables have it.
+fn prorated(
+    amount: &str,
+    policy: Proration,
+    whole: &str,
+    part: &str,
+    rounding: Rounding,
+) -> Result<Money, ProrationError> {
+    prorate(
+        money(amount),
+        policy,
+        &period(whole)?,
+        range(part),
+        rounding,
+    )
+}
+
 const JANUARY: &str = "2026-01-01..2026-02-01";
 const FEBRUARY: &str = "2026-02-01..2026-03-01";
 const MID_MAY: &str = "2026-05-15..2026-06-15";
@@ -191,15 +208,7 @@ fn a_part_of_a_period_costs_its_share() {
             "0.00 USD",
         ),
     ] {
-        let got = period(whole).and_then(|period| {
-            prorate(
-                money(amount),
-                policy,
-                &period,
-                range(part),
-                Rounding::HalfEven,
-            )
-        });
+        let got = prorated(amount, policy, whole, part, Rounding::HalfEven);
         assert_eq!(
             got.map(|part| part.to_string()),
             Ok(expected.to_owned()),
@@ -406,15 +415,13 @@ fn rounding_is_the_callers() {
         "-0.13 USD",
     ];
     for (rounding, expected) in Rounding::ALL.into_iter().zip(expected) {
-        let got = period("2026-01-01..2026-01-09").and_then(|period| {
-            prorate(
-                money("-1 USD"),
-                Proration::Actual,
-                &period,
-                range("2026-01-01..2026-01-02"),
-                rounding,
-            )
-        });
+        let got = prorated(
+            "-1 USD",
+            Proration::Actual,
+            "2026-01-01..2026-01-09",
+            "2026-01-01..2026-01-02",
+            rounding,
+        );
         assert_eq!(
             got.map(|part| part.to_string()),
             Ok(expected.to_owned()),
@@ -521,15 +528,7 @@ fn periods_that_make_no_sense_are_refused() {
             ProrationError::Overflow,
         ),
     ] {
-        let got = period(whole).and_then(|period| {
-            prorate(
-                money(amount),
-                policy,
-                &period,
-                range(part),
-                Rounding::HalfEven,
-            )
-        });
+        let got = prorated(amount, policy, whole, part, Rounding::HalfEven);
         assert_eq!(
             got,
             Err(error),
