@@ -36,6 +36,8 @@ CREATE TABLE entitlements (
     -- more, so that no check sums up a year. Upkeep writes it.
     settled_from            timestamptz,
     settled_until           timestamptz,
+    -- When upkeep last began to settle it, so that one that cannot be settled is the last to be tried.
+    settling_began_at       timestamptz NOT NULL DEFAULT '-infinity',
     settled_used            numeric,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, meter_id) REFERENCES meters (organization_id, id),

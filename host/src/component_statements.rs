@@ -108,8 +108,9 @@ impl Source {
         let mut rest = source;
         while let Some(character) = rest.chars().next() {
             let previous = code.chars().next_back().unwrap_or(' ');
-            let hashes = rest[1.min(rest.len() - 1)..]
+            let hashes = rest
                 .bytes()
+                .skip(1)
                 .take_while(|byte| *byte == b'#')
                 .count();
             let is_raw = character == 'r'
@@ -205,6 +206,7 @@ fn statements_are_found() {
             "// db::call(context, \"no\")\nlet q = '\"'; let l: &'static str = x; db::call(context, \"yes\")",
             Ok(vec!["yes"]),
         ),
+        ("/* é */ db::call(c, \"yes\")", Ok(vec!["yes"])),
         ("// See [`db::call`].", Ok(vec![])),
         (
             "fn f(sql: &str) { db::call(context, sql, &[]) }",

@@ -241,8 +241,8 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
 /// Spends that wait for one account, which are fewer than an instance takes at once.
 const WAITING: usize = 15;
 
-/// The host is killed while statements of several spends each wait in Postgres, which carries them
-/// out without it: all of a statement, or nothing, and none of it twice.
+/// The host is killed while statements of one spend or of several wait in Postgres, which carries
+/// them out without it: all of a statement, or nothing, and none of it twice.
 #[test]
 fn a_host_killed_before_it_answers_has_spent_once() {
     block_on(async {

@@ -26,6 +26,7 @@ api_tests![
     late_events_count_in_their_own_period,
     a_reset_ends_with_its_period,
     a_long_period_is_settled,
+    one_that_is_not_settled_stops_no_other,
     upkeep_settles_what_is_long_and_current,
 ];
 
@@ -328,6 +329,47 @@ async fn a_long_period_is_settled(host: &TestHost) {
     let reset = reset_call(host, &user, &path, "key");
     assert_eq!(reset.send().await.expect(200).text_at("/used_before"), "31");
     assert_eq!(verdict(host, &user, TOKENS).await, yes("0"));
+}
+
+/// Neither one that cannot be settled nor one that takes all the time of a call stops the others.
+async fn one_that_is_not_settled_stops_no_other(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = owner(host, "ada").await;
+    for feature in ["bad", "good"] {
+        let body = with(metered("cus_42", "100", "never"), "feature", json!(feature));
+        give(host, &user, &body).await;
+    }
+    count_at(host, "'2020-01-01Z'", "1").await;
+    let run = host.post(UPKEEP).bearer(&admin.token);
+    let bad_first = "UPDATE entitlements
+                        SET settled_from = NULL, settled_until = NULL, settled_used = NULL,
+                            settling_began_at = CASE feature WHEN 'bad' THEN '-infinity'::timestamptz
+                                                ELSE now() - interval '1 day' END";
+    let breaks = |how: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN {how}; RETURN NEW; END $$;
+             CREATE OR REPLACE TRIGGER breaks BEFORE UPDATE ON entitlements FOR EACH ROW
+             WHEN (NEW.feature = 'bad' AND NEW.settled_used IS NOT NULL) EXECUTE FUNCTION breaks()"
+        )
+    };
+    host.execute(bad_first).await;
+    host.execute(&breaks("RAISE 'no'")).await;
+    let done = run.settle().await.expect(200).json();
+    let counts = ["settled_entitlements", "failed_entitlements"].map(|name| done[name].as_i64());
+    assert_eq!(counts, [Some(1), Some(1)], "{done}");
+    assert_eq!(settled(host).await, ["1"]);
+
+    host.execute(bad_first).await;
+    host.execute(&breaks("PERFORM pg_sleep(2)")).await;
+    let once = async || run.try_send().await.expect("it is answered").expect(503);
+    once().await;
+    assert!(settled(host).await.is_empty(), "it took all of the time");
+    once().await;
+    assert_eq!(settled(host).await, ["1"], "the other was tried first");
+    host.execute("DROP TRIGGER breaks ON entitlements").await;
+    let done = run.settle().await.expect(200).json();
+    assert_eq!(done["settled_entitlements"], json!(1), "{done}");
 }
 
 /// Short periods and what was revoked are left alone, and what was kept of a period that is over

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use turnpike_host::{CapturedLog, HandlerExport, Host, HostOptions, LoadedApp, LogSink};
+use turnpike_host::{
+    CapturedLog, HandlerExport, Host, HostOptions, InstanceReuse, LoadedApp, LogSink,
+};
 use turnpike_tests::environment::{project_root, test_component};
 use turnpike_tests::host::block_on;
 use turnpike_tests::personas::{CONSUME, LOGIN, REFRESH, TRANSACTIONS_EXPORT};
@@ -216,6 +218,14 @@ impl TwoDoors {
 }
 
 fn run_two_doors(export: HandlerExport, test: impl AsyncFnOnce(&TwoDoors)) {
+    run_two_doors_with(export, InstanceReuse::default(), test);
+}
+
+fn run_two_doors_with(
+    export: HandlerExport,
+    reuse: InstanceReuse,
+    test: impl AsyncFnOnce(&TwoDoors),
+) {
     let wasm = test_component("two-doors");
     block_on(async {
         static STARTED: AtomicU32 = AtomicU32::new(0);
@@ -236,6 +246,7 @@ fn run_two_doors(export: HandlerExport, test: impl AsyncFnOnce(&TwoDoors)) {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             log: sink,
             export,
+            reuse,
             ..HostOptions::default()
         };
         let host = Host::start(app.expect("the component can be loaded"), options).await;
@@ -312,7 +323,12 @@ fn what_cannot_be_sent_is_a_failure_of_its_request_alone() {
 /// An instance lives for as long as what it does after an answer.
 #[test]
 fn work_after_an_answer_is_finished() {
-    run_two_doors(HandlerExport::Plain, async |doors| {
+    // No further request keeps the instance.
+    let once = InstanceReuse {
+        max_requests: 1,
+        ..InstanceReuse::default()
+    };
+    run_two_doors_with(HandlerExport::Plain, once, async |doors| {
         assert_eq!(doors.get("/later").await.0, 200);
         doors.logs("after the answer").await;
     });

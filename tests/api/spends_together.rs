@@ -435,15 +435,15 @@ async fn those_that_wait_for_a_pool_are_one_statement(host: &TestHost) {
         let responses = send_while_held(host, &which, calls.collect()).await;
         assert_eq!(count(&responses, 201), 24, "all that there is");
         assert_eq!(count(&responses, 402), WAITING + 1 - 24);
-        let mut used = Vec::new();
-        for member in &members {
-            used.push(host.used_of_allocation(member).await.unwrap_or_default());
-        }
-        assert_eq!(
-            host.pool(&owner, organization).await[0],
-            "0.00",
-            "of what each took: {used:?}"
-        );
+        let within = host
+            .query(&format!(
+                "SELECT bool_and(used <= spending_limit), sum(used)::integer
+                   FROM credit_pool_allocations WHERE organization_id = {id}"
+            ))
+            .await;
+        let within: (bool, i32) = (within[0].get(0), within[0].get(1));
+        assert_eq!(within, (true, 24), "each within their own limit");
+        assert_eq!(host.pool(&owner, organization).await[0], "0.00");
         if were_together(host, &id).await {
             return;
         }

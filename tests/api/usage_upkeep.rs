@@ -63,7 +63,7 @@ async fn makes_and_drops_partitions(host: &TestHost) {
     assert_eq!(
         again,
         json!({"status": "done", "created": [], "dropped": [], "missing": [], "settled_accounts": 0,
-               "failed_accounts": 0, "settled_entitlements": 0})
+               "failed_accounts": 0, "settled_entitlements": 0, "failed_entitlements": 0})
     );
     // Keys and sums outlive the events.
     let this_month = name(host, 0).await;

@@ -4,7 +4,7 @@ use shared::ids::OrganizationId;
 use turnpike_tests::personas::{BALANCE, LOGIN, ME, PASSWORD, REAUTHENTICATE, TOTP, sql_id};
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
-use crate::authenticator::Authenticator;
+use crate::authenticator::{Authenticator, confirm_call};
 use crate::refusals::refuse;
 
 /// Members who are made the owner at once.
@@ -36,6 +36,7 @@ api_tests![
     ownerships_at_once_leave_one_owner,
     an_owner_is_named_by_whoever_just_signed_in,
     a_lost_factor_is_removed_after_three_days,
+    turning_off_what_is_off_tells_nothing_more,
     a_factor_that_is_used_is_not_lost,
     a_removal_races_with_a_code,
     a_removal_is_refused,
@@ -270,6 +271,14 @@ async fn a_lost_factor_is_removed_after_three_days(host: &TestHost) {
     );
     let keep = host.delete(removal_path(&ada)).bearer(&admin.token);
     refuse(host, keep, 409, "totp_not_enabled", &[]).await;
+    refuse(
+        host,
+        confirm_call(host, &ada.token, "000000"),
+        409,
+        "totp_not_enrolled",
+        &[],
+    )
+    .await;
     let opened = login.settle().await.expect(200);
     let left = host
         .query(
@@ -292,6 +301,23 @@ async fn a_lost_factor_is_removed_after_three_days(host: &TestHost) {
         .settle()
         .await
         .expect_problem(401, "second_factor_required");
+}
+
+async fn turning_off_what_is_off_tells_nothing_more(host: &TestHost) {
+    let admin = administrator(host).await;
+    let ada = host.new_user("ada").await;
+    Authenticator::turn_on(host, &ada.token).await;
+    let remove = host.put(removal_path(&ada)).bearer(&admin.token);
+    remove.send().await.expect(200);
+    pass_interval(host).await;
+    let disable = host.delete(TOTP).bearer(&ada.token);
+    disable.send().await.expect(200);
+    assert_eq!(
+        events_of(host, &ada).await,
+        ["totp.enabled", "totp.removal_requested", "totp.removed"]
+    );
+    let kinds = host.mail_kinds(&ada.email).await;
+    assert_eq!(kinds, ["second_factor_enabled", "second_factor_removal"]);
 }
 
 async fn a_factor_that_is_used_is_not_lost(host: &TestHost) {

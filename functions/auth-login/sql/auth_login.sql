@@ -40,8 +40,9 @@ BEGIN
                     'is_elsewhere', true, 'organization_id', prefixed_id('org_', v_home_id));
             END IF;
         END IF;
-        PERFORM second_factor_remove_due(p_user_id, p_session_id);
-        v_second_factor := second_factor_spend(p_user_id, p_enrolment, p_totp_step, p_recovery_digest, p_session_id);
+        PERFORM second_factor_remove_due(p_user_id, nullif(v_organization_id, no_organization()), p_session_id);
+        v_second_factor := second_factor_spend(p_user_id, p_enrolment, p_totp_step, p_recovery_digest,
+                                               nullif(v_organization_id, no_organization()), p_session_id);
         IF v_second_factor = 'required' THEN
             RETURN json_build_object('refusal', 'second_factor_required');
         END IF;

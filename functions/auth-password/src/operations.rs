@@ -22,7 +22,7 @@ pub const CHANGE: Operation = Operation::new(
 .details(
     "Ends every other session of the user, and the links, invitations and API keys that those made. \
      A wrong current password is a 422 that names current_password with the code wrong, and counts \
-     against the session alone. Every device that the user signed in from is forgotten but this one, \
+     against the sign-in alone. Every device that the user signed in from is forgotten but this one, \
      whose cookie is set anew.",
 )
 .body::<PasswordChange>(

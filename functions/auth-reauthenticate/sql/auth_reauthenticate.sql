@@ -28,7 +28,8 @@ BEGIN
     IF p_verified_hash <> v_user.password_hash THEN
         RETURN json_build_object('refusal', 'wrong_password');
     END IF;
-    v_second_factor := second_factor_spend(v_user.id, p_enrolment, p_totp_step, p_recovery_digest);
+    v_second_factor := second_factor_spend(v_user.id, p_enrolment, p_totp_step, p_recovery_digest,
+                                           v_principal.organization_id);
     IF v_second_factor = 'required' THEN
         RETURN json_build_object('refusal', 'second_factor_required');
     END IF;

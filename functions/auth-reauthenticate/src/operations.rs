@@ -54,7 +54,7 @@ pub const REAUTHENTICATE: Operation = Operation::new(
      recent_login_required. A user without a second factor sends the password. A user with one sends \
      totp_code or recovery_code, and may send the password too. Whatever is sent must be right: a \
      wrong password or code is a 422 that names it with the code wrong, and counts against the \
-     session alone.",
+     sign-in alone.",
 )
 .body::<Reauthentication>(r#"{"password": "correct horse battery"}"#)
 .answers(&[Answer::json::<Reauthenticated>(

@@ -32,7 +32,7 @@ pub async fn refresh(
     if session.is_none() {
         context.log(
             "warn",
-            "a spent refresh token was presented; its session was ended",
+            "a spent refresh token was presented; every session of its sign-in was ended",
         );
     }
     Ok(session)

@@ -12,10 +12,11 @@ BEGIN
         RETURN v_refusal;
     END IF;
     SELECT * INTO v_enrolment FROM totp_enrolments WHERE user_id = v_principal.user_id;
-    IF v_enrolment.confirmed_at IS NOT NULL THEN
+    IF totp_enrolment(v_principal.user_id) IS NOT NULL THEN
         RETURN json_build_object('refusal', 'totp_enabled');
     END IF;
-    IF v_enrolment.user_id IS NULL OR v_enrolment.created_at <= now() - totp_confirmation_interval() THEN
+    -- One that was confirmed and is off was removed.
+    IF v_enrolment.user_id IS NULL OR v_enrolment.confirmed_at IS NOT NULL OR v_enrolment.created_at <= now() - totp_confirmation_interval() THEN
         RETURN json_build_object('refusal', 'totp_not_enrolled');
     END IF;
     v_refusal := guess_refusal(guess_count(v_subject, p_guess_id, guess_free_failures()));

@@ -9,6 +9,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
+    PERFORM second_factor_remove_due(v_principal.user_id, v_principal.organization_id);
     DELETE FROM totp_enrolments WHERE user_id = v_principal.user_id RETURNING confirmed_at INTO v_confirmed_at;
     DELETE FROM recovery_codes WHERE user_id = v_principal.user_id;
     IF v_confirmed_at IS NOT NULL THEN

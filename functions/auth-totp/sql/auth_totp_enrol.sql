@@ -9,7 +9,7 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    PERFORM second_factor_remove_due(v_principal.user_id);
+    PERFORM second_factor_remove_due(v_principal.user_id, v_principal.organization_id);
     SELECT email INTO v_email FROM users WHERE id = v_principal.user_id;
     INSERT INTO totp_enrolments AS e (user_id, enrolment, sign_in_id)
     VALUES (v_principal.user_id, p_enrolment, principal_sign_in(v_principal))

@@ -118,7 +118,7 @@ pub const CONFIRM: Operation = Operation::new(
     "Takes a first code of the enrolled authenticator, and answers with ten recovery codes. From \
      then on a login asks for a second factor. The user's other sessions live on, but each must \
      reauthenticate with a code before a sensitive change. A wrong code is a 422 that names code \
-     with the code wrong, and counts against the session alone.",
+     with the code wrong, and counts against the sign-in alone.",
 )
 .body::<TotpConfirmation>(r#"{"code": "287082"}"#)
 .answers(&[Answer::json::<RecoveryCodes>(

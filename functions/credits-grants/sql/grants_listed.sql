@@ -17,11 +17,12 @@ DECLARE
 BEGIN
     FOR v_account IN SELECT * FROM accounts_find(p_organization_id, p_user_id, p_currency) LOOP
         -- By the id alone, as in ledger_sequence_of.
-        v_after_sequence := (SELECT found.sequence
-                               FROM (SELECT g.sequence, g.account_id FROM credit_grants g
-                                      WHERE g.organization_id = v_account.organization_id AND g.id = p_after_id
-                                      LIMIT 1) found
-                              WHERE found.account_id = v_account.id);
+        v_after_sequence := CASE WHEN v_account.currency = p_after_currency THEN (
+            SELECT found.sequence
+              FROM (SELECT g.sequence, g.account_id FROM credit_grants g
+                     WHERE g.organization_id = v_account.organization_id AND g.id = p_after_id
+                     LIMIT 1) found
+             WHERE found.account_id = v_account.id) END;
         v_before := ledger_sequence_at_place(v_account, p_now, p_after_at, p_after_currency, v_after_sequence);
         v_changed := NULL;
         IF v_account.next_due_at <= p_now THEN

@@ -30,7 +30,8 @@ BEGIN
                                     AND account_id = v_account.id AND state = 'open'
                                   LIMIT max_open_holds()) open_holds) >= max_open_holds() THEN
         RETURN json_build_object('refusal', 'too_many_open_holds');
-    ELSIF NOT usage_names_fit(v_account.organization_id, v_account.id, p_service, p_model) THEN
+    ELSIF NOT usage_names_fit(v_account.organization_id, v_account.id, p_service, p_model,
+                              utc_day(clock_timestamp())) THEN
         RETURN json_build_object('refusal', 'too_many_usage_names');
     ELSE
         v_post := ledger_post(v_account, v_transfer_id, 'hold', 'available', 'held', p_amount,

@@ -1,7 +1,9 @@
 -- The first page of a ledger that is read to its end, in one currency or in all, and what the other
 -- pages need: whose it is, and of each account which transfers are wanted. They are read by
 -- transfers_page, because whoever may begin to read may read to the end. What has fallen due is
--- there, posted or not; what comes later has a higher number and is on no page.
+-- there, posted or not. What comes later has a higher number and is on no page, but for a spend that
+-- was decided before something fell due and is committed after the first page: it takes the number of
+-- what fell due, and in a file of more than a page in several currencies it can stand in its place.
 CREATE OR REPLACE FUNCTION credits_transactions_export(
     p_digest bytea, p_currency text, p_limit integer,
     p_kind text DEFAULT NULL, p_since timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL

@@ -2,7 +2,7 @@
 -- that no read has to work it out again, and says of how many. Each is a transaction of its
 -- own: it holds one account for as long as a spend would, and takes the totals of one shard. An
 -- account that somebody else holds is being settled by them. One that cannot be settled is
--- counted, named in the server's log, and passed over, so that it stops no other.
+-- counted, named in the server's log, and passed over. So a few that fail stop no other.
 CREATE OR REPLACE PROCEDURE credits_settle(p_digest bytea, INOUT p_answer text)
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -28,7 +28,7 @@ BEGIN
                AND r.subject = p_entitlement.subject AND r.slot_at >= v_settled_until;
         END IF;
         -- Least passes over a null.
-        v_week_ends_at := least(p_final_at, v_first_at + interval '7 days');
+        v_week_ends_at := least(p_final_at, v_first_at + interval '168 hours');
         v_used := v_used + entitlement_counted(p_entitlement, v_settled_until, v_week_ends_at);
         v_settled_until := v_week_ends_at;
     END LOOP;

@@ -20,16 +20,17 @@ pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem>
     let credits = queries::settle_credits(context, token.digest).await?;
     upkeep.settled_accounts = credits.settled_accounts;
     upkeep.failed_accounts = credits.failed_accounts;
-    if credits.failed_accounts > 0 {
-        context.log(
-            "error",
-            &format!(
-                "the credits of {} accounts cannot be settled; the log of Postgres says why",
-                credits.failed_accounts
-            ),
-        );
-    }
     let entitlements = queries::settle_entitlements(context, token.digest).await?;
     upkeep.settled_entitlements = entitlements.settled_entitlements;
+    upkeep.failed_entitlements = entitlements.failed_entitlements;
+    for (count, what) in [
+        (upkeep.failed_accounts, "accounts of credits"),
+        (upkeep.failed_entitlements, "entitlements"),
+    ] {
+        if count > 0 {
+            let message = format!("{count} {what} cannot be settled; the log of Postgres says why");
+            context.log("error", &message);
+        }
+    }
     Reply::json(200, &upkeep)
 }

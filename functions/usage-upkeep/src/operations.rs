@@ -34,6 +34,9 @@ pub struct UsageUpkeep {
     /// Entitlements whose use of long ago was added up and kept.
     #[serde(default)]
     pub settled_entitlements: u32,
+    /// Entitlements whose use could not be added up; the server's log names them.
+    #[serde(default)]
+    pub failed_entitlements: u32,
 }
 
 pub const RUN: Operation = Operation::new(
@@ -48,5 +51,5 @@ pub const RUN: Operation = Operation::new(
 .answers(&[Answer::json::<UsageUpkeep>(
     200,
     "What was done.",
-    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": [], "settled_accounts": 12, "failed_accounts": 0, "settled_entitlements": 40}"#,
+    r#"{"status": "done", "created": ["2027-03"], "dropped": ["2025-09"], "missing": [], "settled_accounts": 12, "failed_accounts": 0, "settled_entitlements": 40, "failed_entitlements": 0}"#,
 )]);

@@ -25,6 +25,7 @@ pub struct SettledCredits {
 #[derive(Debug, Deserialize)]
 pub struct SettledEntitlements {
     pub settled_entitlements: u32,
+    pub failed_entitlements: u32,
 }
 
 /// Posts what has fallen due of credits, for a second at most.

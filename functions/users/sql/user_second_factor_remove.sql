@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION user_second_factor_remove(p_digest bytea, p_user_id u
 LANGUAGE plpgsql AS $$
 DECLARE
     v_principal principal := authenticate(p_digest);
-    v_refusal json := coalesce(user_second_factor_refusal(v_principal, p_user_id), recent_login_refusal(v_principal));
+    v_refusal json := coalesce(refusal(v_principal, 'users:manage'), recent_login_refusal(v_principal),
+                               user_second_factor_refusal(v_principal, p_user_id));
     v_due_at timestamptz := now() + second_factor_removal_interval();
 BEGIN
     IF v_refusal IS NOT NULL THEN

@@ -136,11 +136,22 @@ pub async fn run(project: &Project, arguments: DoctorArguments) -> Result<ExitCo
     }
     findings.extend(check_cache(arguments.redis_url).await);
     say(project, purpose, &findings, arguments.json)?;
+    Ok(exit_code(&findings))
+}
+
+/// 1 when something is wrong, for schedulers and CI. Advice alone is 0.
+fn exit_code(findings: &[Finding]) -> ExitCode {
     let is_wrong = findings.iter().any(|finding| finding.level == Level::Wrong);
-    Ok(ExitCode::from(u8::from(is_wrong)))
+    ExitCode::from(u8::from(is_wrong))
 }
 
 fn say(project: &Project, purpose: Purpose, findings: &[Finding], as_json: bool) -> Result<()> {
+    if project.is_quiet() {
+        // What is wrong is said even when little is to be said.
+        for finding in findings.iter().filter(|one| one.level == Level::Wrong) {
+            eprintln!("{finding}");
+        }
+    }
     if as_json {
         let document = serde_json::json!({ "findings": findings });
         let text = serde_json::to_string_pretty(&document).context("cannot write JSON")?;
@@ -148,10 +159,6 @@ fn say(project: &Project, purpose: Purpose, findings: &[Finding], as_json: bool)
         return Ok(());
     }
     for finding in findings {
-        // What is wrong is said even when little is to be said.
-        if finding.level == Level::Wrong && project.is_quiet() {
-            eprintln!("{finding}");
-        }
         project.say(format_args!("{finding}"));
     }
     let wrong = findings
@@ -177,23 +184,31 @@ async fn check_database(project: &Project, database: &Database, purpose: Purpose
         Ok(client) => client,
         Err(error) => return vec![unreachable_database(&error)],
     };
+    let mut findings = Vec::new();
     let asked = async {
         prepare(&client).await?;
-        let mut findings = server::check(&client, project, purpose).await?;
-        findings.extend(application::check(&client, project).await?);
-        anyhow::Ok(findings)
+        findings.extend(server::check(&client, project, purpose).await?);
+        application::check(&client, project, &mut findings).await
     };
     match timeout(DATABASE_TIMEOUT, asked).await {
-        Ok(Ok(findings)) => findings,
-        Ok(Err(error)) => vec![unreachable_database(&error)],
-        Err(_) => vec![unreachable_database(&anyhow::anyhow!(
+        Ok(Ok(())) => {}
+        // Whoever is connected and gone is as unreachable as whoever was never connected.
+        Ok(Err(error)) if client.is_closed() => findings.push(unreachable_database(&error)),
+        Ok(Err(error)) => findings.push(Finding::wrong(
+            "database",
+            format!("not all of it could be looked at: {error:#}"),
+            "what was not looked at may be wrong",
+            "correct what the error names, and run turnpike doctor again",
+        )),
+        Err(_) => findings.push(unreachable_database(&anyhow::anyhow!(
             "it takes connections, and did not answer for {} s",
             DATABASE_TIMEOUT.as_secs()
-        ))],
+        ))),
     }
+    findings
 }
 
-/// Nothing is written, and the timeouts of components' statements do not hold.
+/// Nothing is written. The role's timeouts stay as they are, because they are looked at.
 async fn prepare(client: &Client) -> Result<()> {
     client
         .batch_execute(

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 /// Spaces between two columns.
 const GAP_CHARS: u16 = 2;
 
-/// How wide a table may be where no terminal says it.
+/// How wide a table is at most.
 const WIDTH_CHARS: u16 = 160;
 
 /// One table of a report.

@@ -3,10 +3,12 @@
 -- 'accepted', or 'invalid', which a code that was used before is too. The caller
 -- holds the user's row, so N uses of one code queue and one of them succeeds.
 --
--- Whoever has the factor has not lost it: its removal by the platform is withdrawn. p_session_id is
--- the session that is just being opened, if one is.
+-- Whoever has the factor has not lost it: its removal by the platform is withdrawn, which is told to
+-- the log of p_organization_id. It is the one in which the session acts, so that a statement holds one
+-- log. p_session_id is the session that is just being opened, if one is.
 CREATE OR REPLACE FUNCTION second_factor_spend(
-    p_user_id uuid, p_enrolment bytea, p_totp_step bigint, p_recovery_digest bytea, p_session_id uuid DEFAULT NULL
+    p_user_id uuid, p_enrolment bytea, p_totp_step bigint, p_recovery_digest bytea, p_organization_id uuid,
+    p_session_id uuid DEFAULT NULL
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,7 +35,7 @@ BEGIN
     END IF;
     UPDATE totp_enrolments SET removal_due_at = NULL WHERE user_id = p_user_id AND removal_due_at IS NOT NULL;
     IF FOUND THEN
-        PERFORM audit_append(user_home_organization(p_user_id), 'totp.removal_withdrawn', p_user_id,
+        PERFORM audit_append(p_organization_id, 'totp.removal_withdrawn', p_user_id,
                              prefixed_id('usr_', p_user_id), '{}', p_session_id);
     END IF;
     RETURN 'accepted';

@@ -4,11 +4,12 @@
 --
 -- The account's row is locked before anything is decided, so that the balance cannot go below
 -- zero, and the allocations' rows after it; a refund does the same, and what changes or removes an
--- allocation locks no account. So nobody waits in a circle. The moment at which all are held
--- decides to which period a spend belongs, and is the one at which it comes to pass.
+-- allocation locks no account. So nobody waits in a circle for these. The moment at which all are
+-- held decides to which period a spend belongs, and is the one at which it comes to pass.
 --
 -- An answer is remembered under its key at once. So a key that comes again among the spends is
--- found as it would be in a later statement.
+-- found as it would be in a later statement. Whoever sends the same keys in another order for two
+-- accounts at once can have two statements wait in a circle; Postgres ends one, which is sent again.
 CREATE OR REPLACE FUNCTION account_consume(
     p_organization_id uuid, p_user_id uuid, p_currency text, p_spends credit_spend[]
 ) RETURNS json[]
@@ -46,8 +47,10 @@ BEGIN
             v_answer := idempotent_answer(p_organization_id, v_spend.actor_id, v_spend.key, v_spend.request_digest);
         END IF;
         IF v_answer IS NULL AND v_is_pool THEN
+            -- Locked here too, because it may have been made since.
             SELECT * INTO v_allocation FROM credit_pool_allocations
-             WHERE organization_id = p_organization_id AND user_id = v_spend.actor_id AND currency = p_currency;
+             WHERE organization_id = p_organization_id AND user_id = v_spend.actor_id AND currency = p_currency
+               FOR NO KEY UPDATE;
             v_allocation := allocation_as_of(v_allocation, v_now);
             IF v_allocation.user_id IS NULL THEN
                 v_answer := '{"refusal":"allocation_required"}';
@@ -65,7 +68,8 @@ BEGIN
             v_answer := json_build_object(
                 'refusal', 'insufficient_credits',
                 'available', money_json(coalesce(v_account.available, 0), p_currency));
-        ELSIF NOT usage_names_fit(p_organization_id, v_account.id, v_spend.service, v_spend.model, v_posted) THEN
+        ELSIF NOT usage_names_fit(p_organization_id, v_account.id, v_spend.service, v_spend.model,
+                                  utc_day(v_now), v_posted) THEN
             -- No decision: there is room again on another day.
             v_answers := v_answers || '{"refusal":"too_many_usage_names"}'::json;
             CONTINUE;

@@ -10,13 +10,17 @@ use crate::migrations::{self, Difference};
 /// Mail that is due for longer than this was forgotten by the scheduler, which comes every minute.
 const MAX_MAIL_AGE: &str = "15 minutes";
 
-/// Compares the schema with the project's files, and looks at the tables if they are there.
-pub async fn check(client: &Client, project: &Project) -> Result<Vec<Finding>> {
+/// Compares the schema with the project's files, and looks at the tables if they are there. What was
+/// found before something fails is among the findings.
+///
+/// # Errors
+/// Something could not be looked at.
+pub async fn check(client: &Client, project: &Project, findings: &mut Vec<Finding>) -> Result<()> {
     let differences = migrations::compare(client, project.root())
         .await
         .context("cannot compare the schema with the project's files")?;
     let is_migrated = !differences.contains(&Difference::NeverMigrated);
-    let mut findings: Vec<_> = differences.into_iter().map(schema).collect();
+    findings.extend(differences.into_iter().map(schema));
     if is_migrated && has_table(client, "outbox_messages").await? {
         findings.extend(mail(client).await.context("cannot look at the mail")?);
     }
@@ -27,7 +31,7 @@ pub async fn check(client: &Client, project: &Project) -> Result<Vec<Finding>> {
                 .context("cannot look at the keys")?,
         );
     }
-    Ok(findings)
+    Ok(())
 }
 
 async fn has_table(client: &Client, name: &str) -> Result<bool> {

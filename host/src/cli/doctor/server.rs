@@ -98,6 +98,7 @@ struct Server {
     /// How much the server's clock is ahead of ours.
     skew_millis: i64,
     settings: BTreeMap<String, String>,
+    /// As SQL writes it, like the database's name.
     role: String,
     is_superuser: bool,
     database: String,
@@ -121,7 +122,7 @@ async fn read(client: &Client) -> Result<Server> {
     let row = client
         .query_one(
             "SELECT clock_timestamp(), current_setting('server_version_num')::integer,
-                    current_user::text, current_database()::text,
+                    quote_ident(current_user), quote_ident(current_database()),
                     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
             &[],
         )
@@ -197,7 +198,8 @@ fn judge(server: &Server, purpose: Purpose, pools: usize) -> Vec<Finding> {
     findings.extend(timeouts(server, &value));
     findings.extend(connections(&value, pools, purpose));
     if purpose == Purpose::Production {
-        if !value("shared_preload_libraries").contains("pg_stat_statements") {
+        // The list of libraries is for superusers to see; a setting of one that is loaded is for all.
+        if !server.settings.contains_key("pg_stat_statements.max") {
             findings.push(Finding::advice(
                 "settings",
                 "pg_stat_statements is not loaded",

@@ -35,7 +35,7 @@ const fn wrong(
     }
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     Case {
         sql: "ALTER DATABASE {case} SET timezone = 'America/New_York'",
         level: Level::Advice,
@@ -114,6 +114,12 @@ const CASES: [Case; 14] = [
          VALUES (no_organization(), gen_random_uuid(), 'x', 'a@example.com', now(), 'gone')",
         "1 message given up since yesterday; the last error was: gone",
         "SPIN_VARIABLE_MAIL_URL",
+    ),
+    wrong(
+        "database",
+        "ALTER TABLE outbox_messages RENAME COLUMN is_sent TO was_sent",
+        "cannot look at the mail",
+        "doctor again",
     ),
     wrong("keys", "DELETE FROM signing_keys", "no key signs", "signing-keys"),
     wrong(
@@ -250,24 +256,17 @@ async fn a_cache_that_is_away_is_found() {
     }
 }
 
-#[tokio::test]
-async fn the_exit_status_tells() {
-    let directory = ScratchDirectory::new();
-    let cluster = Cluster::start(directory.path(), Durability::Test)
-        .await
-        .expect("the private cluster starts");
-    let arguments = DoctorArguments {
-        database: DatabaseArguments {
-            database_url: Some(cluster.url("postgres")),
-        },
-        redis_url: None,
-        json: true,
-    };
-    let code = run(&Project::of_this_program(), arguments)
-        .await
-        .expect("it looks at everything");
-    assert_eq!(code, ExitCode::from(1), "the database was never migrated");
-    cluster.stop().await.expect("the private cluster stops");
+#[test]
+fn the_exit_status_tells() {
+    let advice = Finding::advice("mail", "p", "r", "do");
+    let wrong = Finding::wrong("mail", "p", "r", "do");
+    for (findings, status) in [
+        (vec![], 0),
+        (vec![advice.clone()], 0),
+        (vec![advice, wrong], 1),
+    ] {
+        assert_eq!(exit_code(&findings), ExitCode::from(status), "{findings:?}");
+    }
 }
 
 #[test]

@@ -157,10 +157,8 @@ mod tests {
 
     #[test]
     fn every_statement_of_the_project_has_a_caller() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("the host has a folder in the project");
-        let callers = Callers::read(root).expect("the sources can be read");
+        let project = crate::cli::Project::of_this_program();
+        let callers = Callers::read(project.root()).expect("the sources can be read");
         assert_eq!(
             callers.of("SELECT credits_balance($1, $2)::text"),
             ["credits-balance"]

@@ -57,14 +57,26 @@ pub async fn section(client: &Client, root: &Path, limit: u32) -> Result<Section
           ORDER BY s.total_exec_time DESC
           LIMIT {limit}"
     );
-    let callers = Callers::read(root)?;
+    // Statements are worth seeing where the sources are not at hand.
+    let callers = match Callers::read(root) {
+        Ok(callers) => Some(callers),
+        Err(error) => {
+            section.note = Some(format!("no callers are known: {error:#}"));
+            None
+        }
+    };
     let rows = report::rows(client, &sql).await;
     // It can be created and not loaded; Postgres' words then say which setting is missing.
     let mut rows =
         rows.with_context(|| format!("cannot read pg_stat_statements:\n{INSTALL_STATISTICS}"))?;
     for row in &mut rows {
         let statement = row["statement"].as_str().unwrap_or_default().to_owned();
-        row["callers"] = json!(callers.of(&statement));
+        row["callers"] = json!(
+            callers
+                .as_ref()
+                .map(|callers| callers.of(&statement))
+                .unwrap_or_default()
+        );
         row["begins"] = Value::String(one_line(&statement));
     }
     section.rows = rows;

@@ -49,7 +49,10 @@ fn record(head: http::request::Parts, body: Bytes) -> PlainRequest {
     let headers = headers.filter(|(name, _)| !is_connection_header(name));
     PlainRequest {
         method: head.method.as_str().to_owned(),
-        authority: head.uri.authority().map(ToString::to_string),
+        authority: head
+            .uri
+            .authority()
+            .map(|authority| authority.as_str().to_owned()),
         path_with_query: head
             .uri
             .path_and_query()

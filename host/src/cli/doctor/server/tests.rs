@@ -8,10 +8,7 @@ fn right() -> Server {
     for (name, value) in [
         ("max_connections", "500"),
         ("superuser_reserved_connections", "3"),
-        (
-            "shared_preload_libraries",
-            "auto_explain, pg_stat_statements",
-        ),
+        ("pg_stat_statements.max", "5000"),
     ] {
         settings.insert(name.to_owned(), value.to_owned());
     }
@@ -112,17 +109,20 @@ fn each_setting_is_judged() {
     for (name, value, expected) in [
         (
             "max_connections",
-            "100",
+            Some("100"),
             (Advice, "max_connections is 100", "500"),
         ),
         (
-            "shared_preload_libraries",
-            "",
+            "pg_stat_statements.max",
+            None,
             (Advice, "pg_stat_statements", "shared_preload_libraries"),
         ),
     ] {
         let mut server = right();
-        server.settings.insert(name.to_owned(), value.to_owned());
+        match value {
+            Some(value) => server.settings.insert(name.to_owned(), value.to_owned()),
+            None => server.settings.remove(name),
+        };
         check(&server, Development, None);
         check(&server, Production, Some(expected));
     }
