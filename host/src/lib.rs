@@ -17,6 +17,7 @@ pub mod function_build;
 mod imports;
 mod log_sink;
 pub mod manifest;
+pub mod metrics;
 pub mod migrations;
 pub mod postgres_cluster;
 mod postgres_tls;

@@ -1,11 +1,14 @@
 //! Where the host's log lines and what components print go.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Map, Value};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
@@ -26,6 +29,15 @@ impl LogSink {
         Self::to(|component, line| {
             // A closed standard error must not stop the server.
             let _ = writeln!(io::stderr().lock(), "[{component}] {line}");
+        })
+    }
+
+    /// Lines go to the process's standard error, each an object of JSON.
+    pub fn json() -> Self {
+        Self::to(|component, line| {
+            let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            // A closed standard error must not stop the server.
+            let _ = writeln!(io::stderr().lock(), "{}", json_line(component, line, &time));
         })
     }
 
@@ -58,6 +70,24 @@ impl LogSink {
             self.line(component, line);
         }
     }
+}
+
+/// A line as an object of JSON with at least the members `time`, `component` and `message` or what
+/// the line has of them itself: most lines of components are such objects already.
+fn json_line<'a>(component: &str, line: &'a str, time: &str) -> Cow<'a, str> {
+    // A request's line, which begins with its time and is written for every request.
+    if line.starts_with("{\"time\":") {
+        return Cow::Borrowed(line);
+    }
+    let mut members = match serde_json::from_str(line) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) | Err(_) => Map::from_iter([("message".to_owned(), line.into())]),
+    };
+    members.entry("time").or_insert_with(|| time.into());
+    members
+        .entry("component")
+        .or_insert_with(|| component.into());
+    Cow::Owned(Value::Object(members).to_string())
 }
 
 impl Default for LogSink {
@@ -241,6 +271,35 @@ mod tests {
         }
         drop(output);
         assert_eq!(log.lines(), expected, "after writing {writes:?}");
+    }
+
+    #[test]
+    fn lines_become_objects() {
+        let time = "2026-11-28T13:00:00.000Z";
+        for (line, expected) in [
+            (
+                "panicked at \"x\"",
+                r#"{"component":"c","message":"panicked at \"x\"","time":"2026-11-28T13:00:00.000Z"}"#,
+            ),
+            (
+                r#"{"level":"error","component":"d","message":"m"}"#,
+                r#"{"component":"d","level":"error","message":"m","time":"2026-11-28T13:00:00.000Z"}"#,
+            ),
+            (
+                r#"{"time":"t","status":200}"#,
+                r#"{"time":"t","status":200}"#,
+            ),
+            (
+                "[1]",
+                r#"{"component":"c","message":"[1]","time":"2026-11-28T13:00:00.000Z"}"#,
+            ),
+            (
+                "",
+                r#"{"component":"c","message":"","time":"2026-11-28T13:00:00.000Z"}"#,
+            ),
+        ] {
+            assert_eq!(json_line("c", line, time), expected, "{line:?}");
+        }
     }
 
     #[test]

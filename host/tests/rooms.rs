@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The rooms from the lowest to the highest. A room uses only itself and the rooms before it.
 const ROOMS: &[&str] = &[
     "log_sink",
+    "metrics",
     "postgres_tls",
     "postgres_cluster",
     "manifest",

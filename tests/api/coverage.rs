@@ -9,7 +9,10 @@ use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
 
 /// The success of these is no JSON.
-const OTHER_MEDIA_TYPES: [(&str, &str); 1] = [("/api/v1/credits/transactions/export", "text/csv")];
+const OTHER_MEDIA_TYPES: [(&str, &str); 2] = [
+    ("/api/v1/credits/transactions/export", "text/csv"),
+    ("/metrics", "application/openmetrics-text"),
+];
 
 fn description() -> Description {
     Description::read(&project_root()).expect("openapi.json and spin.toml can be read")

@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
+use turnpike_host::CapturedLog;
 
 use crate::description::Description;
 use crate::response::Response;
@@ -66,6 +67,17 @@ fn check_headers(response: &Response) -> Result<(), String> {
         "x-cache",
         |text| matches!(text, "hit" | "miss" | "bypass"),
         "hit, miss or bypass",
+    )?;
+    let is_rate = |text: &str| {
+        let rate = text
+            .split_once('.')
+            .map(|(percent, tenths)| (percent.parse::<u32>().unwrap_or(u32::MAX), tenths.len()));
+        text == "-" || rate.is_some_and(|(percent, digits)| percent <= 100 && digits == 1)
+    };
+    expect(
+        "x-cache-hit-rate",
+        is_rate,
+        "percent with one decimal, or -",
     )?;
     expect(
         "x-content-type-options",
@@ -164,6 +176,7 @@ fn check_description(response: &Response, description: &Description) -> Result<(
     let Some(operation) = item.get(method.to_ascii_lowercase()) else {
         return check_method_refusal(response, item);
     };
+    check_statements(response, operation)?;
     let status = response.status.to_string();
     let Some(described) = operation["responses"].get(&status) else {
         return Err(format!(
@@ -194,6 +207,28 @@ fn check_description(response: &Response, description: &Description) -> Result<(
     description.check(schema, &body).map_err(|reason| {
         format!("the body is not what openapi.json says of {method} {path} {status}: {reason}")
     })
+}
+
+/// No answer takes more statements than its operation declares. Those that were sent again, because
+/// a connection was lost or Postgres broke a deadlock, are in the log.
+fn check_statements(response: &Response, operation: &Value) -> Result<(), String> {
+    let declared = operation["x-max-db-queries"].as_u64().unwrap_or(1);
+    let sent = u64::from(response.db_queries());
+    if sent <= declared {
+        return Ok(());
+    }
+    let request_id = response.header("x-request-id").unwrap_or_default();
+    let is_repetition =
+        |line: &&String| line.contains(request_id) && line.contains("a statement is sent again");
+    let lines = response.log.as_ref().map(CapturedLog::lines);
+    let repeated = lines.iter().flatten().filter(is_repetition).count() as u64;
+    if sent > declared + repeated {
+        return Err(format!(
+            "it took {sent} statements, and its operation declares {declared} at most: send one that does \
+             both, or declare `.statements({sent})`"
+        ));
+    }
+    Ok(())
 }
 
 /// OpenAPI has no place for methods that a path does not have.

@@ -16,6 +16,7 @@ use crate::imports::postgres::PostgresPools;
 use crate::log_sink::{ComponentOutput, LogSink};
 use crate::manifest::FileMount;
 use crate::manifest::allowed_hosts::AllowedHosts;
+use crate::metrics::Metrics;
 use crate::runtime::chaining::Chained;
 use crate::runtime::lifecycle::InstanceGuard;
 
@@ -24,6 +25,7 @@ pub(crate) struct Services {
     pub(crate) key_value: KeyValueStore,
     pub(crate) postgres: PostgresPools,
     pub(crate) log: LogSink,
+    pub(crate) metrics: Arc<Metrics>,
     /// The components that can call each other; set once they are all there.
     pub(crate) chained: OnceLock<Chained>,
 }

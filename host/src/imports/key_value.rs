@@ -6,13 +6,15 @@ pub(crate) mod store;
 
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 use crate::imports::bindings::spin::key_value::key_value::{
     Error, Host, HostStore, HostStoreWithStore, Store,
 };
 use crate::imports::instance::{ComponentContext, InstanceData, InstanceState};
-use store::MAX_RESULT_BYTES;
+use crate::metrics::KeyValueOperation;
+use store::{KeyValueStore, MAX_RESULT_BYTES};
 
 /// The label of the one store there is, as under `spin up` without a runtime configuration.
 pub(crate) const DEFAULT_STORE: &str = "default";
@@ -32,16 +34,38 @@ impl HostStore for InstanceState {
     }
 }
 
-/// The component's context, after the fault a test may have set.
-async fn enter<T>(accessor: &Accessor<T, InstanceData>) -> Result<Arc<ComponentContext>, Error> {
-    let component = accessor.with(|mut access| Arc::clone(&access.get().component));
-    let met = component.services.key_value.meet_fault().await;
-    met.map_err(|reason| Error::Other(reason.to_owned()))?;
-    Ok(component)
+/// One operation of a component, which is counted when it ends.
+struct Operating {
+    component: Arc<ComponentContext>,
+    operation: KeyValueOperation,
 }
 
-fn failed(error: anyhow::Error) -> Error {
-    Error::Other(format!("{error:#}"))
+impl Operating {
+    /// Begins, after the fault a test may have set.
+    async fn begin<T>(
+        accessor: &Accessor<T, InstanceData>,
+        operation: KeyValueOperation,
+    ) -> Result<Self, Error> {
+        let component = accessor.with(|mut access| Arc::clone(&access.get().component));
+        let operating = Self {
+            component,
+            operation,
+        };
+        match operating.store().meet_fault().await {
+            Ok(()) => Ok(operating),
+            Err(reason) => operating.end(Err(anyhow!("{reason}"))),
+        }
+    }
+
+    fn store(&self) -> &KeyValueStore {
+        &self.component.services.key_value
+    }
+
+    fn end<R>(&self, outcome: anyhow::Result<R>) -> Result<R, Error> {
+        let metrics = &self.component.services.metrics;
+        metrics.key_value_ends(self.operation, outcome.is_ok());
+        outcome.map_err(|error| Error::Other(format!("{error:#}")))
+    }
 }
 
 impl<T: Send> HostStoreWithStore<T> for InstanceData {
@@ -67,14 +91,8 @@ impl<T: Send> HostStoreWithStore<T> for InstanceData {
         _: Resource<Store>,
         key: String,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let component = enter(accessor).await?;
-        let value = component
-            .services
-            .key_value
-            .get(&key)
-            .await
-            .map_err(failed)?;
-        match value {
+        let get = Operating::begin(accessor, KeyValueOperation::Get).await?;
+        match get.end(get.store().get(&key).await)? {
             Some(value) if value.len() > MAX_RESULT_BYTES => Err(too_large()),
             value => Ok(value),
         }
@@ -86,9 +104,8 @@ impl<T: Send> HostStoreWithStore<T> for InstanceData {
         key: String,
         value: Vec<u8>,
     ) -> Result<(), Error> {
-        let component = enter(accessor).await?;
-        let store = &component.services.key_value;
-        store.set(&key, &value).await.map_err(failed)
+        let set = Operating::begin(accessor, KeyValueOperation::Set).await?;
+        set.end(set.store().set(&key, &value).await)
     }
 
     async fn delete(
@@ -96,13 +113,8 @@ impl<T: Send> HostStoreWithStore<T> for InstanceData {
         _: Resource<Store>,
         key: String,
     ) -> Result<(), Error> {
-        let component = enter(accessor).await?;
-        component
-            .services
-            .key_value
-            .delete(&key)
-            .await
-            .map_err(failed)
+        let delete = Operating::begin(accessor, KeyValueOperation::Delete).await?;
+        delete.end(delete.store().delete(&key).await)
     }
 
     async fn exists(
@@ -110,21 +122,16 @@ impl<T: Send> HostStoreWithStore<T> for InstanceData {
         _: Resource<Store>,
         key: String,
     ) -> Result<bool, Error> {
-        let component = enter(accessor).await?;
-        component
-            .services
-            .key_value
-            .exists(&key)
-            .await
-            .map_err(failed)
+        let exists = Operating::begin(accessor, KeyValueOperation::Exists).await?;
+        exists.end(exists.store().exists(&key).await)
     }
 
     async fn get_keys(
         accessor: &Accessor<T, Self>,
         _: Resource<Store>,
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<(), Error>>)> {
-        let listed = match enter(accessor).await {
-            Ok(component) => component.services.key_value.keys().await.map_err(failed),
+        let listed = match Operating::begin(accessor, KeyValueOperation::Keys).await {
+            Ok(list) => list.end(list.store().keys().await),
             Err(error) => Err(error),
         };
         let (keys, outcome) = match listed {

@@ -59,6 +59,11 @@ impl Variables {
         Ok(Self { values })
     }
 
+    /// The value of a variable, if the application has it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
     /// Replaces each `{{ name }}` of `template` by the variable's value.
     ///
     /// # Errors

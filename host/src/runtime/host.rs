@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -17,12 +18,15 @@ use crate::log_sink::LogSink;
 use crate::manifest::Component;
 use crate::manifest::allowed_hosts::AllowedHosts;
 use crate::manifest::variables::Variables;
+use crate::metrics::Metrics;
 use crate::runtime::app::LoadedApp;
 use crate::runtime::chaining::{Chained, DEFAULT_CHAINING_PATIENCE};
 use crate::runtime::dispatcher::Dispatcher;
 use crate::runtime::handler::HandlerExport;
 use crate::runtime::lifecycle::{Lifecycle, Phase};
+use crate::runtime::observation::Observer;
 use crate::runtime::request_headers::RouteHeaders;
+use crate::runtime::scrape::{self, Scrape};
 use crate::runtime::server::{self, Router, Target};
 use crate::runtime::worker::{ComponentWorkers, InstanceReuse};
 
@@ -38,6 +42,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Instances of one component that may compute at once, for each core: one runs, and one is ready
 /// to when the system takes the first one's thread away. More would only compete for the caches.
 const COMPUTING_INSTANCES_PER_CORE: usize = 2;
+
+/// The variable of the application that leads to its database.
+const DATABASE_VARIABLE: &str = "db_url";
 
 /// How a host is to run.
 #[derive(Debug, Clone)]
@@ -58,6 +65,10 @@ pub struct HostOptions {
     pub postgres_connect_timeout: Duration,
     /// Where log lines go.
     pub log: LogSink,
+    /// Whether each request leaves a line of JSON in the log.
+    pub logs_requests: bool,
+    /// The address to show metrics at, without TLS and to whoever asks; `None` shows them nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// How long requests in flight may take to finish at shutdown.
     pub drain_timeout: Duration,
     /// How long a request of one component to another waits for an instance to take it.
@@ -76,6 +87,8 @@ impl Default for HostOptions {
             postgres_pool_size: postgres.pool_size,
             postgres_connect_timeout: postgres.connect_timeout,
             log: LogSink::default(),
+            logs_requests: false,
+            metrics_listen: None,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             chaining_patience: DEFAULT_CHAINING_PATIENCE,
         }
@@ -85,6 +98,7 @@ impl Default for HostOptions {
 /// A host that serves an application until it is shut down or dropped.
 pub struct Host {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     services: Arc<Services>,
     /// By component. Those without a route are known to nobody else.
     _dispatchers: BTreeMap<String, Dispatcher>,
@@ -120,6 +134,7 @@ impl Host {
                 connect_timeout: options.postgres_connect_timeout,
             }),
             log: options.log.clone(),
+            metrics: Arc::new(Metrics::new()),
             chained: OnceLock::new(),
         });
         let lifecycle = Arc::new(Lifecycle::default());
@@ -130,18 +145,23 @@ impl Host {
             .collect();
         let chained = Chained::new(chained, options.chaining_patience)?;
         services.chained.get_or_init(|| chained);
-        let router = build_router(&app, &options, &dispatchers)?;
-        let listener = server::listen(options.listen).with_context(|| {
-            format!(
-                "cannot listen on {}: choose another address",
-                options.listen
-            )
-        })?;
-        let address = listener.local_addr()?;
+        let router = build_router(&app, &options, &dispatchers, &services.metrics)?;
+        let (listener, address) = listen(options.listen)?;
         let (stop, stopped) = watch::channel(false);
+        let metrics_address = match options.metrics_listen {
+            Some(wanted) => {
+                let (listener, address) = listen(wanted)?;
+                let database_url = variables.get(DATABASE_VARIABLE);
+                let scrape = Scrape::new(Arc::clone(&services), database_url)?;
+                tokio::spawn(scrape::serve(listener, Arc::new(scrape), stopped.clone()));
+                Some(address)
+            }
+            None => None,
+        };
         let accepting = tokio::spawn(server::accept(listener, Arc::new(router), stopped));
         Ok(Self {
             address,
+            metrics_address,
             services,
             _dispatchers: dispatchers,
             lifecycle,
@@ -154,6 +174,11 @@ impl Host {
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that it shows metrics at, as `GET /metrics`, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Its key-value store.
@@ -212,6 +237,14 @@ impl std::fmt::Debug for Host {
     }
 }
 
+/// Starts to listen, and tells where.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = server::listen(address)
+        .with_context(|| format!("cannot listen on {address}: choose another address"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
 fn build_dispatchers(
     app: &LoadedApp,
     options: &HostOptions,
@@ -226,6 +259,7 @@ fn build_dispatchers(
         let context = component_context(component, variables, services)
             .with_context(|| format!("[component.{}]", component.id))?;
         let may_chain = context.allowed_hosts.may_chain();
+        let metrics = services.metrics.component(&context.id);
         let workers = ComponentWorkers {
             engine: app.engine().clone(),
             pre: app.component(&component.id)?.clone(),
@@ -235,6 +269,7 @@ fn build_dispatchers(
             slots: Arc::clone(app.slots()),
             chaining_slots: may_chain.then(|| Arc::clone(app.chaining_slots())),
             lifecycle: Arc::clone(lifecycle),
+            metrics,
         };
         let dispatcher = Dispatcher::new(workers, max_computing);
         dispatchers.insert(component.id.clone(), dispatcher);
@@ -246,17 +281,22 @@ fn build_router(
     app: &LoadedApp,
     options: &HostOptions,
     dispatchers: &BTreeMap<String, Dispatcher>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Router> {
     let manifest = app.manifest();
     let routes = manifest.routes()?;
+    let request_log = options.logs_requests.then(|| options.log.clone());
     let mut targets: Vec<Option<Target>> = manifest.triggers.iter().map(|_| None).collect();
     for route in routes.iter() {
         let trigger = &manifest.triggers[route.index];
         let dispatcher = dispatchers
             .get(trigger.component.as_str())
             .with_context(|| format!("there is no [component.{}]", trigger.component))?;
+        let component_id: Arc<str> = trigger.component.as_str().into();
         targets[route.index] = Some(Target {
-            component_id: trigger.component.as_str().into(),
+            metrics: metrics.component(&component_id),
+            component_id,
+            route: route.raw.as_str().into(),
             headers: RouteHeaders::new(route)
                 .with_context(|| format!("the route {:?} cannot be a header", route.raw))?,
             component: Dispatcher::clone(dispatcher),
@@ -266,6 +306,7 @@ fn build_router(
         routes,
         targets,
         log: options.log.clone(),
+        observer: Observer::new(Arc::clone(metrics), request_log),
     })
 }
 

@@ -28,8 +28,10 @@ use wasmtime_wasi_http::Error;
 
 use crate::log_sink::LogSink;
 use crate::manifest::routes::{Routes, WELL_KNOWN_PREFIX};
+use crate::metrics::ComponentMetrics;
 use crate::runtime::dispatcher::Dispatcher;
 use crate::runtime::handler::RequestBody;
+use crate::runtime::observation::{Observation, Observer};
 use crate::runtime::request_headers::{BadRequest, ClientHeaders, RouteHeaders};
 use crate::runtime::response_body::{ResponseBody, WHOLE_BODY_BYTES, read_whole};
 
@@ -61,11 +63,15 @@ pub(crate) struct Router {
     /// By a route's index.
     pub(crate) targets: Vec<Option<Target>>,
     pub(crate) log: LogSink,
+    pub(crate) observer: Observer,
 }
 
 /// What one route leads to.
 pub(crate) struct Target {
     pub(crate) component_id: Arc<str>,
+    /// The route as the manifest has it.
+    pub(crate) route: Arc<str>,
+    pub(crate) metrics: ComponentMetrics,
     pub(crate) headers: RouteHeaders,
     pub(crate) component: Dispatcher,
 }
@@ -175,51 +181,64 @@ async fn answer(
     client: &std::sync::Mutex<ClientHeaders>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
+    let mut observation = router.observer.begin(request.method(), request.headers());
+    let response = respond(router, client, request, &mut observation).await;
+    observation.end(&response);
+    Ok(response)
+}
+
+async fn respond<'a>(
+    router: &'a Router,
+    client: &std::sync::Mutex<ClientHeaders>,
+    request: Request<Incoming>,
+    observation: &mut Observation<'a>,
+) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
     // Before anything else, because a proxy before this host may have taken the other one.
     if head.headers.get_all(HOST).iter().nth(1).is_some() {
-        return Ok(refuse(BadRequest::Host));
+        return refuse(BadRequest::Host);
     }
     let path = head.uri.path();
     if let Some(well_known) = path.strip_prefix(WELL_KNOWN_PREFIX) {
-        return Ok(match well_known {
+        return match well_known {
             "health" => whole(StatusCode::OK, Bytes::from_static(b"OK")),
             _ => whole(StatusCode::NOT_FOUND, Bytes::new()),
-        });
+        };
     }
     // The address is changed below while the match still refers to its path, so both share it:
     // cloning an address counts a reference.
     let uri = head.uri.clone();
     let Some(found) = router.routes.find(uri.path()) else {
-        return Ok(whole(StatusCode::NOT_FOUND, Bytes::new()));
+        return whole(StatusCode::NOT_FOUND, Bytes::new());
     };
     let Some(Some(target)) = router.targets.get(found.route.index) else {
-        return Ok(whole(StatusCode::NOT_FOUND, Bytes::new()));
+        return whole(StatusCode::NOT_FOUND, Bytes::new());
     };
+    observation.found(target);
     let prepared = client
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .prepare(&mut head.uri, &mut head.headers, &found, &target.headers);
     if let Err(bad) = prepared {
-        return Ok(refuse(bad));
+        return refuse(bad);
     }
     let body = match tokio::time::timeout(BODY_TIMEOUT, take_request_body(body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
             tracing::debug!("a request's body did not arrive: {error}");
-            return Ok(refuse(BadRequest::BodyCut));
+            return refuse(BadRequest::BodyCut);
         }
-        Err(_) => return Ok(refuse(BadRequest::BodyTimeout)),
+        Err(_) => return refuse(BadRequest::BodyTimeout),
     };
     let request = Request::from_parts(head, body);
     let response = target.component.answer(request).await;
-    Ok(response.unwrap_or_else(|error| {
+    response.unwrap_or_else(|error| {
         router.log.text(
             &target.component_id,
             &format!("a request failed: {error:#}"),
         );
         whole(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
-    }))
+    })
 }
 
 /// The request's body in the form components get it; a short one is read first.
@@ -298,6 +317,7 @@ fn refuse(bad: BadRequest) -> Response<ResponseBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     /// The statuses of the answers to these bytes, and whether the connection was closed in order.
     async fn exchange(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u16>> {
@@ -321,6 +341,7 @@ mod tests {
             routes: Routes::build([])?,
             targets: Vec::new(),
             log: LogSink::capture().0,
+            observer: Observer::new(Arc::new(Metrics::new()), None),
         };
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, Arc::new(router), stopped));

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::{Config, Host, SslMode};
 
 use crate::imports::bindings::spin::postgres::postgres::Error;
 use crate::manifest::allowed_hosts::AllowedHosts;
+use crate::metrics::PoolFigures;
 use crate::postgres_tls::RustlsConnector;
 
 /// Distinct addresses a host keeps pools for. A component has one or two; the bound keeps one
@@ -98,6 +99,20 @@ impl PostgresPools {
         Ok(pool)
     }
 
+    /// The connections of all pools.
+    pub(crate) fn figures(&self) -> PoolFigures {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut figures = PoolFigures::default();
+        for address in pools.values() {
+            let status = address.pool.status();
+            figures.in_use += status.size.saturating_sub(status.available);
+            figures.idle += status.available;
+            figures.max += status.max_size;
+            figures.waiting += status.waiting;
+        }
+        figures
+    }
+
     /// Closes all connections; no statement succeeds any more.
     pub(crate) fn close(&self) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,6 +182,42 @@ fn create_pool(
 }
 
 impl AddressPool {
+    /// One connection for the host's own statements, which the components cannot take away from it.
+    ///
+    /// # Errors
+    /// The address is malformed.
+    pub(crate) fn for_host(address: &str, connect_timeout: Duration) -> anyhow::Result<Self> {
+        let options = PostgresOptions {
+            pool_size: 1,
+            connect_timeout,
+        };
+        let pool = create_pool(address.parse()?, None, options)?;
+        Ok(Self { pool })
+    }
+
+    /// What a statement of the host's own answers in one text.
+    ///
+    /// # Errors
+    /// Postgres does not answer in time, or with something else.
+    pub(crate) async fn read_text(
+        &self,
+        statement: &str,
+        within: Duration,
+    ) -> anyhow::Result<String> {
+        let read = async {
+            let mut checkout = self.connect().await.map_err(|error| anyhow!("{error:?}"))?;
+            checkout.started();
+            let client = checkout.client().context("there is no connection")?;
+            let prepared = client.prepare_cached(statement).await?;
+            let row = client.query_one(&prepared, &[]).await?;
+            checkout.finished();
+            Ok(row.try_get(0)?)
+        };
+        tokio::time::timeout(within, read)
+            .await
+            .context("Postgres took too long")?
+    }
+
     /// A connection for one statement.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::imports::key_value::store::{KeyValueOptions, KeyValueStore};
 use crate::imports::postgres::{PostgresOptions, PostgresPools};
 use crate::log_sink::LogSink;
 use crate::manifest::allowed_hosts::AllowedHosts;
+use crate::metrics::Metrics;
 use crate::postgres_cluster::ScratchDirectory;
 use crate::runtime::lifecycle::Lifecycle;
 
@@ -109,6 +110,7 @@ impl Linked {
             key_value: KeyValueStore::open(&KeyValueOptions::default())?,
             postgres: PostgresPools::new(PostgresOptions::default()),
             log,
+            metrics: Arc::new(Metrics::new()),
             chained: OnceLock::new(),
         };
         Ok(Self {

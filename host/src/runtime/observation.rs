@@ -1,0 +1,268 @@
+//! What is noted of each request while it is answered: its part in the metrics, and its line in
+//! the log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{SecondsFormat, Utc};
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde::Serialize;
+
+use crate::log_sink::LogSink;
+use crate::metrics::{MethodLabel, Metrics, StatusLabel};
+use crate::runtime::response_body::ResponseBody;
+use crate::runtime::server::Target;
+
+/// Where what is noted of requests goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Observer {
+    metrics: Arc<Metrics>,
+    /// `Some` to write a line for each request.
+    request_log: Option<LogSink>,
+}
+
+impl Observer {
+    pub(crate) fn new(metrics: Arc<Metrics>, request_log: Option<LogSink>) -> Self {
+        Self {
+            metrics,
+            request_log,
+        }
+    }
+
+    /// Begins with a request.
+    pub(crate) fn begin(&self, method: &Method, headers: &HeaderMap) -> Observation<'_> {
+        self.metrics.request_begins();
+        Observation {
+            observer: self,
+            began: Instant::now(),
+            method: MethodLabel::of(method),
+            target: None,
+            // Only the line needs it.
+            trace_id: self.request_log.as_ref().and_then(|_| TraceId::of(headers)),
+            is_over: false,
+        }
+    }
+}
+
+/// One request.
+pub(crate) struct Observation<'a> {
+    observer: &'a Observer,
+    began: Instant,
+    method: MethodLabel,
+    /// `None` until it is known.
+    target: Option<&'a Target>,
+    trace_id: Option<TraceId>,
+    is_over: bool,
+}
+
+impl<'a> Observation<'a> {
+    /// Says what the request's path leads to.
+    pub(crate) fn found(&mut self, target: &'a Target) {
+        self.target = Some(target);
+    }
+
+    /// Ends with the answer.
+    pub(crate) fn end(mut self, response: &Response<ResponseBody>) {
+        let said = Said::by(response.headers());
+        if let Some(target) = self.target {
+            if let Some(statements) = said.db_queries {
+                target.metrics.note_statements(statements);
+            }
+            if let Some(cache) = said.cache {
+                target.metrics.note_cache(cache);
+            }
+        }
+        self.note(Some(response.status()), said);
+    }
+
+    fn note(&mut self, status: Option<StatusCode>, said: Said<'_>) {
+        self.is_over = true;
+        let took = self.began.elapsed();
+        let Observer {
+            metrics,
+            request_log,
+        } = self.observer;
+        let label = status.map_or(StatusLabel::Aborted, |status| {
+            StatusLabel::Answered(status.as_u16())
+        });
+        let component = self.target.map(|target| &target.metrics);
+        metrics.request_ends(component, self.method, label, took);
+        if let Some(log) = request_log {
+            let line = Line {
+                time: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+                level: match status {
+                    Some(status) if status.is_server_error() => "error",
+                    Some(_) => "info",
+                    None => "warn",
+                },
+                message: if status.is_some() {
+                    "request"
+                } else {
+                    "request aborted"
+                },
+                request_id: said.request_id,
+                component: self.target.map(|target| &*target.component_id),
+                method: self.method.as_str(),
+                route: self.target.map(|target| &*target.route),
+                status: status.map(|status| status.as_u16()),
+                duration_ms: Millis(took),
+                db_queries: said.db_queries,
+                cache: said.cache,
+                trace_id: self.trace_id.as_ref().map(|id| &*id.0),
+            };
+            let id = self.target.map_or("host", |target| &target.component_id);
+            // Texts and numbers become JSON without fail.
+            log.line(id, &serde_json::to_string(&line).unwrap_or_default());
+        }
+    }
+}
+
+/// A request that is dropped before its end had a client that went away.
+impl Drop for Observation<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.note(None, Said::default());
+        }
+    }
+}
+
+/// What a component says of its answer, in the headers that every response has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said<'a> {
+    request_id: Option<&'a str>,
+    db_queries: Option<u32>,
+    cache: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    fn by(headers: &'a HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            request_id: text("x-request-id"),
+            db_queries: text("x-db-queries").and_then(|count| count.parse().ok()),
+            cache: text("x-cache"),
+        }
+    }
+}
+
+/// One line of the log. It has nothing that a client wrote but the id of its request, which has
+/// no other characters than an id needs, and its trace's: so no secret of a path, a query, a header
+/// or a body is ever in it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    time: String,
+    level: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'a str>,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    duration_ms: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    db_queries: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+}
+
+/// A duration as a number of milliseconds, to the microsecond.
+#[derive(Debug)]
+struct Millis(Duration);
+
+impl Serialize for Millis {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0.as_micros() as f64 / 1_000.0)
+    }
+}
+
+/// The id of the trace that a request belongs to: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TraceId(String);
+
+impl TraceId {
+    /// The one in the header `traceparent` (W3C Trace Context), if it is right.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut fields = headers.get("traceparent")?.to_str().ok()?.split('-');
+        let (version, id) = (fields.next()?, fields.next()?);
+        let is_hex = |text: &str| {
+            let mut bytes = text.bytes();
+            bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let is_right = version.len() == 2
+            && version != "ff"
+            && is_hex(version)
+            && id.len() == 32
+            && is_hex(id)
+            && id.bytes().any(|byte| byte != b'0');
+        is_right.then(|| Self(id.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn trace_ids_are_read_from_traceparent() {
+        const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for (header, expected) in [
+            (format!("00-{ID}-00f067aa0ba902b7-01"), Some(ID)),
+            (format!("cc-{ID}-00f067aa0ba902b7-01-more"), Some(ID)),
+            (format!("ff-{ID}-00f067aa0ba902b7-01"), None),
+            (
+                format!("00-{}-00f067aa0ba902b7-01", ID.to_uppercase()),
+                None,
+            ),
+            (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), None),
+            (format!("00-{ID}0-00f067aa0ba902b7-01"), None),
+            ("00".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_str(&header).expect("it is a header's value");
+            headers.insert("traceparent", value);
+            let read = TraceId::of(&headers);
+            assert_eq!(read.map(|id| id.0).as_deref(), expected, "{header}");
+        }
+        assert_eq!(TraceId::of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_line_has_what_is_known() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-request-id", "req_1"),
+            ("x-db-queries", "2"),
+            ("x-cache", "miss"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let said = Said::by(&headers);
+        assert_eq!(said.request_id, Some("req_1"));
+        assert_eq!((said.db_queries, said.cache), (Some(2), Some("miss")));
+        let (sink, log) = LogSink::capture();
+        let observer = Observer::new(Arc::new(Metrics::new()), Some(sink));
+        let response = Response::new(ResponseBody::Whole(None));
+        observer
+            .begin(&Method::GET, &HeaderMap::new())
+            .end(&response);
+        drop(observer.begin(&Method::POST, &HeaderMap::new()));
+        let lines = log.lines();
+        let [answered, aborted] = lines.as_slice() else {
+            panic!("there must be a line for each request: {lines:?}");
+        };
+        assert!(
+            answered.contains("\"method\":\"GET\",\"status\":200,"),
+            "{answered}"
+        );
+        assert!(!answered.contains("trace_id"), "{answered}");
+        assert!(aborted.contains("\"level\":\"warn\""), "{aborted}");
+    }
+}
