@@ -61,11 +61,15 @@ INSERT INTO permissions (name, description, is_platform) VALUES
     ('pool:consume',         'Spend from the organization''s credit pool, within one''s allocation', false),
     ('subscriptions:manage', 'See and change any organization''s subscription', true),
     ('analytics:read',       'See the figures of the whole platform', true),
+    ('metrics:read',         'Read the metrics of the deployment', true),
+    ('cache:read',           'See how often the cache is hit, and whether it answers', true),
+    ('cache:manage',         'Take away what is cached, and read it before it is asked for', true),
     ('usage:write',          'Send usage events', false),
     ('usage:read',           'See meters and the usage that they counted', false),
     ('meters:manage',        'Make and archive meters', false),
     ('usage:upkeep',         'Do what a scheduler asks for hourly: partitions, lapsed credits, entitlements', true),
     ('usage:close',          'Close the usage of any organization until a time', true),
+    ('retention:purge',      'Delete what has lapsed', true),
     ('usage_alerts:manage',  'Make and archive usage alerts', false),
     ('plans:read',           'See plans and estimate prices', false),
     ('plans:manage',         'Make and change plans and their versions', true),
@@ -98,8 +102,8 @@ INSERT INTO built_in_roles (name, permissions) VALUES
         'entitlements:read']),
     ('platform_admin', ARRAY[
         'credits:read', 'credits:consume', 'credits:grant', 'audit:read_platform', 'users:manage', 'signing_keys:manage',
-        'outbox:deliver', 'subscriptions:manage', 'analytics:read', 'usage:upkeep', 'plans:read', 'plans:manage',
-        'entitlements:grant', 'usage:close']);
+        'outbox:deliver', 'subscriptions:manage', 'analytics:read', 'metrics:read', 'usage:upkeep', 'plans:read', 'plans:manage',
+        'entitlements:grant', 'usage:close', 'retention:purge', 'cache:read', 'cache:manage']);
 
 CREATE TABLE roles (
     organization_id uuid NOT NULL REFERENCES organizations (id),

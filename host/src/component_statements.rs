@@ -16,7 +16,7 @@ pub fn of(source: &str) -> Result<Vec<String>, String> {
     let mut statements = Vec::new();
     for (position, _) in code.match_indices("db::call") {
         let rest = &code[position + "db::call".len()..];
-        let rest = ["_row", "_together"]
+        let rest = ["_row", "_together", "_aside"]
             .iter()
             .find_map(|end| rest.strip_prefix(end))
             .unwrap_or(rest);

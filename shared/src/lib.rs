@@ -29,12 +29,14 @@ pub mod http;
 pub mod ids;
 pub mod mail;
 pub mod metering;
+pub mod metrics;
 pub mod money;
 pub mod organizations;
 pub mod rating;
 pub mod store;
 pub mod text;
 pub mod token;
+pub mod warming;
 
 #[cfg(test)]
 mod rooms;

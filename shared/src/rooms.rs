@@ -6,8 +6,9 @@ use std::{fs, io};
 
 /// Every room, from lowest to highest. A room uses rooms before it in this list and
 /// itself, and no other.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 18] = [
     "checksum",
+    "metrics",
     "text",
     "ids",
     "token",
@@ -22,6 +23,7 @@ const ROOMS: [&str; 16] = [
     "billing",
     "metering",
     "entitlements",
+    "warming",
     "component",
 ];
 

@@ -27,6 +27,9 @@ mod auth_signing_keys;
 mod auth_signup;
 mod auth_token;
 mod auth_totp;
+mod cache;
+mod cache_entries;
+mod cache_warmings;
 mod credit_pool;
 mod credit_pool_allocations;
 mod credit_pool_consume;
@@ -43,6 +46,7 @@ mod entitlements_check;
 mod health;
 mod invitations_accept;
 mod meters;
+mod metrics;
 mod not_found;
 mod notices;
 mod openapi;
@@ -61,6 +65,7 @@ mod plans;
 mod pricing_custom;
 mod pricing_estimate;
 mod pricing_model;
+mod retention_purges;
 mod usage_alerts;
 mod usage_averages;
 mod usage_closed_periods;
@@ -75,6 +80,42 @@ mod dated_ledger;
 mod metering;
 mod refusals;
 
+// The scenario of load and its runner, which the benchmarks have.
+#[path = "../benches/load"]
+#[allow(
+    dead_code,
+    clippy::float_arithmetic,
+    reason = "the benchmarks use more of it; latencies and rates are not money"
+)]
+mod load {
+    pub mod comparison;
+    pub mod figures;
+    pub mod fixtures;
+    pub mod generator;
+    pub mod machine;
+    pub mod other_work;
+    pub mod response;
+    pub mod table;
+    pub mod workload;
+}
+#[path = "../benches/personas"]
+#[allow(
+    dead_code,
+    clippy::float_arithmetic,
+    reason = "the benchmark uses more of it; latencies and rates are not money"
+)]
+mod personas {
+    pub mod accounts;
+    pub mod bottleneck;
+    pub mod measure;
+    pub mod placeholders;
+    pub mod processes;
+    pub mod report;
+    pub mod runner;
+    pub mod scenario;
+    pub mod watch;
+}
+
 mod audit_verify;
 mod auth_without_organization;
 mod authorization_matrix;
@@ -84,7 +125,9 @@ mod chaining;
 mod coverage;
 mod crash;
 mod cursors;
+mod deadlocks;
 mod demo;
+mod deployment;
 mod entitlement_periods;
 mod expiry;
 mod explain;
@@ -93,16 +136,21 @@ mod handler_exports;
 mod hash_leases;
 mod introspected_jwts;
 mod lists_in_all_currencies;
+mod load_scenario;
 mod local_days;
 mod lockout;
 mod moments;
+mod monitoring;
 mod names;
+mod outages_under_load;
 mod parallel_spending;
 mod postgres_outage;
 mod random_operations;
 mod read_only;
 mod redis;
 mod request_headers;
+mod resident_memory;
+mod request_log;
 mod schema_checker;
 mod shutdown;
 mod spends_together;
@@ -112,4 +160,6 @@ mod time_zones;
 mod usage_alert_firings;
 mod usage_equality;
 mod usage_levels;
+mod usage_storage;
+mod usage_together;
 mod wire_format;

@@ -1,5 +1,7 @@
 use futures::future::join_all;
 use serde_json::json;
+use shared::store::cache_entry::{self, Entry, Generation, ScopeState};
+use turnpike_host::Fault;
 use turnpike_tests::personas::sql_id;
 use turnpike_tests::{TestHost, api_tests};
 
@@ -13,7 +15,7 @@ async fn months(host: &TestHost) -> Vec<i32> {
             "SELECT (extract(year FROM age) * 12 + extract(month FROM age))::integer
                FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
                     age(to_timestamp(right(c.relname, 7), 'YYYY_MM')::timestamp, date_trunc('month', now() AT TIME ZONE 'UTC')) age
-              WHERE i.inhparent = 'usage_events'::regclass AND c.relname ~ '[0-9]$' ORDER BY 1",
+              WHERE i.inhparent = 'usage_event_batches'::regclass AND c.relname ~ '[0-9]$' ORDER BY 1",
         )
         .await;
     rows.iter().map(|row| row.get(0)).collect()
@@ -33,6 +35,7 @@ api_tests![
     is_done_once_by_calls_at_once,
     leaves_a_month_that_the_default_partition_has,
     an_account_that_fails_stops_no_other,
+    takes_dead_entries_out_of_the_cache,
     refuses
 ];
 
@@ -49,7 +52,7 @@ async fn makes_and_drops_partitions(host: &TestHost) {
         host.execute(&format!(
             "SELECT usage_partition_create(to_timestamp(right('{made}', 7), 'YYYY_MM')::timestamp);
              INSERT INTO {made} SELECT organization_id, to_timestamp(right('{made}', 7), 'YYYY_MM'), accepted_at,
-                    is_adjustment, type, source, id, subject, properties FROM usage_events LIMIT 1"
+                    events FROM usage_event_batches LIMIT 1"
         ))
         .await;
     }
@@ -63,7 +66,8 @@ async fn makes_and_drops_partitions(host: &TestHost) {
     assert_eq!(
         again,
         json!({"status": "done", "created": [], "dropped": [], "missing": [], "settled_accounts": 0,
-               "failed_accounts": 0, "settled_entitlements": 0, "failed_entitlements": 0})
+               "failed_accounts": 0, "settled_entitlements": 0, "failed_entitlements": 0,
+               "swept_cache_entries": 0, "is_cache_swept": true})
     );
     // Keys and sums outlive the events.
     let this_month = name(host, 0).await;
@@ -105,7 +109,7 @@ async fn leaves_a_month_that_the_default_partition_has(host: &TestHost) {
     let run = host.post(UPKEEP).bearer(&admin.token);
     let done = run.send().await.expect(200).json();
     assert_eq!(done["missing"].as_array().map(Vec::len), Some(1), "{done}");
-    host.execute("DELETE FROM usage_events").await;
+    host.execute("DELETE FROM usage_event_batches").await;
     let done = run.send().await.expect(200).json();
     assert_eq!(done["created"].as_array().map(Vec::len), Some(1), "{done}");
     assert_eq!(months(host).await, [-2, -1, 0, 1, 2, 3, 4]);
@@ -160,4 +164,62 @@ async fn refuses(host: &TestHost) {
         &[],
     )
     .await;
+}
+
+async fn takes_dead_entries_out_of_the_cache(host: &TestHost) {
+    let (user, admin) = host.user_with("5.00").await;
+    let balance = host.balance_call(&user);
+    host.warm(&balance).await;
+    let store = host.key_value();
+    let kept = store.keys().await.expect("the store answers");
+    let digest = "a".repeat(43);
+    let value = |expires_at_millis| Entry {
+        expires_at_millis,
+        generation: Generation([1; 16]),
+        payload: b"{}".to_vec(),
+    };
+    let mark = ScopeState::Writing { until_millis: 1 };
+    let moment = "tp1:api_key_use:0";
+    let entries = [
+        (
+            format!("tp1:user:{digest}"),
+            value(1).encode(&format!("tp1:user:{digest}")),
+        ),
+        // It was written under another key.
+        (
+            "tp1:token:b".to_owned(),
+            value(u64::MAX).encode("tp1:token:a"),
+        ),
+        ("tp1:noise".to_owned(), b"noise".to_vec()),
+        (
+            "tp1:generation:pool:x".to_owned(),
+            mark.encode("tp1:generation:pool:x"),
+        ),
+        // What lives, and what is none of ours.
+        (
+            "tp1:token:c".to_owned(),
+            value(u64::MAX).encode("tp1:token:c"),
+        ),
+        (moment.to_owned(), cache_entry::encode_moment(moment, 1)),
+        ("other:noise".to_owned(), b"noise".to_vec()),
+    ];
+    for (key, entry) in &entries {
+        store.set(key, entry).await.expect("the store answers");
+    }
+    let run = host.post(UPKEEP).bearer(&admin.token);
+    let done = run.settle().await.expect(200).json();
+    let swept = [&done["swept_cache_entries"], &done["is_cache_swept"]];
+    assert_eq!(swept, [&json!(4), &json!(true)], "{done}");
+    let mut left = store.keys().await.expect("the store answers");
+    let mut expected: Vec<String> = entries[4..].iter().map(|(key, _)| key.clone()).collect();
+    expected.extend(kept);
+    left.sort();
+    expected.sort();
+    assert_eq!(left, expected);
+    assert_eq!(balance.send().await.expect(200).cache(), "hit");
+    // Without a store there is nothing to do.
+    store.set_fault(Fault::Error);
+    let done = run.settle().await.expect(200).json();
+    let swept = [&done["swept_cache_entries"], &done["is_cache_swept"]];
+    assert_eq!(swept, [&json!(0), &json!(false)], "{done}");
 }

@@ -21,13 +21,17 @@ use crate::response::Response;
 static COUNTER: AtomicU64 = AtomicU64::new(1);
 
 /// The permissions that reach across tenants, which no organization's owner has.
-pub const PLATFORM_PERMISSIONS: [&str; 11] = [
+pub const PLATFORM_PERMISSIONS: [&str; 15] = [
     "analytics:read",
     "audit:read_platform",
+    "cache:manage",
+    "cache:read",
     "credits:grant",
     "entitlements:grant",
+    "metrics:read",
     "outbox:deliver",
     "plans:manage",
+    "retention:purge",
     "signing_keys:manage",
     "subscriptions:manage",
     "usage:close",

@@ -4,9 +4,9 @@
 //! and the pool, under its organization. A request is served only by both.
 
 use shared::billing::org_billing::Reader;
-use shared::credits::TransactionsQuery;
 use shared::credits::grant_terms::GrantTerms;
 use shared::credits::place::CreditPlace;
+use shared::credits::{CreditPool, TransactionsQuery};
 use shared::http::context::Context;
 use shared::http::pagination::{Listed, Page};
 use shared::http::problem::Problem;
@@ -16,7 +16,7 @@ use shared::organizations;
 use shared::store::cache::{self, Lookup};
 use shared::store::cache_key::{CacheKey, Namespace, Scope};
 
-use crate::operations::{CreditPool, PoolQuery, PoolTransaction, PoolTransactionPage};
+use crate::operations::{PoolQuery, PoolTransaction, PoolTransactionPage};
 use crate::queries::{self, Row};
 
 pub async fn read(context: &Context, request: &Request) -> Result<Reply, Problem> {

@@ -1,35 +1,16 @@
 use shared::credits::grant::TOO_MANY_OPEN_GRANTS;
 use shared::credits::grant_terms::GrantTerms;
-use shared::credits::{Grant, Transaction, TransactionsQuery};
+use shared::credits::{CreditPool, Grant, Transaction, TransactionsQuery};
 use shared::http::operation::{Access, Answer, Operation, Verb};
 use shared::http::pagination::Cursor;
 use shared::ids::{OrganizationId, UserId};
-use shared::money::{Currency, Money};
+use shared::money::Currency;
 
 #[shared::body(query)]
 pub struct PoolQuery {
     /// The currency; USD when absent.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = "USD")))]
     pub currency: Option<Currency>,
-}
-
-/// What the pool has, and what is allocated of it.
-#[shared::answer(read)]
-pub struct CreditPool {
-    organization_id: OrganizationId,
-    /// What can be spent now.
-    available: Money,
-    /// What is reserved for operations under way.
-    held: Money,
-    /// Both together.
-    total: Money,
-    /// What was granted and is not effective yet.
-    pending: Money,
-    /// What all members together may still take in their current periods; limits reserve
-    /// nothing, so it can be more than there is.
-    allocated: Money,
-    /// available less allocated, and zero where more is allocated.
-    unallocated: Money,
 }
 
 /// What was given, and to which pool.

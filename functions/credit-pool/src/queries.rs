@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use shared::credits::grant_terms::GrantTerms;
 use shared::credits::place::CreditPlace;
-use shared::credits::{Transaction, TransactionFilter, grant};
+use shared::credits::{CreditPool, Transaction, TransactionFilter, grant};
 use shared::http::Idempotency;
 use shared::http::context::Context;
 use shared::http::pagination::{Listed, Page};
@@ -11,7 +11,7 @@ use shared::money::Currency;
 use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 
-use crate::operations::{CreditPool, PoolGranted};
+use crate::operations::PoolGranted;
 
 /// Ids for the rows that the grant may create. They are drawn before the
 /// statement, so that sending it twice creates nothing twice.

@@ -1,5 +1,6 @@
 -- Makes the partitions of the months ahead and drops those whose events are all
--- older than p_retention_months. Keys and sums stay. Of two calls at once one does
+-- older than p_retention_months. Keys and sums stay. Counts of operations of long ago become one
+-- number each. Of two calls at once one does
 -- it, and the other is told so.
 CREATE OR REPLACE FUNCTION usage_upkeep(p_digest bytea, p_months_ahead integer, p_retention_months integer) RETURNS json
 LANGUAGE plpgsql AS $$
@@ -31,15 +32,16 @@ BEGIN
     END LOOP;
     FOR v_partition IN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-         WHERE i.inhparent = 'usage_events'::regclass
+         WHERE i.inhparent = 'usage_event_batches'::regclass
            -- A name sorts as its month does.
-           AND c.relname ~ '^usage_events_[0-9]{4}_[0-9]{2}$'
+           AND c.relname ~ '^usage_event_batches_[0-9]{4}_[0-9]{2}$'
            AND c.relname < usage_partition_name(v_this_month - make_interval(months => p_retention_months))
          ORDER BY c.relname
     LOOP
         EXECUTE format('DROP TABLE %I', v_partition);
         v_dropped := v_dropped || replace(right(v_partition, 7), '_', '-');
     END LOOP;
+    PERFORM operation_counts_fold();
     RETURN json_build_object('status', 'done', 'created', v_created, 'dropped', v_dropped, 'missing', v_missing);
 END;
 $$;

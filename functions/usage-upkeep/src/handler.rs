@@ -1,11 +1,17 @@
 //! A job that a scheduler calls, once a day or more often. It may be called twice
 //! at once: one call does it, and the other says that it is being done.
 
+use std::time::Duration;
+
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
+use shared::store::cache_removal;
 
 use crate::queries;
+
+/// For how long dead entries are taken out of the cache.
+const SWEEPING_TIME: Duration = Duration::from_millis(500);
 
 pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
@@ -14,7 +20,7 @@ pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem>
         let months: Vec<&str> = upkeep.missing.iter().map(|month| &**month).collect();
         context.log(
             "warn",
-            &format!("the default partition of usage_events has events of {months:?}"),
+            &format!("the default partition of usage_event_batches has events of {months:?}"),
         );
     }
     let credits = queries::settle_credits(context, token.digest).await?;
@@ -32,5 +38,10 @@ pub async fn run(context: &Context, request: &Request) -> Result<Reply, Problem>
             context.log("error", &message);
         }
     }
+    // The cache is never needed: if it is away, there is nothing to sweep.
+    let swept = cache_removal::sweep(context, SWEEPING_TIME).await;
+    let swept = swept.unwrap_or_default();
+    upkeep.swept_cache_entries = swept.removed;
+    upkeep.is_cache_swept = swept.is_complete;
     Reply::json(200, &upkeep)
 }

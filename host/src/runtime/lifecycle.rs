@@ -14,7 +14,7 @@ use tokio::sync::futures::OwnedNotified;
 pub(crate) enum Phase {
     /// Serving.
     Running = 0,
-    /// Idle instances end; those with work finish it.
+    /// Instances end as soon as they owe no answer.
     Draining = 1,
     /// All instances end at once.
     Stopped = 2,

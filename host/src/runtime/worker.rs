@@ -14,6 +14,7 @@ use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
 
 use crate::imports::instance::{ComponentContext, InstanceState, Place};
+use crate::metrics::{ComponentMetrics, InstanceEnd};
 use crate::runtime::dispatcher::{Job, Seat};
 use crate::runtime::handler::{Handler, HandlerExport, HandlerPre};
 use crate::runtime::lifecycle::{Lifecycle, Phase, SignalWaker};
@@ -59,6 +60,7 @@ pub(crate) struct ComponentWorkers {
     /// For a component that calls others: the places that such may take.
     pub(crate) chaining_slots: Option<Arc<Semaphore>>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) metrics: ComponentMetrics,
 }
 
 impl ComponentWorkers {
@@ -100,6 +102,8 @@ impl ComponentWorkers {
 struct Shown {
     /// Since when the instance has had nothing to do.
     idle_since: Mutex<Option<Instant>>,
+    /// Whether a request of the instance is not answered yet.
+    owes_answers: AtomicBool,
     /// Whether all requests of the instance wait for something. A request that was just taken is
     /// assumed to compute, until the event loop has nothing left to do.
     requests_wait: AtomicBool,
@@ -145,8 +149,10 @@ pub(crate) async fn run(mut seat: Seat) {
             return;
         }
     };
+    let mut counted = workers.metrics.instance_starts();
     let shown = Shown {
         idle_since: Mutex::new(None),
+        owes_answers: AtomicBool::new(false),
         requests_wait: AtomicBool::new(true),
         turn: AtomicUsize::new(0),
     };
@@ -168,7 +174,8 @@ pub(crate) async fn run(mut seat: Seat) {
             shown.turn.store(REQUESTS_PER_TURN, Ordering::Relaxed);
             loop {
                 if let Poll::Ready(ended) = working.as_mut().poll(cx) {
-                    return Poll::Ready(ended.and_then(|ended| ended));
+                    let ended = ended.and_then(|ended| ended);
+                    return Poll::Ready(ended.map(|()| InstanceEnd::UsedUp));
                 }
                 // A request that was just taken has got to where it waits: now the instance may
                 // take another.
@@ -181,19 +188,25 @@ pub(crate) async fn run(mut seat: Seat) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if expiration.poll(cx, shown.idle_since()).is_ready() {
-                return Poll::Ready(Ok(()));
+            let owes_answers = shown.owes_answers.load(Ordering::Relaxed);
+            if expiration
+                .poll(cx, shown.idle_since(), owes_answers)
+                .is_ready()
+            {
+                return Poll::Ready(Ok(InstanceEnd::Idle));
             }
             with_seat(&seat, |seat| seat.sleeps());
             Poll::Pending
         })
         .await
     };
-    if let Err(error) = ended {
-        workers.report(&error);
+    match ended {
+        Ok(end) => counted.ends(end),
+        Err(error) => workers.report(&error),
     }
     // The instance's place is free before another worker can ask for it.
     drop(store);
+    drop(counted);
     drop(seat);
 }
 
@@ -239,6 +252,9 @@ async fn work(
             } else {
                 with_seat(seat, |seat| seat.decline());
             }
+            shown
+                .owes_answers
+                .store(!in_flight.is_empty(), Ordering::Relaxed);
             // Work a component goes on with after its answer is part of its life too.
             if !in_flight.is_empty() || accessor.poll_no_interesting_tasks(cx).is_pending() {
                 return Poll::Pending;
@@ -278,11 +294,18 @@ struct Expiration {
 }
 
 impl Expiration {
-    fn poll(&mut self, cx: &mut Context<'_>, idle_since: Option<Instant>) -> Poll<()> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        idle_since: Option<Instant>,
+        owes_answers: bool,
+    ) -> Poll<()> {
         match (self.signal.poll_phase(cx), idle_since) {
-            (Phase::Stopped, _) | (Phase::Draining, Some(_)) => Poll::Ready(()),
+            (Phase::Stopped, _) => Poll::Ready(()),
+            // All connections have ended, so nobody waits for what goes on after the answers.
+            (Phase::Draining, _) if !owes_answers => Poll::Ready(()),
             (Phase::Running, Some(since)) => self.poll_idle(cx, since),
-            (Phase::Running | Phase::Draining, None) => Poll::Pending,
+            (Phase::Running | Phase::Draining, _) => Poll::Pending,
         }
     }
 

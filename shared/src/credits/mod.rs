@@ -15,7 +15,7 @@ use crate::text::layout;
 
 pub use grant::{Grant, GrantKind, GrantState};
 pub use hold::{Hold, HoldState};
-pub use pool::{Allocation, AllocationReset};
+pub use pool::{Allocation, AllocationReset, CreditPool};
 pub use transaction::{
     CreditBucket, Transaction, TransactionFilter, TransactionKind, TransactionsQuery,
 };

@@ -1,9 +1,9 @@
-//! What a member may take of their organization's pool.
+//! An organization's pool, and what a member may take of it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::http::time::Time;
-use crate::ids::UserId;
+use crate::ids::{OrganizationId, UserId};
 use crate::money::Money;
 
 /// When what was used starts from nothing again.
@@ -51,4 +51,24 @@ pub struct Allocation {
     pub period_started_at: Time,
     /// When it ends, exclusive. Null: it does not end.
     pub period_ends_at: Option<Time>,
+}
+
+/// What the pool has, and what is allocated of it.
+#[shared::answer(read)]
+pub struct CreditPool {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// What can be spent now.
+    pub available: Money,
+    /// What is reserved for operations under way.
+    pub held: Money,
+    /// Both together.
+    pub total: Money,
+    /// What was granted and is not effective yet.
+    pub pending: Money,
+    /// What all members together may still take in their current periods; limits reserve
+    /// nothing, so it can be more than there is.
+    pub allocated: Money,
+    /// available less allocated, and zero where more is allocated.
+    pub unallocated: Money,
 }

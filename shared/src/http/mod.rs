@@ -10,6 +10,8 @@ pub mod problem;
 pub mod time;
 
 #[cfg(feature = "spin")]
+pub(crate) mod after_answer;
+#[cfg(feature = "spin")]
 pub(crate) mod asker;
 #[cfg(feature = "spin")]
 mod browser_rules;
@@ -17,6 +19,8 @@ mod browser_rules;
 pub mod context;
 #[cfg(feature = "spin")]
 mod gzip;
+#[cfg(feature = "spin")]
+pub(crate) mod hit_rate;
 #[cfg(feature = "spin")]
 pub mod pieces;
 #[cfg(feature = "spin")]

@@ -5,8 +5,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::http::after_answer;
 use crate::http::browser_rules;
 use crate::http::context::Context;
+use crate::http::hit_rate;
 use crate::http::pieces::Pieces;
 use crate::http::problem::{Problem, UNSUPPORTED_CONTENT_ENCODING};
 use crate::http::reply::Reply;
@@ -45,12 +47,14 @@ pub async fn serve(
     };
     if reply.status >= 500 || context.elapsed() >= SLOW {
         let level = if reply.status >= 500 { "error" } else { "warn" };
-        context.log(
-            level,
-            &format!("{} answered {}", request.path(), reply.status),
-        );
+        // Not the path that was asked for: a client may have written anything there.
+        let path = request
+            .operation()
+            .map_or("no path of ours", |one| one.path);
+        context.log(level, &format!("{path} answered {}", reply.status));
     }
     let rules = browser_rules::headers(&context).await;
+    after_answer::begin(component);
     Served {
         headers: headers(&context, &reply, problem.as_ref(), rules),
         context,
@@ -79,6 +83,7 @@ fn headers(
         ),
         header("x-db-queries", &context.db_queries().to_string()),
         header("x-cache", context.cache_status().as_str()),
+        header("x-cache-hit-rate", &hit_rate::latest()),
     ];
     headers.extend(rules.map(|(name, value)| header(name, value)));
     if reply.rest.is_none() {

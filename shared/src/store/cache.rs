@@ -26,10 +26,11 @@ use spin_sdk::key_value::{Error as StoreError, Store};
 use spin_sdk::time;
 
 use crate::http::context::{CacheStatus, Context};
+use crate::http::hit_rate;
 use crate::http::problem::Problem;
 use crate::store::cache_entry::{Entry, Generation, ScopeState};
 use crate::store::cache_key::{CacheKey, Scope};
-use crate::store::db;
+use crate::store::{counts, db};
 
 /// The store's label in spin.toml.
 const STORE_LABEL: &str = "default";
@@ -60,6 +61,9 @@ const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause between two such attempts.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// What failures of the store with notes are counted by.
+const NOTES: &str = "api_key_use";
 
 /// Attempts at such an invalidation: 7 in the first 12.7 seconds, then one every
 /// ten, for as long as the longest-lived entry, 900 seconds.
@@ -137,14 +141,54 @@ enum FillPlan {
     Nothing,
 }
 
+/// How a look-up ended, for the statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Late: in the second half of the value's lifetime.
+    Hit { is_late: bool },
+    /// Expired: the value would have been found if it lived longer.
+    Miss { is_expired: bool },
+    /// The store was not asked, or did not answer.
+    Bypass,
+}
+
+impl Outcome {
+    fn count(self, pattern: &'static str) {
+        match self {
+            Self::Hit { is_late } => {
+                hit_rate::note(true);
+                counts::add("cache_hits", pattern, 1);
+                counts::add("cache_hits_late", pattern, u64::from(is_late));
+            }
+            Self::Miss { is_expired } => {
+                hit_rate::note(false);
+                counts::add("cache_misses", pattern, 1);
+                counts::add("cache_misses_expired", pattern, u64::from(is_expired));
+            }
+            Self::Bypass => counts::add("cache_bypasses", pattern, 1),
+        }
+    }
+}
+
 /// Looks for a value that was cached under `scope`.
 pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lookup<V> {
+    let pattern = key.pattern();
+    let (found, outcome) = find(context, key, scope).await;
+    outcome.count(pattern);
+    found
+}
+
+async fn find<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> (Lookup<V>, Outcome) {
     let now_millis = context.now_millis();
+    let pattern = key.pattern();
+    let ttl_millis = u64::from(key.namespace().ttl_secs()) * 1_000;
     // Of a request that looks for two values, a hit is one that found both.
     let has_missed = context.cache_status() == CacheStatus::Miss;
     let miss = |key, plan| Lookup::Miss(Fill { key, scope, plan });
+    let bypass = |key| (miss(key, FillPlan::Nothing), Outcome::Bypass);
+    let missed = Outcome::Miss { is_expired: false };
     if is_resting(now_millis) {
-        return miss(key, FillPlan::Nothing);
+        return bypass(key);
     }
     let remembered = MEMORY.with_borrow_mut(|memory| memory.get(key.as_str()));
     let was_remembered = remembered.is_some();
@@ -157,9 +201,9 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
         let (state, value) = join(store.get(&scope_key), store.get(key.as_str())).await;
         Ok((state?, value?))
     };
-    let (state, mut stored) = match bounded(context, reads).await {
+    let (state, mut stored) = match bounded(context, pattern, reads).await {
         Ok(found) => found,
-        Err(StoreAway) => return miss(key, FillPlan::Nothing),
+        Err(StoreAway) => return bypass(key),
     };
     context.set_cache_status(CacheStatus::Miss);
     let generation = match state
@@ -168,28 +212,32 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
     {
         Some(ScopeState::Stable(generation)) => generation,
         Some(ScopeState::Writing { until_millis }) if now_millis < until_millis => {
-            return miss(key, FillPlan::Nothing);
+            return (miss(key, FillPlan::Nothing), missed);
         }
-        Some(ScopeState::Writing { .. }) | None => return miss(key, FillPlan::Establish),
+        Some(ScopeState::Writing { .. }) | None => {
+            return (miss(key, FillPlan::Establish), missed);
+        }
     };
-    let is_current =
-        |entry: &Entry| entry.generation == generation && now_millis < entry.expires_at_millis;
-    let mut found = remembered.filter(|entry| is_current(entry));
+    let is_current = |entry: &Entry| entry.generation == generation;
+    let is_alive = |entry: &Entry| now_millis < entry.expires_at_millis;
+    let mut found = remembered.filter(|entry| is_current(entry) && is_alive(entry));
+    let mut is_expired = false;
     if found.is_none() {
         // Another instance may have stored a newer value than the one that is
         // remembered here; that look-up is still cheaper than Postgres.
         if was_remembered {
             let read = async { store().await?.get(key.as_str()).await };
-            stored = match bounded(context, read).await {
+            stored = match bounded(context, pattern, read).await {
                 Ok(stored) => stored,
-                Err(StoreAway) => return miss(key, FillPlan::Nothing),
+                Err(StoreAway) => return bypass(key),
             };
         }
-        found = stored
+        let current = stored
             .as_deref()
             .and_then(|bytes| Entry::decode(key.as_str(), bytes))
-            .filter(is_current)
-            .map(Rc::new);
+            .filter(is_current);
+        is_expired = current.as_ref().is_some_and(|entry| !is_alive(entry));
+        found = current.filter(is_alive).map(Rc::new);
         if let Some(entry) = &found {
             remember(key.as_str(), entry);
         }
@@ -199,9 +247,13 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
             if !has_missed {
                 context.set_cache_status(CacheStatus::Hit);
             }
-            Lookup::Hit(entry)
+            let is_late = entry.expires_at_millis - now_millis < ttl_millis / 2;
+            (Lookup::Hit(entry), Outcome::Hit { is_late })
         }
-        None => miss(key, FillPlan::Store(generation)),
+        None => (
+            miss(key, FillPlan::Store(generation)),
+            Outcome::Miss { is_expired },
+        ),
     }
 }
 
@@ -216,9 +268,7 @@ impl<V: serde::Serialize> Fill<V> {
                 let Ok(generation) = fresh_generation(context) else {
                     return;
                 };
-                let scope_key = self.scope.to_string();
-                let state = ScopeState::Stable(generation).encode(&scope_key);
-                let _ = put(context, &scope_key, &state).await;
+                let _ = establish(context, self.scope, generation).await;
             }
             FillPlan::Store(generation) => {
                 let ttl_millis = u64::from(self.key.namespace().ttl_secs()) * 1_000;
@@ -228,7 +278,8 @@ impl<V: serde::Serialize> Fill<V> {
                     payload: serde_json::to_vec(value).unwrap_or_default(),
                 });
                 let key = self.key.as_str();
-                if put(context, key, &entry.encode(key)).await.is_ok() {
+                let stored = put(context, self.key.pattern(), key, &entry.encode(key)).await;
+                if stored.is_ok() {
                     remember(key, &entry);
                 }
             }
@@ -255,7 +306,7 @@ pub async fn during_write<T>(
             let marks = chunk.iter().map(|scope| async move {
                 let key = scope.to_string();
                 let mark = ScopeState::Writing { until_millis }.encode(&key);
-                put(context, &key, &mark).await
+                put(context, scope.kind().label(), &key, &mark).await
             });
             if join_all(marks).await.iter().any(Result::is_err) {
                 break;
@@ -285,9 +336,7 @@ async fn renew(context: &Context, scope: Scope) {
     let Ok(generation) = fresh_generation(context) else {
         return;
     };
-    let key = scope.to_string();
-    let state = ScopeState::Stable(generation).encode(&key);
-    if put(context, &key, &state).await.is_err() {
+    if establish(context, scope, generation).await.is_err() {
         context.log(
             "warn",
             &format!("the cache did not take the invalidation of {scope}"),
@@ -296,10 +345,21 @@ async fn renew(context: &Context, scope: Scope) {
     }
 }
 
+/// Gives a scope this generation.
+async fn establish(
+    context: &Context,
+    scope: Scope,
+    generation: Generation,
+) -> Result<(), StoreAway> {
+    let key = scope.to_string();
+    let state = ScopeState::Stable(generation).encode(&key);
+    put(context, scope.kind().label(), &key, &state).await
+}
+
 async fn unmark(context: &Context, scopes: &[Scope]) {
     for scope in scopes {
-        let delete = async { store().await?.delete(scope.to_string()).await };
-        if bounded(context, delete).await.is_err() {
+        let deleted = delete(context, scope.kind().label(), &scope.to_string()).await;
+        if deleted.is_err() {
             // The mark runs out by itself.
             return;
         }
@@ -329,7 +389,7 @@ async fn invalidate_later(scope: Scope) {
 /// Whether the store answers, for the health endpoint.
 pub async fn is_reachable(context: &Context) -> bool {
     let probe = async { store().await?.exists("tp1:health").await };
-    bounded(context, probe).await.is_ok()
+    bounded(context, "health", probe).await.is_ok()
 }
 
 /// Stores a note under `key`, whatever becomes of it. How the cache took part in the answer
@@ -339,7 +399,7 @@ pub(super) async fn note(context: &Context, key: &str, bytes: &[u8]) {
         return;
     }
     let status = context.cache_status();
-    let _ = put(context, key, bytes).await;
+    let _ = put(context, NOTES, key, bytes).await;
     context.set_cache_status(status);
 }
 
@@ -349,7 +409,7 @@ pub(super) async fn noted(context: &Context, key: &str) -> Option<Vec<u8>> {
         return None;
     }
     let status = context.cache_status();
-    let found = bounded(context, async { store().await?.get(key).await }).await;
+    let found = get(context, NOTES, key).await;
     context.set_cache_status(status);
     found.ok().flatten()
 }
@@ -366,17 +426,43 @@ fn is_resting(now_millis: u64) -> bool {
     now_millis < RESTING_UNTIL_MILLIS.get()
 }
 
-async fn put(context: &Context, key: &str, value: &[u8]) -> Result<(), StoreAway> {
-    bounded(context, async { store().await?.set(key, value).await }).await
+/// What the store has under `key`.
+pub(crate) async fn get(
+    context: &Context,
+    label: &'static str,
+    key: &str,
+) -> Result<Option<Vec<u8>>, StoreAway> {
+    bounded(context, label, async { store().await?.get(key).await }).await
+}
+
+/// Stores bytes under `key`.
+pub(crate) async fn put(
+    context: &Context,
+    label: &'static str,
+    key: &str,
+    value: &[u8],
+) -> Result<(), StoreAway> {
+    let set = async { store().await?.set(key, value).await };
+    bounded(context, label, set).await
+}
+
+/// Takes away what the store has under `key`.
+pub(super) async fn delete(
+    context: &Context,
+    label: &'static str,
+    key: &str,
+) -> Result<(), StoreAway> {
+    bounded(context, label, async { store().await?.delete(key).await }).await
 }
 
 /// The store did not answer, or answered with an error.
-struct StoreAway;
+pub(crate) struct StoreAway;
 
 /// Waits for the store, but not for long. Most stores answer at once, and then
-/// no timer is set.
+/// no timer is set. A failure is counted under `label`.
 async fn bounded<T>(
     context: &Context,
+    label: &'static str,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreAway> {
     let mut work = pin!(work);
@@ -393,13 +479,14 @@ async fn bounded<T>(
         Some(Err(error)) => context.log("warn", &format!("the key-value store failed: {error}")),
         None => context.log("warn", "the key-value store did not answer in time"),
     }
+    counts::add("cache_errors", label, 1);
     STORE.set(None);
     RESTING_UNTIL_MILLIS.set(context.now_millis() + REST_MILLIS);
     context.set_cache_status(CacheStatus::Bypass);
     Err(StoreAway)
 }
 
-async fn store() -> Result<Rc<Store>, StoreError> {
+pub(super) async fn store() -> Result<Rc<Store>, StoreError> {
     if let Some(store) = STORE.with_borrow(Clone::clone) {
         return Ok(store);
     }

@@ -112,6 +112,21 @@ impl ScopeState {
     }
 }
 
+/// Whether nobody needs what the store has under `key` any more: a value that has expired, a mark
+/// that ran out, or what cannot be read. To take it away is to do what a store does that has no
+/// room, so it needs no care about who writes meanwhile.
+pub fn is_dead(key: &str, bytes: &[u8], now_millis: u64) -> bool {
+    let is_over = |rest: &[u8]| {
+        let until = rest.first_chunk().map(|until| u64::from_be_bytes(*until));
+        until.is_none_or(|until| until <= now_millis)
+    };
+    match unseal(key, bytes).and_then(<[u8]>::split_first) {
+        Some((&VALUE_MARK | &WRITING_MARK, rest)) => is_over(rest),
+        Some((&STABLE_MARK | &MOMENT_MARK, _)) => false,
+        Some(_) | None => true,
+    }
+}
+
 /// A moment's bytes in the store under `key`, in milliseconds since 1970.
 pub fn encode_moment(key: &str, millis: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + 8 + CHECKSUM_BYTES);
@@ -198,6 +213,36 @@ mod tests {
                 None,
                 "{other}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_dead() {
+        let value = Entry {
+            expires_at_millis: 1_000,
+            generation: Generation([0; 16]),
+            payload: b"{}".to_vec(),
+        };
+        let mark = ScopeState::Writing {
+            until_millis: 1_000,
+        };
+        let state = ScopeState::Stable(Generation([0; 16]));
+        let foreign = value.encode("tp1:user:other");
+        let table = [
+            (value.encode(KEY), 999, false),
+            (value.encode(KEY), 1_000, true),
+            (mark.encode(KEY), 999, false),
+            (mark.encode(KEY), 1_000, true),
+            (state.encode(KEY), u64::MAX, false),
+            (encode_moment(KEY, 1), u64::MAX, false),
+            (foreign, 0, true),
+            (b"noise".to_vec(), 0, true),
+            (seal(KEY, vec![VALUE_MARK]), 0, true),
+            (seal(KEY, b"?".to_vec()), 0, true),
+            (vec![], 0, true),
+        ];
+        for (bytes, now_millis, expected) in table {
+            assert_eq!(is_dead(KEY, &bytes, now_millis), expected, "{bytes:?}");
         }
     }
 

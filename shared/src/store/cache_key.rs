@@ -39,6 +39,24 @@ pub enum Namespace {
 }
 
 impl Namespace {
+    /// Every namespace. A new one is added here, with its patterns to [`PATTERNS`].
+    pub const ALL: [Self; 7] = [
+        Self::CreditBalance,
+        Self::User,
+        Self::Token,
+        Self::Permissions,
+        Self::Subscription,
+        Self::CreditPool,
+        Self::UsageSummary,
+    ];
+
+    /// The namespace with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|namespace| namespace.name() == name)
+    }
+
     /// The name used in keys and in statistics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,11 +82,77 @@ impl Namespace {
     }
 }
 
+/// What a key has behind its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Token,
+    TokenCurrency,
+    TokenQuery,
+    TokenNamespace,
+    TokenNamespaceOrganization,
+    Organization,
+    OrganizationCurrency,
+    OrganizationQuery,
+}
+
+/// Every pattern of keys that there is, with the scopes under which its values are. By it the
+/// look-ups are counted, and values are taken away.
+pub const PATTERNS: [(&str, ScopeKind); 10] = [
+    ("credit_balance:{token}:{currency}", ScopeKind::Credits),
+    ("user:{token}", ScopeKind::Auth),
+    ("token:{token}", ScopeKind::Auth),
+    ("permissions:{token}", ScopeKind::Auth),
+    ("permissions:{token}:{namespace}", ScopeKind::Auth),
+    (
+        "permissions:{token}:{namespace}:{organization}",
+        ScopeKind::Auth,
+    ),
+    ("subscription:{organization}", ScopeKind::Organization),
+    ("credit_pool:{organization}:{currency}", ScopeKind::Pool),
+    ("usage_summary:{token}:{query}", ScopeKind::Credits),
+    ("usage_summary:{organization}:{query}", ScopeKind::Usage),
+];
+
+/// Characters of a SHA-256 in a key.
+const DIGEST_CHARS: usize = 43;
+
+/// Whether a key of the store is one of this pattern.
+pub fn has_pattern(key: &str, pattern: &str) -> bool {
+    let Some(rest) = key
+        .strip_prefix(KEY_VERSION)
+        .and_then(|rest| rest.strip_prefix(':'))
+    else {
+        return false;
+    };
+    let (mut parts, mut wanted) = (rest.split(':'), pattern.split(':'));
+    loop {
+        let fits = match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some("{token}" | "{query}")) => part.len() == DIGEST_CHARS,
+            (Some(part), Some("{currency}")) => part.parse::<Currency>().is_ok(),
+            (Some(part), Some("{namespace}")) => Namespace::named(part).is_some(),
+            (Some(part), Some("{organization}")) => part.parse::<OrganizationId>().is_ok(),
+            (Some(part), Some(name)) => part == name,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !fits {
+            return false;
+        }
+    }
+}
+
+/// Whether a key is of this version of the layout. Others in the store are left alone.
+pub fn is_ours(key: &str) -> bool {
+    let rest = key.strip_prefix(KEY_VERSION);
+    rest.is_some_and(|rest| rest.starts_with(':'))
+}
+
 /// The key of one cached value of type `V`.
 #[derive(Debug, Clone)]
 pub struct CacheKey<V> {
     text: String,
     namespace: Namespace,
+    shape: Shape,
     value: PhantomData<fn() -> V>,
 }
 
@@ -80,6 +164,7 @@ impl<V> CacheKey<V> {
         Self {
             text: format!("{KEY_VERSION}:{}:{}", namespace.name(), token.to_base64()),
             namespace,
+            shape: Shape::Token,
             value: PhantomData,
         }
     }
@@ -91,8 +176,7 @@ impl<V> CacheKey<V> {
         currency: Currency,
     ) -> Self {
         let mut key = Self::for_token(namespace, token);
-        key.text.push(':');
-        key.text.push_str(currency.code());
+        key.push(currency.code(), Shape::TokenCurrency);
         key
     }
 
@@ -102,8 +186,7 @@ impl<V> CacheKey<V> {
     /// SHA-256 is in the key.
     pub fn for_token_and_query(namespace: Namespace, token: TokenDigest, query: &str) -> Self {
         let mut key = Self::for_token(namespace, token);
-        key.text.push(':');
-        key.text.push_str(&token::digest(query).to_base64());
+        key.push(&token::digest(query).to_base64(), Shape::TokenQuery);
         key
     }
 
@@ -111,8 +194,7 @@ impl<V> CacheKey<V> {
     /// under `of`, and for which organization that is.
     pub fn for_own_reader(token: TokenDigest, of: Namespace) -> Self {
         let mut key = Self::for_token(Namespace::Permissions, token);
-        key.text.push(':');
-        key.text.push_str(of.name());
+        key.push(of.name(), Shape::TokenNamespace);
         key
     }
 
@@ -120,8 +202,7 @@ impl<V> CacheKey<V> {
     /// `of`. It is served only together with the right of the very token that asks.
     pub fn for_reader(token: TokenDigest, of: Namespace, organization: OrganizationId) -> Self {
         let mut key = Self::for_own_reader(token, of);
-        key.text.push(':');
-        key.text.push_str(&organization.to_string());
+        key.push(&organization.to_string(), Shape::TokenNamespaceOrganization);
         key
     }
 
@@ -131,6 +212,7 @@ impl<V> CacheKey<V> {
         Self {
             text: format!("{KEY_VERSION}:{}:{organization}", namespace.name()),
             namespace,
+            shape: Shape::Organization,
             value: PhantomData,
         }
     }
@@ -143,8 +225,7 @@ impl<V> CacheKey<V> {
         currency: Currency,
     ) -> Self {
         let mut key = Self::for_organization(namespace, organization);
-        key.text.push(':');
-        key.text.push_str(currency.code());
+        key.push(currency.code(), Shape::OrganizationCurrency);
         key
     }
 
@@ -156,9 +237,38 @@ impl<V> CacheKey<V> {
         query: &str,
     ) -> Self {
         let mut key = Self::for_organization(namespace, organization);
-        key.text.push(':');
-        key.text.push_str(&token::digest(query).to_base64());
+        key.push(&token::digest(query).to_base64(), Shape::OrganizationQuery);
         key
+    }
+
+    fn push(&mut self, part: &str, shape: Shape) {
+        self.text.push(':');
+        self.text.push_str(part);
+        self.shape = shape;
+    }
+
+    /// The pattern of the key, one of [`PATTERNS`]: what it is counted by.
+    pub const fn pattern(&self) -> &'static str {
+        match (self.namespace, self.shape) {
+            (Namespace::CreditBalance, Shape::TokenCurrency) => "credit_balance:{token}:{currency}",
+            (Namespace::User, Shape::Token) => "user:{token}",
+            (Namespace::Token, Shape::Token) => "token:{token}",
+            (Namespace::Permissions, Shape::Token) => "permissions:{token}",
+            (Namespace::Permissions, Shape::TokenNamespace) => "permissions:{token}:{namespace}",
+            (Namespace::Permissions, Shape::TokenNamespaceOrganization) => {
+                "permissions:{token}:{namespace}:{organization}"
+            }
+            (Namespace::Subscription, Shape::Organization) => "subscription:{organization}",
+            (Namespace::CreditPool, Shape::OrganizationCurrency) => {
+                "credit_pool:{organization}:{currency}"
+            }
+            (Namespace::UsageSummary, Shape::TokenQuery) => "usage_summary:{token}:{query}",
+            (Namespace::UsageSummary, Shape::OrganizationQuery) => {
+                "usage_summary:{organization}:{query}"
+            }
+            // A key that nobody listed is counted, and can be taken away by its owner only.
+            (namespace, _) => namespace.name(),
+        }
     }
 
     /// The key as the store sees it.
@@ -198,24 +308,74 @@ impl Scope {
     pub const fn all_of_user(user: UserId) -> [Self; 2] {
         [Self::Auth(user), Self::Credits(user)]
     }
+
+    /// Every scope of an organization.
+    pub const fn all_of_organization(organization: OrganizationId) -> [Self; 3] {
+        [
+            Self::Organization(organization),
+            Self::Pool(organization),
+            Self::Usage(organization),
+        ]
+    }
+
+    /// Whose scope it is.
+    pub const fn kind(&self) -> ScopeKind {
+        match self {
+            Self::Auth(_) => ScopeKind::Auth,
+            Self::Credits(_) => ScopeKind::Credits,
+            Self::Organization(_) => ScopeKind::Organization,
+            Self::Pool(_) => ScopeKind::Pool,
+            Self::Usage(_) => ScopeKind::Usage,
+        }
+    }
 }
 
 /// The store's key of the scope's generation.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{KEY_VERSION}:{}:", self.kind().label())?;
         match self {
-            Self::Auth(user) => write!(f, "{KEY_VERSION}:generation:auth:{user}"),
-            Self::Credits(user) => write!(f, "{KEY_VERSION}:generation:credits:{user}"),
-            Self::Organization(organization) => {
-                write!(f, "{KEY_VERSION}:generation:organization:{organization}")
-            }
-            Self::Pool(organization) => {
-                write!(f, "{KEY_VERSION}:generation:pool:{organization}")
-            }
-            Self::Usage(organization) => {
-                write!(f, "{KEY_VERSION}:generation:usage:{organization}")
-            }
+            Self::Auth(user) | Self::Credits(user) => user.fmt(f),
+            Self::Organization(organization)
+            | Self::Pool(organization)
+            | Self::Usage(organization) => organization.fmt(f),
         }
+    }
+}
+
+/// A kind of scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScopeKind {
+    /// [`Scope::Auth`].
+    Auth,
+    /// [`Scope::Credits`].
+    Credits,
+    /// [`Scope::Organization`].
+    Organization,
+    /// [`Scope::Pool`].
+    Pool,
+    /// [`Scope::Usage`].
+    Usage,
+}
+
+impl ScopeKind {
+    /// What the keys of its states begin with, behind the version; what they are counted by.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Auth => "generation:auth",
+            Self::Credits => "generation:credits",
+            Self::Organization => "generation:organization",
+            Self::Pool => "generation:pool",
+            Self::Usage => "generation:usage",
+        }
+    }
+
+    /// Whether a key of the store is that of a state of this kind.
+    pub fn has_state(self, key: &str) -> bool {
+        key.strip_prefix(KEY_VERSION)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .and_then(|rest| rest.strip_prefix(self.label()))
+            .is_some_and(|rest| rest.starts_with(':'))
     }
 }
 
@@ -273,7 +433,69 @@ mod tests {
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(!keys[..i].contains(key), "two things share the key {key}");
-            assert!(key.starts_with("tp1:"), "{key} lacks the layout version");
+            assert!(is_ours(key), "{key} lacks the layout version");
         }
+    }
+
+    #[test]
+    fn every_key_has_its_pattern_and_no_other() {
+        let organization = OrganizationId::new(1, &[1; 10]);
+        let token = token::digest("a");
+        let usd: Currency = "USD".parse().expect("USD is a currency");
+        let keys = [
+            CacheKey::<()>::for_token_and_currency(Namespace::CreditBalance, token, usd),
+            CacheKey::for_token(Namespace::User, token),
+            CacheKey::for_token(Namespace::Token, token),
+            CacheKey::for_token(Namespace::Permissions, token),
+            CacheKey::for_own_reader(token, Namespace::UsageSummary),
+            CacheKey::for_reader(token, Namespace::CreditPool, organization),
+            CacheKey::for_organization(Namespace::Subscription, organization),
+            CacheKey::for_organization_and_currency(Namespace::CreditPool, organization, usd),
+            CacheKey::for_token_and_query(Namespace::UsageSummary, token, "[]"),
+            CacheKey::for_organization_and_query(Namespace::UsageSummary, organization, "[]"),
+        ];
+        assert_eq!(keys.len(), PATTERNS.len());
+        for key in keys {
+            let fitting: Vec<_> = PATTERNS
+                .iter()
+                .map(|(pattern, _)| *pattern)
+                .filter(|pattern| has_pattern(key.as_str(), pattern))
+                .collect();
+            assert_eq!(fitting, [key.pattern()], "{}", key.as_str());
+        }
+        for namespace in Namespace::ALL {
+            let mut patterns = PATTERNS
+                .iter()
+                .map(|(pattern, _)| pattern.split(':').next());
+            let is_listed = patterns.any(|name| name == Some(namespace.name()));
+            assert!(is_listed, "{namespace:?} has no pattern");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_of_a_value_has_no_pattern() {
+        let state = Scope::Auth(UserId::new(1, &[1; 10])).to_string();
+        let long = format!("tp1:user:{}", "a".repeat(DIGEST_CHARS + 1));
+        let other = format!("tp2:user:{}", "a".repeat(DIGEST_CHARS));
+        let table = [
+            state.as_str(),
+            &long,
+            &other,
+            "tp1:user:",
+            "tp1:user",
+            "user",
+            "",
+            "tp1:health",
+            "tp1:subscription:org_1",
+        ];
+        for key in table {
+            let pattern = PATTERNS
+                .iter()
+                .find(|(pattern, _)| has_pattern(key, pattern));
+            assert_eq!(pattern, None, "{key}");
+        }
+        assert!(ScopeKind::Auth.has_state(&state));
+        assert!(!ScopeKind::Credits.has_state(&state));
+        assert!(!is_ours(&other));
     }
 }

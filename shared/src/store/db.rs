@@ -67,6 +67,8 @@ pub(super) enum Failure {
     Locked,
     /// The server gave up on the statement.
     TimedOut,
+    /// Not sent: requests before it for the same account take all of its time, and so much more.
+    Crowded { beyond: Duration },
     /// The text cannot be stored.
     InvalidText,
     /// Anything else: a fault of ours.
@@ -143,7 +145,7 @@ pub async fn call<A: DeserializeOwned>(
 /// once for each statement.
 ///
 /// # Errors
-/// As [`call`].
+/// As [`call`], and 503 at once when those that wait already take all the time that there is.
 pub async fn call_together<A: DeserializeOwned>(
     context: &Context,
     sql: [&'static str; 2],
@@ -277,6 +279,43 @@ pub async fn call_row(
         .map_err(|failure| problem(context, sql, failure))
 }
 
+/// What became of a statement that no request waits for.
+pub(super) enum Aside {
+    /// Its first row.
+    Done(Vec<DbValue>),
+    /// It took no effect.
+    NotSent,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Sends a statement once that is no part of a request: it is not counted, and nobody is told if
+/// it fails. Whether Postgres is away is for requests to find out.
+pub(super) async fn call_aside(
+    within: Duration,
+    sql: &str,
+    parameters: &[ParameterValue],
+) -> Aside {
+    let opened = std::pin::pin!(connection());
+    let Either::Left((Ok(connection), _)) =
+        select(opened, std::pin::pin!(time::sleep(within))).await
+    else {
+        return Aside::NotSent;
+    };
+    let reading = std::pin::pin!(first_row(&connection, sql, parameters));
+    match select(reading, std::pin::pin!(time::sleep(within))).await {
+        Either::Left((Ok(row), _)) => Aside::Done(row),
+        // Postgres refused it, and has undone what it did.
+        Either::Left((Err(SdkError::PgError(PgError::QueryFailed(QueryError::DbError(_)))), _)) => {
+            Aside::NotSent
+        }
+        Either::Left((Err(_), _)) | Either::Right(_) => {
+            forget_connection(Some(&connection));
+            Aside::Unknown
+        }
+    }
+}
+
 /// Runs a statement, if need be several times, until it succeeds or the time is up.
 pub(super) async fn run(
     context: &Context,
@@ -309,6 +348,12 @@ fn problem(context: &Context, sql: &str, failure: Failure) -> Problem {
             Problem::unavailable("Postgres")
         }
         Failure::Locked => Problem::in_flight(),
+        Failure::Crowded { beyond } => {
+            let reason = "requests before it for the same account take all of its time";
+            context.log("warn", &format!("{sql} was not sent: {reason}"));
+            let whole_secs = u32::try_from(beyond.as_secs()).unwrap_or(u32::MAX);
+            Problem::crowded(whole_secs.saturating_add(1))
+        }
         Failure::InvalidText => Problem::invalid_field(
             "",
             "invalid_character",
@@ -349,7 +394,10 @@ async fn attempt_repeatedly(
     let mut attempt_number = 1;
     loop {
         match attempt(context, sql, parameters).await {
-            Err(Failure::Connection(_) | Failure::Conflict(_)) if attempt_number < MAX_ATTEMPTS => {
+            Err(Failure::Connection(reason) | Failure::Conflict(reason))
+                if attempt_number < MAX_ATTEMPTS =>
+            {
+                context.log("info", &format!("a statement is sent again: {reason}"));
             }
             done => return done,
         }
@@ -366,17 +414,7 @@ async fn attempt(
 ) -> Result<Vec<DbValue>, Failure> {
     let connection = connection().await?;
     context.count_db_query();
-    let outcome = async {
-        let mut result = connection.query(sql, parameters).await?;
-        let mut first = None;
-        // Reading on to the end is what makes a 2xx mean committed.
-        while let Some(row) = result.rows().next().await {
-            first.get_or_insert(row);
-        }
-        result.result().await?;
-        Ok::<_, SdkError>(first.unwrap_or_default())
-    }
-    .await;
+    let outcome = first_row(&connection, sql, parameters).await;
     outcome.map_err(|error| {
         let failure = classify(error);
         if matches!(failure, Failure::Connection(_)) {
@@ -384,6 +422,21 @@ async fn attempt(
         }
         failure
     })
+}
+
+async fn first_row(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[ParameterValue],
+) -> Result<Vec<DbValue>, SdkError> {
+    let mut result = connection.query(sql, parameters).await?;
+    let mut first = None;
+    // Reading on to the end is what makes a 2xx mean committed.
+    while let Some(row) = result.rows().next().await {
+        first.get_or_insert(row);
+    }
+    result.result().await?;
+    Ok(first.unwrap_or_default())
 }
 
 fn classify(error: SdkError) -> Failure {

@@ -112,6 +112,7 @@ pub(super) async fn prepare(
                 .await;
             path.replace(":id", &rows[0].get::<_, String>(0))
         }
+        Named::CacheNamespace => path.replace(":namespace", "credit_pool"),
         Named::Entitlement => path.replace(":id", &entitlement_of(host, organization).await.id),
         Named::Plan => {
             let code = plan_of(host, of).await;
@@ -283,6 +284,7 @@ async fn payload(
         Body::Estimate => flat_terms("3"),
         Body::EstimateOfPlan => json!({"plan": {"code": plan_of(host, of).await}}),
         Body::UsageEvent => json!({"id": unique().to_string(), "type": "call"}),
+        Body::CacheWarming => json!({"mode": "full", "limit": 10, "days": 1}),
         Body::UsageClosing => json!({"until": "2026-01-01T00:00:00Z"}),
         Body::Disabled => json!({"disabled": false}),
         Body::Subscription => terms(),

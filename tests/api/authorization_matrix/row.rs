@@ -40,6 +40,7 @@ pub(super) enum Body {
     UsageAlert,
     UsageEvent,
     UsageClosing,
+    CacheWarming,
     Entitlement,
     EntitlementChange,
     /// A feature in the query, and no body.
@@ -103,6 +104,7 @@ pub(super) enum Named {
     Allocation,
     Meter,
     UsageAlert,
+    CacheNamespace,
     /// A metered entitlement of a subject.
     Entitlement,
     /// A plan with a version, which is every tenant's.

@@ -455,9 +455,24 @@ pub(super) fn credit_rows() -> Vec<Row> {
 
 /// The platform's own: figures across tenants, mail, and what is there for everybody.
 pub(super) fn platform_rows() -> Vec<Row> {
-    let (get, post) = (|| Method::GET, || Method::POST);
+    let (get, post, delete) = (|| Method::GET, || Method::POST, || Method::DELETE);
     let figures = Some("analytics:read");
+    let cache = Some("cache:manage");
     vec![
+        row(post(), "/api/v1/cache/warm", Body::CacheWarming, cache).owner(403),
+        row(delete(), "/api/v1/cache/:namespace", Body::None, cache)
+            .names(Named::CacheNamespace)
+            .owner(403),
+        row(delete(), "/api/v1/cache/owners/:id", Body::None, cache)
+            .names(Named::User)
+            .owner(403),
+        row(
+            post(),
+            "/api/v1/retention/purges",
+            Body::None,
+            Some("retention:purge"),
+        )
+        .owner(403),
         // Where no mail service is named there is nothing to deliver to.
         row(
             post(),
@@ -467,6 +482,7 @@ pub(super) fn platform_rows() -> Vec<Row> {
         )
         .owner(403)
         .key_with(422),
+        row(get(), "/metrics", Body::None, Some("metrics:read")).owner(403),
         // It exists on a developer's machine only.
         row(get(), "/api/v1/dev/outbox", Body::None, None).public(404),
         row(

@@ -24,6 +24,9 @@ fn named_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// Most parameters that a path has.
 const MAX_PATH_PARAMETERS: usize = 4;
 
+/// The statements of an operation that says nothing of them.
+const ONE_STATEMENT: u32 = 1;
+
 /// What is said of an operation beside how it is found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Docs {
@@ -35,7 +38,7 @@ pub(super) struct Docs {
     pub body: Option<Body>,
     pub other_bodies: &'static [OtherBody],
     pub is_idempotent: bool,
-    pub has_no_database: bool,
+    pub max_statements: u32,
     pub answers: &'static [Answer],
     pub refusals: &'static [&'static Refusal],
 }
@@ -50,7 +53,7 @@ impl Docs {
         body: None,
         other_bodies: &[],
         is_idempotent: false,
-        has_no_database: false,
+        max_statements: ONE_STATEMENT,
         answers: &[],
         refusals: &[],
     };
@@ -123,13 +126,14 @@ impl AnswerDocs {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Headers that every response has.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
     "Content-Length",
     "Cache-Control",
     "X-Request-ID",
     "X-Response-Time",
     "X-DB-Queries",
     "X-Cache",
+    "X-Cache-Hit-Rate",
     "X-Content-Type-Options",
     "Content-Security-Policy",
 ];
@@ -238,6 +242,9 @@ impl Description {
         described.insert("x-component".into(), component.into());
         if let Some(permission) = operation.permission() {
             described.insert("x-permission".into(), permission.into());
+        }
+        if docs.max_statements != ONE_STATEMENT {
+            described.insert("x-max-db-queries".into(), docs.max_statements.into());
         }
         described.insert("security".into(), security(operation.access));
         let parameters = self.parameters(operation)?;
@@ -427,7 +434,7 @@ fn refusals(operation: &Operation) -> Vec<Refusal> {
     let has_body = docs.body.is_some();
     // The fields of a form are parameters, and refused as such.
     let has_fields = docs.body.is_some_and(|body| body.media_type != FORM);
-    let has_database = !docs.has_no_database;
+    let has_database = docs.max_statements > 0;
     let follow = [
         (
             needs_token || has_parameters || has_body,

@@ -1,0 +1,30 @@
+use shared::http::context::Context;
+use shared::http::problem::Problem;
+use shared::http::{Reply, Request};
+use shared::store::cache_removal;
+
+use crate::operations::{CacheHealth, CacheStatus};
+use crate::{queries, stats};
+
+pub async fn stats(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    let counted = queries::counted(context, token.digest).await?;
+    Reply::json(200, &stats::stats(counted))
+}
+
+pub async fn health(context: &Context, request: &Request) -> Result<Reply, Problem> {
+    let token = request.access_token()?;
+    queries::check_permission(context, token.digest).await?;
+    let probe = cache_removal::probe(context).await;
+    let status = match probe {
+        Some(_) => CacheStatus::Available,
+        None => CacheStatus::Unavailable,
+    };
+    let latency = probe.map(|probe| probe.latency.as_micros());
+    let health = CacheHealth {
+        status,
+        latency_micros: latency.map(|micros| u32::try_from(micros).unwrap_or(u32::MAX)),
+        keys: probe.and_then(|probe| probe.keys),
+    };
+    Reply::json(200, &health)
+}
