@@ -2,10 +2,13 @@
 
 mod arguments;
 pub mod audit_log;
+mod cache;
+mod compile;
 mod database;
 mod doctor;
 mod new;
 mod project;
+mod purge;
 mod queries;
 mod report;
 pub mod seed;
@@ -20,9 +23,9 @@ use chrono::{SecondsFormat, Utc};
 use shared::auth::checkpoint_key::{CheckpointKey, PublicCheckpointKey};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use audit_log::{Checkpoint, Verification};
+use audit_log::{Checkpoint, Destination, Verification};
 
-use arguments::{AuditCommand, Cli, Command, DatabaseArguments};
+use arguments::{AuditCommand, Cli, Command, DatabaseArguments, LogFormat};
 use database::Database;
 use project::Project;
 
@@ -32,7 +35,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// Runs the command that the arguments ask for; errors go to stderr.
 pub async fn run() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    start_logging(cli.common.quiet);
+    start_logging(cli.common.quiet, cli.log_format());
     match execute(cli).await {
         Ok(code) => code,
         Err(error) => {
@@ -102,7 +105,9 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
         Command::Audit {
             command: AuditCommand::Checkpoint { to, database },
         } => return write_checkpoint(project, database, &to).await,
+        Command::Cache { command } => cache::run(project, command).await?,
         Command::Doctor(arguments) => return doctor::run(project, arguments).await,
+        Command::Purge(arguments) => purge::run(project, arguments).await?,
         Command::Queries(arguments) => queries::run(project, arguments).await?,
         Command::New(arguments) => {
             for place in new::create(project.root(), &arguments)? {
@@ -112,6 +117,11 @@ async fn execute_once(project: &Project, command: Command) -> Result<ExitCode> {
                 "next        TURNPIKE_WRITE=1 cargo test -p openapi && cargo test -p turnpike-tests --test api -- {}",
                 arguments.id.replace('-', "_")
             ));
+        }
+        Command::Compile => compile::run(project).await?,
+        Command::Load { kind, arguments } => {
+            let arguments: Vec<String> = std::iter::once(kind).chain(arguments).collect();
+            return bench(project, "personas", &arguments).await;
         }
         Command::Bench { name, arguments } => return bench(project, &name, &arguments).await,
         Command::Up(_) => {}
@@ -146,7 +156,7 @@ async fn verify_audit_log(
 async fn write_checkpoint(
     project: &Project,
     database: DatabaseArguments,
-    to: &Path,
+    to: &Destination,
 ) -> Result<ExitCode> {
     let key = checkpoint_key()?;
     let database = Database::open(project, database).await?;
@@ -161,22 +171,15 @@ async fn write_checkpoint(
         ends,
     };
     let text = checkpoint.signed(&key)?;
-    if to == Path::new("-") {
-        print!("{text}");
-        return Ok(ExitCode::SUCCESS);
+    to.take(text).await?;
+    // The output has the checkpoint, and nothing else.
+    if *to != Destination::Output {
+        project.say(format_args!(
+            "checkpoint  {} chains to {to}, signed with the key {}",
+            checkpoint.ends.len(),
+            key.public()
+        ));
     }
-    // An earlier checkpoint is evidence, and is not written over.
-    let file = std::fs::File::create_new(to);
-    let mut file = file.with_context(|| format!("cannot make the file {}", to.display()))?;
-    std::io::Write::write_all(&mut file, text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot write to {}", to.display()))?;
-    project.say(format_args!(
-        "checkpoint  {} chains in {}, signed with the key {}",
-        checkpoint.ends.len(),
-        to.display(),
-        key.public()
-    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -271,12 +274,15 @@ impl Signals {
 }
 
 /// Log lines go to stderr: those that `RUST_LOG` asks for, or warnings only.
-fn start_logging(quiet: bool) {
+fn start_logging(quiet: bool, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "warn" })
     });
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
 }

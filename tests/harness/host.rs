@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -20,6 +21,7 @@ use turnpike_host::{
 use crate::api::Api;
 use crate::database::{TestDatabase, connect_without_timeouts};
 use crate::environment::environment;
+use crate::openmetrics::Exposition;
 use crate::times::Stopwatch;
 
 /// Connections to Postgres of one host. Several tests run at once, and the server takes 500.
@@ -64,6 +66,8 @@ pub struct Settings {
     pub variables: Vec<(String, String)>,
     /// Files to take instead of those that `spin.toml` names, by component.
     pub sources: BTreeMap<String, PathBuf>,
+    /// Whether the host shows its metrics, and logs a line for each request.
+    pub is_observed: bool,
 }
 
 impl Settings {
@@ -79,6 +83,7 @@ impl Settings {
             postgres_pool_size: POSTGRES_POOL_SIZE,
             variables: Vec::new(),
             sources: BTreeMap::new(),
+            is_observed: false,
         }
     }
 
@@ -124,6 +129,15 @@ impl Settings {
     pub fn with_source(mut self, component: &str, wasm: impl Into<PathBuf>) -> Self {
         self.sources.insert(component.to_owned(), wasm.into());
         self
+    }
+
+    /// The same with metrics shown, and a line in the log for each request.
+    #[must_use]
+    pub fn observed(self) -> Self {
+        Self {
+            is_observed: true,
+            ..self
+        }
     }
 
     /// The same on another database.
@@ -181,6 +195,7 @@ pub struct TestHost {
     log: CapturedLog,
     reuse: Reuse,
     export: HandlerExport,
+    fails_on_deadlock: AtomicBool,
 }
 
 impl Deref for TestHost {
@@ -260,6 +275,10 @@ pub async fn start_host(
         export: settings.export,
         postgres_pool_size: settings.postgres_pool_size,
         log,
+        logs_requests: settings.is_observed,
+        metrics_listen: settings
+            .is_observed
+            .then_some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         drain_timeout: DRAIN_PATIENCE,
         ..HostOptions::default()
     };
@@ -272,12 +291,13 @@ pub async fn start_host(
 }
 
 /// What the types of events begin with that happen to people who need not have signed in.
-const WITHOUT_CREDENTIAL: [&str; 6] = [
+const WITHOUT_CREDENTIAL: [&str; 7] = [
     "email.",
     "login.",
     "member.removed_by_renewal",
     "password.reset",
     "signing_key.published",
+    "totp.removed",
     "user.registered",
 ];
 
@@ -336,6 +356,7 @@ impl TestHost {
             log,
             reuse,
             export,
+            fails_on_deadlock: AtomicBool::new(false),
         })
     }
 
@@ -357,6 +378,13 @@ impl TestHost {
         }
     }
 
+    /// The host's metrics, of a test that has it observed.
+    pub async fn metrics(&self) -> Exposition {
+        let address = self.host.as_ref().and_then(Host::metrics_address);
+        let address = address.expect("the settings of the test must be `observed`");
+        Exposition::read_from(address).await
+    }
+
     /// How instances are reused.
     pub fn reuse(&self) -> Reuse {
         self.reuse
@@ -374,6 +402,40 @@ impl TestHost {
         for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
             println!("log: {line}");
         }
+    }
+
+    /// Makes the test fail when statements came to wait for each other in a circle. Postgres ends
+    /// one of them, which is sent again, so that no answer tells of it. To be called before the host
+    /// has connections: they look for circles soon, and not after a second, when they give up.
+    pub async fn fail_on_deadlock(&self) {
+        self.execute(
+            "DO $$ BEGIN
+                 -- Others may not set it, and find the fewer.
+                 IF current_setting('is_superuser')::boolean THEN
+                     EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database());
+                 END IF;
+             END $$",
+        )
+        .await;
+        self.fails_on_deadlock.store(true, Ordering::Relaxed);
+    }
+
+    /// How many deadlocks there were. A session counts its own when it ends, so the host must have
+    /// been shut down, and waits for the others here.
+    pub async fn deadlocks(&self) -> i64 {
+        self.until_sessions("backend_type = 'client backend'", |count| count == 0)
+            .await;
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        self.query(sql).await[0].get(0)
+    }
+
+    async fn assert_no_deadlock(&self) {
+        assert_eq!(
+            self.deadlocks().await,
+            0,
+            "statements waited for each other: what they lock must have one order. The log of \
+             Postgres has them, after `deadlock detected`"
+        );
     }
 
     /// Shuts the host down, and leaves the database.
@@ -405,6 +467,9 @@ impl TestHost {
     /// Shuts the host down and drops the database.
     pub async fn remove(mut self) {
         self.shut_down().await;
+        if self.fails_on_deadlock.load(Ordering::Relaxed) {
+            self.assert_no_deadlock().await;
+        }
         if let Some(database) = self.database.take() {
             database
                 .remove()
@@ -566,7 +631,7 @@ impl TestHost {
     /// was refused is not counted: failed attempts, by which the next are refused, and the keys
     /// that issuing a token makes when one is old.
     pub async fn row_counts(&self) -> String {
-        const NOT_COUNTED: [&str; 2] = ["login_attempts", "signing_keys"];
+        const NOT_COUNTED: [&str; 3] = ["login_attempts", "operation_counts", "signing_keys"];
         let tables = self
             .query(
                 "SELECT c.oid::regclass::text FROM pg_class c

@@ -1,15 +1,18 @@
 //! What can be written after `turnpike`.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use shared::auth::checkpoint_key::PublicCheckpointKey;
+use shared::warming::WarmingMode;
 
+use super::audit_log::Destination;
 use crate::runtime::handler::HandlerExport;
 
 /// Usage-based billing and auth in sandboxed WebAssembly components.
@@ -93,16 +96,36 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Take dead entries out of the cache, or read into it what will be asked for
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Find what is wrong with the configuration, the database and the cache, and say what to type;
     /// exits with 1 if something is
     Doctor(DoctorArguments),
+    /// Delete what has lapsed: sessions, tokens, idempotency keys, mail that was sent
+    Purge(PurgeArguments),
     /// Show what the database does, and what to do about it
     Queries(QueriesArguments),
     /// Write a new function: its folder, its stanza in spin.toml, and its test
     New(NewArguments),
+    /// Compile the components into the cache, as `up` has it done before it serves
+    #[command(hide = true)]
+    Compile,
+    /// Run the personas of tests/load/scenario.toml, on a host of their own or on yours; exits with
+    /// 1 if a threshold is not met
+    Load {
+        /// smoke, load, stress, spike, progressive or soak; or `accounts`, which makes accounts
+        kind: String,
+        /// What to pass on; `turnpike load smoke --help` lists it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run a benchmark
     Bench {
-        /// The benchmark's name: smoke, auth, spend, ingest, summary, ops-center or rating
+        /// The benchmark's name: all, smoke, auth, spend, ingest, summary, ops-center, rating or
+        /// scaling
         name: String,
         /// What to pass to it
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -125,12 +148,95 @@ pub enum AuditCommand {
     },
     /// Check the log, and sign the newest event of each chain, to keep elsewhere
     Checkpoint {
-        /// The file to write, which must not exist; `-` writes to the standard output
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
+        /// The file to write, which must not exist; or an address with https:// to post it to; `-`
+        /// writes to the standard output
+        #[arg(
+            long,
+            env = "AUDIT_CHECKPOINT_TO",
+            hide_env_values = true,
+            value_name = "FILE"
+        )]
+        to: Destination,
         #[command(flatten)]
         database: DatabaseArguments,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Take out what has expired or cannot be read
+    Sweep(StoreArguments),
+    /// Read what organizations have, and cache it before anybody asks for it
+    Warm {
+        #[command(flatten)]
+        warming: WarmArguments,
+        #[command(flatten)]
+        store: StoreArguments,
+        #[command(flatten)]
+        database: DatabaseArguments,
+    },
+}
+
+/// A store that this program can reach.
+#[derive(Debug, Args)]
+pub struct StoreArguments {
+    /// The directory that the key-value store is kept in; no host may use it meanwhile
+    #[arg(long, value_name = "DIRECTORY")]
+    pub key_value_dir: Option<PathBuf>,
+    /// The Redis that the key-value store is kept in
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct WarmArguments {
+    /// What to warm
+    #[arg(long, value_enum, default_value_t = WarmMode::Profiles)]
+    pub mode: WarmMode,
+    /// How many organizations at most
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// How many days back somebody was signed in, for profiles and predicted
+    #[arg(long, value_name = "COUNT", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub days: u32,
+}
+
+impl WarmArguments {
+    /// What `up --warm` warms.
+    pub const fn at_start() -> Self {
+        Self {
+            mode: WarmMode::Profiles,
+            limit: 1_000,
+            days: 7,
+        }
+    }
+}
+
+/// What `turnpike cache warm` warms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WarmMode {
+    /// The subscriptions and pools of all organizations
+    Full,
+    /// The subscriptions
+    Plans,
+    /// The subscriptions and pools of organizations in which somebody was signed in of late
+    Profiles,
+    /// The pools
+    Stats,
+    /// Of the organizations of `profiles` what was looked for at this hour and weekday before
+    Predicted,
+}
+
+impl From<WarmMode> for WarmingMode {
+    fn from(mode: WarmMode) -> Self {
+        match mode {
+            WarmMode::Full => Self::Full,
+            WarmMode::Plans => Self::Plans,
+            WarmMode::Profiles => Self::Profiles,
+            WarmMode::Stats => Self::Stats,
+            WarmMode::Predicted => Self::Predicted,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +258,18 @@ pub struct DoctorArguments {
     /// The Redis that the key-value store is kept in
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PurgeArguments {
+    /// Delete nothing, and say how much has lapsed
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub database: DatabaseArguments,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -211,6 +329,10 @@ pub struct UpArguments {
     /// Keep the key-value store in Redis, unless --key-value-dir is given
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub redis_url: Option<String>,
+    /// Cache the subscriptions and pools of organizations in which somebody was signed in of late,
+    /// while the first requests are served
+    #[arg(long)]
+    pub warm: bool,
     /// How many requests one instance of a component answers
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_instance_reuse_count: Option<u32>,
@@ -229,6 +351,52 @@ pub struct UpArguments {
         default_value_t
     )]
     pub handler_export: HandlerExport,
+    /// Where to show metrics, as GET /metrics to whoever asks there: an address, or `off`
+    /// [default: 127.0.0.1:9464, unless that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<MetricsListen>,
+    /// How log lines are written; as JSON, each request has one
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// Where metrics are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsListen {
+    Off,
+    At(SocketAddr),
+}
+
+impl FromStr for MetricsListen {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address.parse().map(Self::At),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// to be read by people
+    #[default]
+    Text,
+    /// one object a line
+    Json,
+}
+
+impl Cli {
+    /// How log lines are written.
+    pub fn log_format(&self) -> LogFormat {
+        match &self.command {
+            Some(Command::Up(arguments)) => arguments.log_format,
+            Some(_) => LogFormat::Text,
+            None => self.up.log_format,
+        }
+    }
 }
 
 /// Reads whole milliseconds, seconds or minutes; a bare number is seconds.
@@ -314,10 +482,17 @@ mod tests {
             ),
             ("turnpike audit checkpoint --to today", true),
             ("turnpike audit checkpoint --to -", true),
+            (
+                "turnpike audit checkpoint --to https://vault.example/kept",
+                true,
+            ),
+            ("turnpike audit checkpoint --to https://", false),
             ("turnpike audit checkpoint", false),
             ("turnpike audit", false),
             ("turnpike audit mend", false),
             ("turnpike bench http --baseline", true),
+            ("turnpike load smoke --seconds 10 --html a.html", true),
+            ("turnpike load", false),
             (
                 "turnpike bench ops-center --endpoint all --iterations 10",
                 true,
@@ -326,6 +501,17 @@ mod tests {
             ("turnpike -q --listen 127.0.0.1:8080", true),
             ("turnpike --listen 127.0.0.1:8080 migrate", false),
             ("turnpike --listen 127.0.0.1:8080 up", false),
+            ("turnpike cache sweep --redis-url redis://localhost", true),
+            ("turnpike cache sweep --key-value-dir kept", true),
+            (
+                "turnpike cache warm --mode plans --limit 10 --days 3 --redis-url redis://localhost",
+                true,
+            ),
+            ("turnpike cache warm --mode all", false),
+            ("turnpike cache warm --limit 0", false),
+            ("turnpike cache", false),
+            ("turnpike up --warm", true),
+            ("turnpike purge --dry-run --json", true),
             ("turnpike doctor --json", true),
             ("turnpike doctor --redis-url redis://localhost", true),
             ("turnpike doctor now", false),
@@ -334,9 +520,15 @@ mod tests {
             ("turnpike queries plan", false),
             ("turnpike queries slow --limit 0", false),
             ("turnpike queries", false),
+            ("turnpike compile --manifest elsewhere/spin.toml", true),
+            ("turnpike compile health", false),
             ("turnpike bench", false),
             ("turnpike up --listen here", false),
             ("turnpike up --max-instance-reuse-count 0", false),
+            ("turnpike up --metrics-listen off --log-format json", true),
+            ("turnpike --metrics-listen [::1]:0", true),
+            ("turnpike up --metrics-listen 9464", false),
+            ("turnpike up --log-format yaml", false),
             ("turnpike fly", false),
         ] {
             let parsed = Cli::read(line.split(' '));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::cli::seed::Demo;
 use crate::function_build::{self, BuiltFunction};
 use crate::imports::key_value::store::KeyValueOptions;
+use crate::log_sink::LogSink;
 use crate::migrations::{OlderRelease, Report};
 use crate::runtime::app::{DEFAULT_CACHE_DIR, LoadedApp};
 use crate::runtime::host::{Host, HostOptions};
@@ -18,13 +19,18 @@ use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use super::arguments::UpArguments;
+use super::arguments::{LogFormat, MetricsListen, UpArguments, WarmArguments};
+use super::cache;
+use super::compile::compile_in_child;
 use super::database::Database;
 use super::project::Project;
 use super::{EXIT_INTERRUPTED, Signals};
 
 /// Set, it says itself whether mail is shown to whoever asks.
 const DEVELOPMENT_VARIABLE: &str = "SPIN_VARIABLE_DEVELOPMENT";
+
+/// The port that exporters of OpenTelemetry show metrics at for Prometheus.
+const METRICS_PORT: u16 = 9464;
 
 /// Serves until a signal comes, then lets the requests in flight end.
 pub async fn run(
@@ -34,14 +40,19 @@ pub async fn run(
 ) -> Result<ExitCode> {
     let began = Instant::now();
     // Before minutes of building, not after them.
-    check_listen_address(arguments.listen)?;
+    check_listen_address(arguments.listen, "--listen")?;
+    let metrics_listen = choose_metrics_listen(arguments.metrics_listen)?;
+    let warms = arguments.warm;
     let started = tokio::select! {
-        started = start(project, arguments) => started?,
+        started = start(project, arguments, metrics_listen) => started?,
         () = signals.next() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
     started.introduce(project, began.elapsed());
 
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = warm_then_wait(project, &started, warms) => {}
+    }
     project.say(format_args!(
         "\nfinishing the requests in flight; once more to give them up"
     ));
@@ -52,6 +63,29 @@ pub async fn run(
     }
     database.close().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Warms the cache if that was asked for, and goes on for ever. That it cannot be warmed is no
+/// reason not to serve.
+async fn warm_then_wait(project: &Project, started: &Started, warms: bool) {
+    if warms {
+        let warmed = async {
+            let client = started.database.client().await?;
+            let wanted = WarmArguments::at_start();
+            cache::warm(
+                started.host.key_value(),
+                &client,
+                &wanted,
+                &ProgressBar::hidden(),
+            )
+            .await
+        };
+        match warmed.await {
+            Ok(warmed) => cache::say_warmed(project, warmed),
+            Err(error) => tracing::warn!("the cache was not warmed: {error:#}"),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Everything there is to say about a running application.
@@ -78,7 +112,11 @@ async fn migrate(project: &Project, database: &Database) -> Result<Migrated> {
     }
 }
 
-async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
+async fn start(
+    project: &Project,
+    arguments: UpArguments,
+    metrics_listen: Option<SocketAddr>,
+) -> Result<Started> {
     let UpArguments {
         listen, database, ..
     } = arguments;
@@ -119,8 +157,13 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
         variables,
         key_value,
         export: arguments.handler_export,
+        metrics_listen,
         ..HostOptions::default()
     };
+    if arguments.log_format == LogFormat::Json {
+        options.log = LogSink::json();
+        options.logs_requests = true;
+    }
     if let Some(count) = arguments.max_instance_reuse_count {
         options.reuse.max_requests = usize::try_from(count)?;
     }
@@ -160,13 +203,14 @@ async fn load(project: &Project) -> Result<Arc<LoadedApp>> {
         shown.set_position(done as u64);
         shown.set_message(id.to_owned());
     };
+    compile_in_child(project, &progress).await;
     let app = LoadedApp::load(project.manifest_path(), None, progress).await;
     bar.finish_and_clear();
     app
 }
 
 /// The store to use, and how to describe it.
-fn choose_key_value(
+pub fn choose_key_value(
     project: &Project,
     directory: Option<PathBuf>,
     redis_url: Option<String>,
@@ -195,17 +239,34 @@ fn without_credentials(url: &str) -> String {
     }
 }
 
-fn check_listen_address(address: SocketAddr) -> Result<()> {
+/// Where to show metrics. Unless an address was asked for, one that is taken is left alone: another
+/// host of this machine shows its own there, which is no reason not to serve.
+fn choose_metrics_listen(wanted: Option<MetricsListen>) -> Result<Option<SocketAddr>> {
+    match wanted {
+        Some(MetricsListen::Off) => Ok(None),
+        Some(MetricsListen::At(address)) => {
+            check_listen_address(address, "--metrics-listen")?;
+            Ok(Some(address))
+        }
+        None => {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, METRICS_PORT));
+            Ok(TcpListener::bind(address).is_ok().then_some(address))
+        }
+    }
+}
+
+/// `option` is what the address was given by.
+fn check_listen_address(address: SocketAddr, option: &str) -> Result<()> {
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
-            "port {} of {} is in use by another program: stop that, or choose another port with --listen {}",
+            "port {} of {} is in use by another program: stop that, or choose another port with {option} {}",
             address.port(),
             address.ip(),
             SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(0))
         ),
         Err(error) => Err(anyhow!(error).context(format!(
-            "cannot listen on {address}: choose another address with --listen"
+            "cannot listen on {address}: choose another address with {option}"
         ))),
     }
 }
@@ -237,6 +298,12 @@ impl Started {
             "serving     {base}, ready in {:.2} s",
             elapsed.as_secs_f32()
         ));
+        match self.host.metrics_address() {
+            Some(address) => project.say(format_args!("metrics     {}/metrics", base_url(address))),
+            None => project.say(format_args!(
+                "metrics     nowhere; --metrics-listen ADDRESS shows them"
+            )),
+        }
         if self.shows_mail {
             project.say(format_args!("mail        {base}/api/v1/dev/outbox"));
         }
@@ -360,15 +427,22 @@ mod tests {
     fn a_busy_port_is_named() {
         let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let address = busy.local_addr().expect("a bound socket has an address");
-        let text = check_listen_address(address)
+        let text = check_listen_address(address, "--listen")
             .expect_err("a busy port must be refused")
             .to_string();
         assert!(
             text.contains(&address.port().to_string()) && text.contains("--listen"),
             "name the port and the way out: {text}"
         );
+        let at = Some(MetricsListen::At(address));
+        let text = choose_metrics_listen(at).expect_err("it was asked for");
+        assert!(text.to_string().contains("--metrics-listen"), "{text}");
         drop(busy);
-        check_listen_address(address).expect("a free port is fine");
+        check_listen_address(address, "--listen").expect("a free port is fine");
+        let chosen = choose_metrics_listen(at).expect("a free port is fine");
+        assert_eq!(chosen, Some(address));
+        let off = choose_metrics_listen(Some(MetricsListen::Off));
+        assert_eq!(off.expect("nothing can be taken"), None);
     }
 
     #[test]
