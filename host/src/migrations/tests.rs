@@ -7,6 +7,7 @@ use shared::store::timeouts::SESSION_TIMEOUTS;
 
 use crate::postgres_cluster::{Cluster, Durability, ScratchDirectory};
 
+mod pooler;
 mod project;
 mod rollout;
 mod sets;
