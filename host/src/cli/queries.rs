@@ -5,6 +5,7 @@
 
 mod callers;
 mod health;
+mod hypothetical;
 mod indexes;
 mod plan;
 mod pool;
@@ -106,7 +107,13 @@ async fn sections(
     ];
     for (_, questions) in questions.iter().filter(|(of, _)| is_asked(*of)) {
         for question in *questions {
-            sections.push(question.ask(client, limit).await?);
+            let mut section = question.ask(client, limit).await?;
+            if section.name == indexes::REFERENCES {
+                let tried = hypothetical::try_references(client, &mut section.rows).await;
+                let note = tried.context("cannot try the indexes that references lack")?;
+                section.note = note.map(str::to_owned);
+            }
+            sections.push(section);
         }
     }
     Ok(sections)

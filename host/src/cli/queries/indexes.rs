@@ -2,6 +2,9 @@
 
 use super::Question;
 
+/// The table of references whose columns have no index.
+pub const REFERENCES: &str = "references_without_index";
+
 pub const QUESTIONS: [Question; 4] = [
     Question {
         name: "unused_indexes",
@@ -65,18 +68,21 @@ pub const QUESTIONS: [Question; 4] = [
              LIMIT {limit}",
     },
     Question {
-        name: "references_without_index",
-        about: "deleting or changing a referenced row reads the whole table; worth an index if that happens",
-        columns: &["table", "reference", "rows", "advice"],
+        name: REFERENCES,
+        about: "deleting or changing a referenced row reads the whole table; worth an index if that happens. \
+                Costs are Postgres' estimates for finding the rows of one, now and with the index",
+        columns: &["table", "reference", "rows", "cost", "cost_with_index", "index_size", "advice"],
         sql: "
             SELECT k.conrelid::regclass::text AS table, k.conname AS reference, c.reltuples::bigint AS rows,
-                   format('CREATE INDEX CONCURRENTLY ON %s (%s);', k.conrelid::regclass,
-                          (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.place)
-                             FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
-                             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum)) AS advice
+                   l.columns, NULL AS cost, NULL AS cost_with_index, NULL AS index_size,
+                   format('CREATE INDEX CONCURRENTLY ON %s (%s);', k.conrelid::regclass, l.columns) AS advice
               FROM pg_constraint k
               JOIN pg_class c ON c.oid = k.conrelid AND NOT c.relispartition
               JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+             CROSS JOIN LATERAL (
+                   SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY u.place) AS columns
+                     FROM unnest(k.conkey) WITH ORDINALITY u(attnum, place)
+                     JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum) l
              WHERE k.contype = 'f'
                AND NOT EXISTS (SELECT 1 FROM pg_index i
                                 WHERE i.indrelid = k.conrelid AND i.indpred IS NULL

@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use self::body::Planned;
 use super::callers::Callers;
+use super::hypothetical::{Hypothetical, cost};
 use crate::cli::report::Section;
 
 /// A table with fewer rows is read as fast without an index.
@@ -22,9 +24,10 @@ const SHOWN_CHARS: usize = 70;
 struct Statement {
     /// The component or the SQL function that it is in.
     place: String,
-    text: String,
-    /// The types of `$1` and so on, where Postgres cannot tell them.
-    types: Vec<String>,
+    planned: Planned,
+    /// The same with what the function answers as variables too. In a body the name of an answer
+    /// can be that of a column, of an alias, or of the variable: whichever can be planned.
+    with_answers: Option<Planned>,
 }
 
 /// The plans of the component or the SQL function of this name.
@@ -38,8 +41,11 @@ pub async fn sections(client: &Client, root: &Path, name: &str) -> Result<Vec<Se
             for text in texts {
                 statements.push(Statement {
                     place: name.to_owned(),
-                    text: text.clone(),
-                    types: Vec::new(),
+                    planned: Planned {
+                        text: text.clone(),
+                        types: Vec::new(),
+                    },
+                    with_answers: None,
                 });
                 statements.extend(of_functions_called(client, text).await?);
             }
@@ -82,7 +88,9 @@ async fn of_function(client: &Client, name: &str) -> Result<Vec<Statement>> {
                     coalesce(p.proargnames, '{}'),
                     ARRAY(SELECT format_type(t.oid, NULL)
                             FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY t(oid, place)
-                           ORDER BY t.place)
+                           ORDER BY t.place),
+                    ARRAY(SELECT mode IN ('o', 't') FROM unnest(p.proargmodes) WITH ORDINALITY m(mode, place)
+                           ORDER BY m.place)
                FROM pg_proc p
                JOIN pg_language l ON l.oid = p.prolang
               WHERE p.proname = $1::text AND p.pronamespace = 'public'::regnamespace
@@ -95,12 +103,26 @@ async fn of_function(client: &Client, name: &str) -> Result<Vec<Statement>> {
     for row in &rows {
         let (language, source): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
         let (names, types): (Vec<String>, Vec<String>) = (row.try_get(2)?, row.try_get(3)?);
-        let arguments: Vec<_> = names.into_iter().zip(types).collect();
-        for text in body::statements(source, language == "plpgsql", &arguments) {
+        // Empty where all arguments are given by the caller.
+        let are_answers: Vec<bool> = row.try_get(4)?;
+        let is_plpgsql = language == "plpgsql";
+        let all: Vec<_> = names.into_iter().zip(types).collect();
+        let is_given = |place: usize| !are_answers.get(place).copied().unwrap_or_default();
+        let given: Vec<_> = all
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| is_given(*place))
+            .map(|(_, argument)| argument.clone())
+            .collect();
+        // A body of plain SQL does not know its answers by name.
+        let with_answers = (is_plpgsql && given.len() < all.len())
+            .then(|| body::statements(source, is_plpgsql, &all));
+        let mut with_answers = with_answers.into_iter().flatten();
+        for planned in body::statements(source, is_plpgsql, &given) {
             statements.push(Statement {
                 place: name.to_owned(),
-                text: text.text,
-                types: text.types,
+                with_answers: with_answers.next().filter(|other| *other != planned),
+                planned,
             });
         }
     }
@@ -108,24 +130,32 @@ async fn of_function(client: &Client, name: &str) -> Result<Vec<Statement>> {
 }
 
 async fn row(client: &Client, statement: &Statement) -> Result<Value> {
-    let words: Vec<_> = statement.text.split_whitespace().collect();
+    let mut planned = &statement.planned;
+    let mut outcome = explain(client, planned).await;
+    if let (Err(_), Some(other)) = (&outcome, &statement.with_answers)
+        && let Ok(plan) = explain(client, other).await
+    {
+        planned = other;
+        outcome = Ok(plan);
+    }
+    let words: Vec<_> = planned.text.split_whitespace().collect();
     let begins: String = words.join(" ").chars().take(SHOWN_CHARS).collect();
     let mut row = json!({
         "place": statement.place,
-        "statement": statement.text,
+        "statement": planned.text,
         "begins": begins,
         "cost": null,
         "rows": null,
         "steps": [],
         "advice": null,
     });
-    match explain(client, statement).await {
+    match outcome {
         Ok(plan) => {
             row["cost"] = plan["Total Cost"].clone();
             row["rows"] = plan["Plan Rows"].clone();
             let mut steps = Steps::default();
             steps.visit(&plan);
-            row["advice"] = json!(steps.advice(client).await?);
+            row["advice"] = json!(steps.advice(client, planned, cost(&plan)).await?);
             row["steps"] = json!(steps.words);
         }
         // One that names a record, or that is put together when it runs.
@@ -134,7 +164,7 @@ async fn row(client: &Client, statement: &Statement) -> Result<Value> {
     Ok(row)
 }
 
-async fn explain(client: &Client, statement: &Statement) -> Result<Value> {
+async fn explain(client: &Client, statement: &Planned) -> Result<Value> {
     let types = match &statement.types[..] {
         [] => String::new(),
         types => format!("({})", types.join(", ")),
@@ -178,7 +208,12 @@ async fn text_of(client: &Client, sql: &str) -> Result<String> {
 struct Steps {
     words: Vec<String>,
     tables_read_whole: Vec<String>,
+    /// Those tables again, each with the condition of its rows.
+    conditions: Vec<(String, String)>,
 }
+
+/// Indexes that are tried for one statement.
+const MAX_TRIED: i64 = 8;
 
 impl Steps {
     /// What a step reads from comes before it.
@@ -193,6 +228,8 @@ impl Steps {
         let words = match member("Node Type") {
             "Seq Scan" => {
                 self.tables_read_whole.push(table.to_owned());
+                self.conditions
+                    .push((table.to_owned(), member("Filter").to_owned()));
                 format!("reads all of {table} for {rows} rows")
             }
             "Index Scan" => format!("finds {rows} rows of {table} by the index {index}"),
@@ -211,7 +248,14 @@ impl Steps {
         self.words.push(words);
     }
 
-    async fn advice(&self, client: &Client) -> Result<Option<String>> {
+    /// What to do about tables that are read whole. Where hypopg is installed the indexes on one
+    /// column of a condition are tried, and the best is named.
+    async fn advice(
+        &self,
+        client: &Client,
+        statement: &Planned,
+        cost_now: f64,
+    ) -> Result<Option<String>> {
         let row = client
             .query_one(
                 "SELECT string_agg(DISTINCT format('%s has %s rows and is read whole', relname, reltuples::bigint), '; ')
@@ -220,7 +264,53 @@ impl Steps {
                 &[&self.tables_read_whole, &SMALL_TABLE_ROWS],
             )
             .await?;
-        let tables: Option<String> = row.try_get(0)?;
-        Ok(tables.map(|tables| format!("{tables}: give the condition an index")))
+        let Some(tables) = row.try_get::<_, Option<String>>(0)? else {
+            return Ok(None);
+        };
+        let remedy = match Hypothetical::find(client).await? {
+            Some(hypothetical) => {
+                let best = self.best_index(client, &hypothetical, statement).await?;
+                match best.filter(|(_, cost)| *cost < cost_now) {
+                    Some((index, cost)) => {
+                        format!("{index}; it would cost {cost} instead of {cost_now}")
+                    }
+                    None => "no index on one column of its condition makes it cheaper".to_owned(),
+                }
+            }
+            None => "give the condition an index".to_owned(),
+        };
+        Ok(Some(format!("{tables}: {remedy}")))
+    }
+
+    /// The index on one column of a condition with which the statement costs least, and what it
+    /// costs then.
+    async fn best_index(
+        &self,
+        client: &Client,
+        hypothetical: &Hypothetical,
+        statement: &Planned,
+    ) -> Result<Option<(String, f64)>> {
+        let mut best: Option<(String, f64)> = None;
+        for (table, condition) in &self.conditions {
+            let columns = client
+                .query(
+                    "SELECT format('CREATE INDEX ON %s (%I)', attrelid::regclass, attname)
+                       FROM pg_attribute
+                      WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+                        AND $2 ~ ('\\m' || attname || '\\M')
+                      ORDER BY attnum LIMIT $3",
+                    &[&format!("public.{table}"), condition, &MAX_TRIED],
+                )
+                .await?;
+            for column in &columns {
+                let index: String = column.try_get(0)?;
+                let plan = explain(client, statement);
+                let tried = hypothetical.attempt(client, &index, plan).await?;
+                if best.as_ref().is_none_or(|(_, cost)| tried.cost < *cost) {
+                    best = Some((index, tried.cost));
+                }
+            }
+        }
+        Ok(best)
     }
 }
