@@ -3,7 +3,7 @@ use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::store::cache_removal;
 
-use crate::operations::{CacheHealth, CacheStatus};
+use crate::operations::{CacheProbe, CacheProbeStatus};
 use crate::{queries, stats};
 
 pub async fn stats(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -17,11 +17,11 @@ pub async fn health(context: &Context, request: &Request) -> Result<Reply, Probl
     queries::check_permission(context, token.digest).await?;
     let probe = cache_removal::probe(context).await;
     let status = match probe {
-        Some(_) => CacheStatus::Available,
-        None => CacheStatus::Unavailable,
+        Some(_) => CacheProbeStatus::Available,
+        None => CacheProbeStatus::Unavailable,
     };
     let latency = probe.map(|probe| probe.latency.as_micros());
-    let health = CacheHealth {
+    let health = CacheProbe {
         status,
         latency_micros: latency.map(|micros| u32::try_from(micros).unwrap_or(u32::MAX)),
         keys: probe.and_then(|probe| probe.keys),

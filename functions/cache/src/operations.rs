@@ -115,15 +115,15 @@ pub struct CacheStats {
 }
 
 #[shared::answer]
-pub enum CacheStatus {
+pub enum CacheProbeStatus {
     Available,
     /// It does not answer in time, or does not keep what it is given.
     Unavailable,
 }
 
 #[shared::answer]
-pub struct CacheHealth {
-    pub status: CacheStatus,
+pub struct CacheProbe {
+    pub status: CacheProbeStatus,
     /// How long it took to store a value, to find it and to take it away; null while the store is
     /// unavailable.
     pub latency_micros: Option<u32>,
@@ -157,7 +157,7 @@ pub const HEALTH: Operation = Operation::new(
 .details(
     "A value is stored, found and taken away. The store does not tell how much memory it takes.",
 )
-.answers(&[Answer::json::<CacheHealth>(
+.answers(&[Answer::json::<CacheProbe>(
     200,
     "How the store does.",
     r#"{"status": "available", "latency_micros": 412, "keys": 5120}"#,
