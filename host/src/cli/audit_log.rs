@@ -10,6 +10,7 @@
 //! database's own, which could have been replaced. Nor does it let a null pass for an equal.
 
 mod checkpoint;
+mod destination;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 pub use checkpoint::{ChainEnd, Checkpoint};
+pub use destination::Destination;
 
 /// Everything that is checked, in one statement, which sees one state of the database.
 /// `audit_hash` computes the same hash when an event is appended.
