@@ -4,6 +4,7 @@
 //! The host runs in a child process: this test binary, asked by an environment variable to serve
 //! and do nothing else.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::{metering, usage_alerts};
 const DATABASE_URL: &str = "TURNPIKE_TEST_SERVES_DATABASE_URL";
 /// The file of the child's cache.
 const CACHE_FILE: &str = "TURNPIKE_TEST_SERVES_CACHE_FILE";
+/// The Redis server of the child's cache, if it is in none of its own.
+const CACHE_URL: &str = "TURNPIKE_TEST_SERVES_CACHE_URL";
 
 /// What the child prints before its address.
 const LISTENING: &str = "listening on ";
@@ -43,13 +46,19 @@ fn serves_when_asked() {
     let Ok(database_url) = std::env::var(DATABASE_URL) else {
         return;
     };
-    let path = PathBuf::from(std::env::var_os(CACHE_FILE).expect("the parent names a cache file"));
+    let cache = match (std::env::var(CACHE_URL), std::env::var_os(CACHE_FILE)) {
+        (Ok(url), _) => KeyValueOptions::Redis { url },
+        (_, Some(path)) => KeyValueOptions::Disk {
+            path: PathBuf::from(path),
+        },
+        _ => panic!("the parent names no cache"),
+    };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
         let app = load_app(&project_root())
             .await
             .expect("the components load");
-        let settings = Settings::pooled().with_key_value(KeyValueOptions::Disk { path });
+        let settings = Settings::pooled().with_key_value(cache);
         let host = start_host(&app, settings, &database_url, LogSink::stderr()).await;
         let host = host.expect("the host starts");
         println!("\n{LISTENING}{}", host.address());
@@ -63,19 +72,30 @@ fn serves_when_asked() {
 }
 
 /// A host in a process of its own.
-struct ServingChild {
+pub struct ServingChild {
     child: Child,
     input: Option<ChildStdin>,
-    api: Api,
+    /// Asks it.
+    pub api: Api,
 }
 
 impl ServingChild {
-    async fn start(database_url: &str, cache_file: &Path) -> Self {
+    /// A host with its cache in a file of its own.
+    pub async fn start(database_url: &str, cache_file: &Path) -> Self {
+        Self::launch(database_url, CACHE_FILE, cache_file.as_os_str()).await
+    }
+
+    /// A host whose cache is in the Redis server at this address.
+    pub async fn start_with_redis(database_url: &str, redis_url: &str) -> Self {
+        Self::launch(database_url, CACHE_URL, redis_url.as_ref()).await
+    }
+
+    async fn launch(database_url: &str, cache_variable: &str, cache: &OsStr) -> Self {
         let program = std::env::current_exe().expect("this program has a path");
         let mut child = Command::new(program)
             .args(["--exact", "crash::serves_when_asked", "--nocapture"])
             .env(DATABASE_URL, database_url)
-            .env(CACHE_FILE, cache_file)
+            .env(cache_variable, cache)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -104,12 +124,17 @@ impl ServingChild {
     }
 
     /// SIGKILL: no destructor runs, nothing is flushed.
-    async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.child.kill().await.expect("the child can be killed");
     }
 
+    /// The number of its process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id().expect("the child runs")
+    }
+
     /// An orderly end.
-    async fn stop(mut self) {
+    pub async fn stop(mut self) {
         drop(self.input.take());
         let status = self
             .child
@@ -121,17 +146,17 @@ impl ServingChild {
 }
 
 /// The file of a cache, in a directory that goes with it.
-struct CacheFile(PathBuf);
+pub struct CacheFile(PathBuf);
 
 impl CacheFile {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let name = format!("turnpike-crash-{}-{}", std::process::id(), unique());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
         Self(directory)
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.0.join("cache.redb")
     }
 }

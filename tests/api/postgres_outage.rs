@@ -18,14 +18,17 @@ const ANSWER_BOUND: Duration = Duration::from_secs(2);
 const RECOVERY_BOUND: Duration = Duration::from_secs(60);
 
 /// A cluster that this test alone may mistreat. What it has committed must survive that.
-struct OwnCluster {
-    cluster: Cluster,
+pub struct OwnCluster {
+    /// The server.
+    pub cluster: Cluster,
     directory: PathBuf,
-    url: String,
+    /// The address of a migrated database.
+    pub url: String,
 }
 
 impl OwnCluster {
-    async fn start(name: &str) -> Self {
+    /// Starts one in a folder with the test's name in its own.
+    pub async fn start(name: &str) -> Self {
         let directory =
             std::env::temp_dir().join(format!("turnpike-{name}-{}", std::process::id()));
         let cluster = Cluster::start(&directory, Durability::Durable)
@@ -46,7 +49,8 @@ impl OwnCluster {
         }
     }
 
-    async fn remove(self) {
+    /// Stops it, and removes all that it has.
+    pub async fn remove(self) {
         let real = self.cluster.directory().to_owned();
         self.cluster.stop().await.expect("the cluster stops");
         for directory in [real, self.directory] {

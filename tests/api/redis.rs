@@ -1,12 +1,11 @@
 //! The same promises with the cache in a Redis server.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use turnpike_host::KeyValueOptions;
 use turnpike_tests::host::block_on;
 use turnpike_tests::personas::{ME, decimal};
+use turnpike_tests::redis_server::RedisServer;
 use turnpike_tests::{Quickest, Reuse, Settings, TestHost};
 
 /// How soon every request is answered while Redis says nothing.
@@ -20,80 +19,18 @@ const RECOVERY_BOUND: Duration = Duration::from_secs(15);
 /// When the cache must be used again after an outage: instances leave it alone for a second.
 const REUSE_BOUND: Duration = Duration::from_secs(60);
 
-/// How long redis-server may take to open its port.
-const START_BOUND: Duration = Duration::from_secs(60);
-
 /// Spends during an outage.
 const SPENDS: u32 = 3;
 
-/// A Redis server of the test's own, without persistence.
-struct RedisServer {
-    process: tokio::process::Child,
-    port: u16,
-}
-
-impl RedisServer {
-    /// Starts one if the program is installed.
-    async fn start() -> Option<Self> {
-        let is_installed = Command::new("redis-server")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !is_installed {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "redis-server is not installed, and CI must run every test: install it"
-            );
-            println!("redis: NOT TESTED, because redis-server is not installed");
-            return None;
-        }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener
-            .local_addr()
-            .expect("a bound socket has an address")
-            .port();
-        drop(listener);
-        let process = tokio::process::Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("redis-server starts");
-        let deadline = Instant::now() + START_BOUND;
-        while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .is_err()
-        {
-            assert!(
-                Instant::now() < deadline,
-                "redis-server does not open port {port}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Some(Self { process, port })
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.id().expect("redis-server runs").to_string();
-        let status = Command::new("kill").args([name, &pid]).status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "kill {name} {pid} failed"
-        );
-    }
-}
-
 async fn check(reuse: Reuse) {
-    let Some(redis) = RedisServer::start().await else {
+    let Some(redis) = RedisServer::start_for_test().await else {
         return;
     };
     let settings = match reuse {
         Reuse::Pooled => Settings::pooled(),
         Reuse::Fresh => Settings::fresh(),
     };
-    let url = format!("redis://127.0.0.1:{}/0", redis.port);
+    let url = redis.url();
     let host = TestHost::start(settings.with_key_value(KeyValueOptions::Redis { url })).await;
     let (user, admin) = host.user_with("10.00").await;
     let cached = host.warm(&host.balance_call(&user)).await;

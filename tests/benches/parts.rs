@@ -6,7 +6,9 @@
 mod load {
     pub mod arguments;
     pub mod comparison;
+    pub mod drawing;
     pub mod figures;
+    pub mod machine;
     pub mod other_work;
     pub mod response;
     pub mod side_by_side;
@@ -24,6 +26,8 @@ mod events;
 mod ingest_report;
 #[path = "rating/report.rs"]
 mod rating_report;
+#[path = "scaling/report.rs"]
+mod scaling_report;
 mod shared_build;
 #[path = "smoke/report.rs"]
 mod smoke_report;
@@ -36,6 +40,13 @@ mod summary_questions;
 #[path = "summary/report.rs"]
 mod summary_report;
 
+#[path = "all"]
+mod all {
+    pub mod arguments;
+    pub mod report;
+    pub mod targets;
+}
+
 #[path = "ops-center"]
 mod ops_center {
     pub mod arguments;
@@ -43,4 +54,16 @@ mod ops_center {
     pub mod endpoints;
     pub mod plot;
     pub mod report;
+}
+
+#[path = "personas"]
+mod personas {
+    pub mod arguments;
+    pub mod bottleneck;
+    pub mod generated;
+    pub mod html;
+    pub mod placeholders;
+    pub mod processes;
+    pub mod report;
+    pub mod scenario;
 }

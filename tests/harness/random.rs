@@ -21,6 +21,11 @@ impl Random {
         Self(seed)
     }
 
+    /// One whose numbers the seed determines.
+    pub const fn from_seed(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// Another generator, whose numbers do not depend on how many this one gives.
     pub fn fork(&mut self) -> Self {
         Self(self.next())

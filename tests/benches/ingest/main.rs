@@ -1,6 +1,6 @@
 //! `cargo bench -p turnpike-tests --bench ingest`: events of usage in batches of a thousand, one in
-//! ten of them a duplicate, sent to the wasm host, beside a native loader that copies as many into
-//! the same tables.
+//! ten of them a duplicate, sent to the wasm host, beside a native loader that copies as many,
+//! a row each.
 //!
 //! The run fails if the meters do not have exactly the events that were acknowledged.
 
@@ -62,15 +62,13 @@ async fn prepare(
     Ok((db_url, client, user))
 }
 
-/// Fails unless each meter has this many events.
-async fn check(client: &Client, events: u64) -> Result<()> {
-    let rows = client
-        .query(
-            "SELECT sum(events)::bigint FROM usage_rollups GROUP BY meter_id
-             UNION ALL SELECT count(*) FROM usage_events UNION ALL SELECT count(*) FROM usage_event_keys",
-            &[],
-        )
-        .await?;
+/// Fails unless each meter has this many events, and so has the table of them.
+async fn check(client: &Client, table: &str, events: u64) -> Result<()> {
+    let counts = format!(
+        "SELECT sum(events)::bigint FROM usage_rollups GROUP BY meter_id
+         UNION ALL SELECT count(*) FROM {table} UNION ALL SELECT count(*) FROM usage_event_keys"
+    );
+    let rows = client.query(&counts, &[]).await?;
     ensure!(rows.len() == 4, "two meters, the events and the keys");
     for row in rows {
         let counted: i64 = row.get(0);
@@ -96,15 +94,21 @@ async fn run(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Result<Re
     let (address, token) = (server.address(), user.token);
     let outcome = on_own_thread(move || sending::send_batches(address, token, run, phase))?;
     let wasm = outcome.await.context("the load generator ended")??;
-    check(&client, wasm.acknowledged * FRESH_PER_BATCH).await?;
+    check(&client, "usage_events", wasm.acknowledged * FRESH_PER_BATCH).await?;
     server.stop().await?;
     drop(client);
     load::fixtures::remove(cluster, WASM_DATABASE).await?;
 
     let (db_url, client, user) = prepare(cluster, NATIVE_DATABASE, root).await?;
+    native_copy::prepare(&client).await?;
     let outcome = on_own_thread(move || native_copy::load_batches(db_url, user.id, run, phase))?;
     let native = outcome.await.context("the loader ended")??;
-    check(&client, native.acknowledged * EVENTS_PER_BATCH).await?;
+    check(
+        &client,
+        "copied_events",
+        native.acknowledged * EVENTS_PER_BATCH,
+    )
+    .await?;
     drop(client);
     load::fixtures::remove(cluster, NATIVE_DATABASE).await?;
 

@@ -1,5 +1,6 @@
-//! The baseline: a loader that copies the same events into the same tables, knows that none of
-//! them is a duplicate, and adds them up itself.
+//! The baseline: a loader that copies the same events, a row each, into a table of their columns,
+//! and their keys into the same table, knows that none of them is a duplicate, and adds them up
+//! itself.
 
 use std::fmt::Write as _;
 use std::pin::pin;
@@ -19,6 +20,14 @@ async fn copy(client: &Client, statement: &str, rows: String) -> Result<()> {
     let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await?);
     sink.send(Bytes::from(rows)).await?;
     sink.finish().await?;
+    Ok(())
+}
+
+/// Makes the table that events are copied into.
+pub async fn prepare(client: &Client) -> Result<()> {
+    client
+        .batch_execute("CREATE TABLE copied_events AS SELECT * FROM usage_events")
+        .await?;
     Ok(())
 }
 
@@ -49,7 +58,7 @@ pub async fn load_batches(
         }
         client.batch_execute("BEGIN").await?;
         copy(client, "COPY usage_event_keys FROM STDIN", keys).await?;
-        copy(client, "COPY usage_events FROM STDIN", events).await?;
+        copy(client, "COPY copied_events FROM STDIN", events).await?;
         client
             .batch_execute(&format!(
                 "INSERT INTO usage_rollups AS r

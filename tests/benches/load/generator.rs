@@ -281,6 +281,30 @@ impl Connection {
     }
 }
 
+/// Sends a request over the connection, or over a new one if there is none, and says how long it
+/// took. A connection that fails is not used again, because nobody knows what would come over it
+/// next.
+///
+/// # Errors
+/// Nobody listens, nothing comes within [`STALL`], or what comes is no response.
+pub async fn exchange_on(
+    connection: &mut Option<Connection>,
+    address: SocketAddr,
+    request: &[u8],
+) -> Result<(Duration, Head)> {
+    let mut kept = match connection.take() {
+        Some(kept) => kept,
+        None => Connection::open(address).await?,
+    };
+    let began = Instant::now();
+    let head = tokio::time::timeout(STALL, kept.exchange(request))
+        .await
+        .with_context(|| format!("not answered within {} s", STALL.as_secs()))??;
+    let latency = began.elapsed();
+    *connection = Some(kept);
+    Ok((latency, head))
+}
+
 /// Reads one response into `received`, which then holds it and nothing else.
 async fn receive(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<Head> {
     received.clear();

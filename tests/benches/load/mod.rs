@@ -6,9 +6,11 @@
 pub mod arguments;
 pub mod comparison;
 pub mod credit_fixtures;
+pub mod drawing;
 pub mod figures;
 pub mod fixtures;
 pub mod generator;
+pub mod machine;
 pub mod native_baseline;
 pub mod native_billing;
 pub mod native_introspection;

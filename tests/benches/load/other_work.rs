@@ -14,13 +14,14 @@ pub async fn busy_percent() -> Option<f64> {
     busy_share(before, read_times()?).map(|share| 100.0 * share)
 }
 
-fn read_times() -> Option<Times> {
+/// The ticks until now.
+pub fn read_times() -> Option<Times> {
     parse_times(&std::fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// Ticks since the machine started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Times {
+pub struct Times {
     all: u64,
     idle: u64,
 }
@@ -42,7 +43,8 @@ fn parse_times(text: &str) -> Option<Times> {
     })
 }
 
-fn busy_share(before: Times, after: Times) -> Option<f64> {
+/// The share of the time between both that any core computed.
+pub fn busy_share(before: Times, after: Times) -> Option<f64> {
     let all = after.all.checked_sub(before.all)?;
     // The kernel admits that its count of waiting may go down.
     let idle = after.idle.saturating_sub(before.idle).min(all);

@@ -12,6 +12,8 @@ pub struct Head {
     pub status: u16,
     /// Whether it says `x-cache: hit`.
     pub is_cache_hit: bool,
+    /// Whether it says `x-cache: miss`.
+    pub is_cache_miss: bool,
     /// Bytes of the head, its empty line included.
     pub head_bytes: usize,
     /// Bytes of the body.
@@ -39,6 +41,7 @@ pub fn read_head(received: &[u8]) -> Result<Option<Head>> {
         .with_context(|| format!("not a status line of HTTP/1.1: {status_line:?}"))?;
     let mut body_bytes = None;
     let mut is_cache_hit = false;
+    let mut is_cache_miss = false;
     for line in headers.split("\r\n").filter(|line| !line.is_empty()) {
         let (name, value) = line
             .split_once(':')
@@ -54,6 +57,7 @@ pub fn read_head(received: &[u8]) -> Result<Option<Head>> {
             );
         } else if name.eq_ignore_ascii_case("x-cache") {
             is_cache_hit = value == "hit";
+            is_cache_miss = value == "miss";
         } else if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close") {
             bail!("the server closes the connection, so connecting would be measured too");
         }
@@ -61,6 +65,7 @@ pub fn read_head(received: &[u8]) -> Result<Option<Head>> {
     Ok(Some(Head {
         status,
         is_cache_hit,
+        is_cache_miss,
         head_bytes: end + 4,
         body_bytes: body_bytes.context("a response has no content-length")?,
     }))
@@ -87,10 +92,11 @@ mod tests {
         }
     }
 
-    fn head(status: u16, is_cache_hit: bool, head_bytes: usize, body_bytes: usize) -> Head {
+    fn head(status: u16, cache: &str, head_bytes: usize, body_bytes: usize) -> Head {
         Head {
             status,
-            is_cache_hit,
+            is_cache_hit: cache == "hit",
+            is_cache_miss: cache == "miss",
             head_bytes,
             body_bytes,
         }
@@ -100,9 +106,13 @@ mod tests {
     fn heads() {
         let plain = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n";
         let cached = "HTTP/1.1 201 Created\r\nx-cache: hit\r\ncontent-length:0\r\n\r\n";
+        let missed = "HTTP/1.1 200 OK\r\nX-Cache: miss\r\ncontent-length: 3\r\n\r\n";
+        let bypassed = "HTTP/1.1 200 OK\r\nX-Cache: bypass\r\ncontent-length: 3\r\n\r\n";
         for (text, expected) in [
-            (plain, Ok(Some(head(200, false, plain.len(), 12)))),
-            (cached, Ok(Some(head(201, true, cached.len(), 0)))),
+            (plain, Ok(Some(head(200, "", plain.len(), 12)))),
+            (cached, Ok(Some(head(201, "hit", cached.len(), 0)))),
+            (missed, Ok(Some(head(200, "miss", missed.len(), 3)))),
+            (bypassed, Ok(Some(head(200, "", bypassed.len(), 3)))),
             ("", Ok(None)),
             ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n", Ok(None)),
             ("HTTP/1.1 200 OK\r\n\r\n", Err("no content-length")),
@@ -132,7 +142,7 @@ mod tests {
         // What follows the head is the body's business.
         check(
             &format!("{plain}\r\n\r\n"),
-            Ok(Some(head(200, false, plain.len(), 12))),
+            Ok(Some(head(200, "", plain.len(), 12))),
         );
     }
 }

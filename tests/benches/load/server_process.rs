@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
-use turnpike_host::{DEFAULT_CACHE_DIR, HandlerExport, Host, HostOptions, LoadedApp};
+use turnpike_host::{
+    DEFAULT_CACHE_DIR, HandlerExport, Host, HostOptions, KeyValueOptions, LoadedApp,
+};
 
 use super::native_baseline;
 
@@ -74,6 +76,7 @@ struct Setup {
     kind: Kind,
     root: PathBuf,
     db_url: String,
+    redis_url: Option<String>,
 }
 
 /// A running server.
@@ -89,11 +92,30 @@ impl ServerProcess {
     /// # Errors
     /// It does not; its reason is on standard error.
     pub async fn start(kind: Kind, root: &Path, db_url: &str) -> Result<Self> {
+        Self::start_with_cache(kind, root, db_url, None).await
+    }
+
+    /// Starts a server whose cache is in Redis, if an address of one is given, and waits until it
+    /// listens. The native baseline's is its own in any case.
+    ///
+    /// # Errors
+    /// It does not; its reason is on standard error.
+    pub async fn start_with_cache(
+        kind: Kind,
+        root: &Path,
+        db_url: &str,
+        redis_url: Option<&str>,
+    ) -> Result<Self> {
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(120));
         bar.set_message(format!("starting the server: {}", kind.name()));
-        let started = tokio::time::timeout(START_PATIENCE, Self::launch(kind, root, db_url, &bar));
-        let started = started.await;
+        let setup = Setup {
+            kind,
+            root: root.to_owned(),
+            db_url: db_url.to_owned(),
+            redis_url: redis_url.map(str::to_owned),
+        };
+        let started = tokio::time::timeout(START_PATIENCE, Self::launch(&setup, &bar)).await;
         bar.finish_and_clear();
         started
             .context("it does not start listening")
@@ -101,7 +123,8 @@ impl ServerProcess {
             .with_context(|| format!("cannot start the server: {}", kind.name()))
     }
 
-    async fn launch(kind: Kind, root: &Path, db_url: &str, bar: &ProgressBar) -> Result<Self> {
+    async fn launch(setup: &Setup, bar: &ProgressBar) -> Result<Self> {
+        let kind = setup.kind;
         let mut child = Command::new(std::env::current_exe()?)
             .env(CHILD_VARIABLE, "1")
             .stdin(Stdio::piped())
@@ -112,11 +135,7 @@ impl ServerProcess {
         let stdout = child.stdout.take().context("it has no standard output")?;
         // On the input and not on the command line, where every user of the machine could read
         // the password.
-        let mut setup = serde_json::to_vec(&Setup {
-            kind,
-            root: root.to_owned(),
-            db_url: db_url.to_owned(),
-        })?;
+        let mut setup = serde_json::to_vec(setup)?;
         setup.push(b'\n');
         stdin.write_all(&setup).await?;
         stdin.flush().await?;
@@ -137,6 +156,11 @@ impl ServerProcess {
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Ends it in order.
@@ -206,6 +230,9 @@ async fn serve_wasm(setup: &Setup, end: oneshot::Receiver<()>) -> Result<()> {
         export: handler_export()?,
         ..HostOptions::default()
     };
+    if let Some(url) = &setup.redis_url {
+        options.key_value = KeyValueOptions::Redis { url: url.clone() };
+    }
     if setup.kind == Kind::WasmWithoutReuse {
         options.reuse.max_requests = 1;
         options.reuse.max_concurrent = 1;

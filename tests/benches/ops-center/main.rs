@@ -22,14 +22,13 @@ mod rounds;
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde_json::Value;
-use tokio::process::Command;
 use turnpike_host::function_build;
 use turnpike_host::postgres_cluster::Cluster;
 
@@ -38,10 +37,11 @@ use comparison::{Comparison, Rule};
 use dataset::Dataset;
 use endpoints::Endpoint;
 use load::generator::{self, Connection};
+use load::machine::Machine;
 use load::server_process::{Kind, ServerProcess};
 use load::workload::Workload;
 use load::{other_work, phase};
-use report::{Machine, Measured, Parameters, Report};
+use report::{Measured, Parameters, Report};
 use rounds::{Outcome, Round};
 
 const DATABASE: &str = "bench_ops_center";
@@ -125,13 +125,7 @@ async fn measure(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Resul
     Ok(Report {
         format: report::FORMAT,
         command: load::arguments::command_line("ops-center"),
-        machine: Machine {
-            cores: std::thread::available_parallelism()?.get(),
-            operating_system: std::env::consts::OS.to_owned(),
-            architecture: std::env::consts::ARCH.to_owned(),
-            date: dataset.date.clone(),
-            commit: commit(root).await,
-        },
+        machine: Machine::describe(root, dataset.date.clone()).await?,
         parameters: Parameters {
             endpoint: arguments.endpoint.to_string(),
             iterations: round.measured,
@@ -217,26 +211,4 @@ fn summarize(
         generator_busy_percent: outcome.generator_busy_percent,
         other_work_percent,
     }
-}
-
-/// The commit of the project, with `+` if files differ from it; `None` without git.
-async fn commit(root: &Path) -> Option<String> {
-    let git = async |arguments: &[&str]| {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(root)
-            .stderr(Stdio::null())
-            .output()
-            .await
-            .ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    };
-    let id = git(&["rev-parse", "--short=12", "HEAD"]).await?;
-    let changes = git(&["status", "--porcelain", "--untracked-files=no"]).await?;
-    Some(if changes.is_empty() {
-        id
-    } else {
-        format!("{id}+")
-    })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::load::drawing::escaped;
 use crate::load::figures::{grouped, millis};
 
 use super::report::{Measured, Report};
@@ -250,12 +251,6 @@ fn tick_label(micros: u64) -> String {
     }
     let text = format!("{whole}.{rest:03}");
     text.trim_end_matches('0').to_owned()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::load::figures::{grouped, millis};
+use crate::load::machine::Machine;
 use crate::load::table::Table;
 
 /// Rises when a file written by an older version can no longer be compared with.
@@ -30,21 +31,6 @@ pub struct Report {
     pub parameters: Parameters,
     /// What came of it, endpoint by endpoint.
     pub endpoints: Vec<Measured>,
-}
-
-/// What a run ran on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
-    /// Processor cores, which the host, Postgres and the load generator share.
-    pub cores: usize,
-    /// As in `linux`.
-    pub operating_system: String,
-    /// As in `x86_64`.
-    pub architecture: String,
-    /// When it began, RFC 3339 in UTC.
-    pub date: String,
-    /// The commit of what was measured, with `+` if files were changed; where git tells.
-    pub commit: Option<String>,
 }
 
 /// What figures depend on besides the machine.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use crate::load::generator::{Connection, MAX_LATENCY_MICROS, STALL, latencies, thread_time};
+use crate::load::generator::{Connection, MAX_LATENCY_MICROS, exchange_on, latencies, thread_time};
 use crate::load::response::Head;
 use crate::load::workload::Workload;
 
@@ -150,27 +150,16 @@ impl Pass {
     }
 }
 
-/// Sends a request over the connection, or over a new one if there is none. One that fails is
-/// not used again, because nobody knows what would come over it next.
+/// Sends a request; an answer other than a 2xx is an error too.
 async fn exchange(
     connection: &mut Option<Connection>,
     address: SocketAddr,
     request: &[u8],
 ) -> Result<(Duration, Head)> {
-    let mut kept = match connection.take() {
-        Some(kept) => kept,
-        None => Connection::open(address).await?,
-    };
-    let began = Instant::now();
-    let head = tokio::time::timeout(STALL, kept.exchange(request))
-        .await
-        .with_context(|| format!("not answered within {} s", STALL.as_secs()))??;
-    let latency = began.elapsed();
-    let refusal = (!(200..300).contains(&head.status))
-        .then(|| format!("answered {}: {}", head.status, kept.quoted_body(head)));
-    *connection = Some(kept);
-    if let Some(refusal) = refusal {
-        bail!(refusal);
+    let (latency, head) = exchange_on(connection, address, request).await?;
+    if !(200..300).contains(&head.status) {
+        let body = connection.as_ref().map(|kept| kept.quoted_body(head));
+        bail!("answered {}: {}", head.status, body.unwrap_or_default());
     }
     Ok((latency, head))
 }

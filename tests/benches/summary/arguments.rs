@@ -8,7 +8,7 @@ use crate::load::arguments::CommonArguments;
 #[derive(Debug, Parser)]
 #[command(name = "summary")]
 pub struct Arguments {
-    /// Events that are stored first, which takes 440 bytes of disk each until the end
+    /// Events that are stored first, which takes 260 bytes of disk each until the end
     #[arg(long, value_name = "COUNT", default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
     pub events: u64,
     /// Organizations that the events are of: the one that is measured has half of them, and the

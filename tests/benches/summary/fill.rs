@@ -20,9 +20,9 @@ use crate::load::phase;
 /// Connections that store: two for each core of the machine that the targets are for.
 const CONNECTIONS: usize = 4;
 
-/// Bytes of disk that an event takes with its key and their indexes, and that a sum of a
+/// Bytes of disk that an event takes with its key and their index, and that a sum of a
 /// customer's takes with its own.
-const BYTES_PER_EVENT: u64 = 340;
+const BYTES_PER_EVENT: u64 = 160;
 const BYTES_PER_SUM: u64 = 450;
 
 /// Names the keys of a batch by their order, as the component does.
