@@ -17,6 +17,7 @@ api_tests![
     those_that_wait_are_one_statement,
     those_that_wait_for_a_pool_are_one_statement,
     one_that_fails_fails_alone,
+    whoever_comes_too_late_is_told_at_once,
 ];
 
 /// Requests that come while the account is held. The host spreads them over a few instances.
@@ -485,6 +486,52 @@ async fn one_that_fails_fails_alone(host: &TestHost) {
         }
     }
     panic!("the spends never waited together");
+}
+
+/// Lets statements wait for an account for so long that two of them do not fit into the time of a
+/// request. The host has no connection yet, so that all have it.
+const LONG_WAITS: &str = "DO $$ BEGIN
+    EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET lock_timeout = ''1400ms''', current_database());
+END $$";
+
+/// What a request is told that was not sent, since those before it take all of its time.
+const CROWDED: &str = "Requests before this one take all the time";
+
+async fn whoever_comes_too_late_is_told_at_once(host: &TestHost) {
+    host.execute(LONG_WAITS).await;
+    let (user, _) = host.user_with("100").await;
+    let holder = Holder::hold(host, &is_of(&user)).await;
+    let first = host.consume_call(&user, "1");
+    let first = tokio::spawn(async move { first.settle().await });
+    host.until_blocked().await;
+    // Some come before it is known how long it takes, and wait until their time is up.
+    let mut late = Vec::new();
+    let (key, told) = loop {
+        assert!(late.len() < ATTEMPTS, "everybody waited");
+        let key = fresh_key();
+        let call = host.consume_call_with_key(&user, "1", &key);
+        let answer = call.send_once().await;
+        assert!(answer.asks_for_retry(), "{answer}");
+        late.push(call);
+        let is_crowded = answer.text_at("/detail").starts_with(CROWDED);
+        if is_crowded && answer.elapsed < Duration::from_secs(1) {
+            break (key, answer);
+        }
+    };
+    assert_eq!(told.db_queries(), 0, "nothing was sent for it: {told}");
+    let told = told.expect_problem(503, "dependency_unavailable");
+    let retry_after = told.header("retry-after");
+    assert!(matches!(retry_after, Some("1" | "2")), "{told}");
+    let sql = format!("SELECT count(*) FROM idempotency_keys WHERE key = '{key}'");
+    let kept: i64 = host.query(&sql).await[0].get(0);
+    assert_eq!(kept, 0, "nothing was changed");
+    holder.release().await;
+    first.await.expect("it is answered").expect(201);
+    for call in &late {
+        call.settle().await.expect(201);
+    }
+    let left = format!("{}.00", 99 - late.len());
+    assert_eq!(host.balance(&user).await.to_string(), left);
 }
 
 /// An instance of its own for each request has nobody wait.

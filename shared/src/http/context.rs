@@ -61,6 +61,11 @@ thread_local! {
     };
 }
 
+thread_local! {
+    /// When a request of this instance began, from which all of them count.
+    static INSTANCE_BEGAN: OnceCell<Instant> = const { OnceCell::new() };
+}
+
 fn next_request_id() -> String {
     INSTANCE.with(|(instance, counter)| {
         counter.set(counter.get().wrapping_add(1));
@@ -131,6 +136,11 @@ impl Context {
     /// Time since the request began.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Time since a moment that all requests of the instance count from.
+    pub(crate) fn instance_time(&self) -> Duration {
+        INSTANCE_BEGAN.with(|began| began.get_or_init(|| self.started).elapsed())
     }
 
     /// `N` bytes from the host's cryptographic source.

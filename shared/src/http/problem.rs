@@ -122,7 +122,7 @@ crate::refusals! {
         "a fault of the server's. Its log has the reason under the request id.";
     /// A dependency did not answer in time.
     DEPENDENCY_UNAVAILABLE = 503 "dependency_unavailable", "A dependency is unavailable",
-        "Postgres did not answer in time. Whether a write took effect is unknown; a retry with the same Idempotency-Key is safe.";
+        "Postgres did not answer in time, or requests before this one for the same account leave it no time. Whether a write took effect is unknown; a retry with the same Idempotency-Key is safe.";
 }
 
 /// What was wrong with one field of the request.
@@ -290,6 +290,16 @@ impl Problem {
             ..DEPENDENCY_UNAVAILABLE.because(format!(
                 "{dependency} is unavailable. Retry with the same Idempotency-Key, if you sent one."
             ))
+        }
+    }
+
+    /// 503 at once: requests before this one take all of its time. Nothing was changed.
+    pub fn crowded(retry_after_secs: u32) -> Self {
+        Self {
+            retry_after_secs: Some(retry_after_secs),
+            ..DEPENDENCY_UNAVAILABLE.because(
+                "Requests before this one take all the time that it may wait. Nothing was changed; retry with the same Idempotency-Key.",
+            )
         }
     }
 

@@ -9,6 +9,9 @@
 //! became of theirs, and hands over to the oldest that came meanwhile. The oldest leads, because
 //! its time is up first: no statement is sent later than any of its requests may be. Whatever ends
 //! a leader, its drop puts back whom it has told nothing, and hands over.
+//!
+//! A request that would wait for longer than it may is refused before it waits. How long the last
+//! statements took says so.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -68,9 +71,66 @@ impl<B> Waiting<B> {
     }
 }
 
-/// The requests that wait, by account. An account has a queue, which can be empty, as long as a
-/// request leads.
-struct Queues<B>(RefCell<HashMap<String, VecDeque<Waiting<B>>>>);
+/// How long statements of an account take.
+#[derive(Default)]
+struct Pace {
+    /// When the statement under way was sent, by the instance's clock.
+    sent_at: Option<Duration>,
+    /// How long the last statement took, and the one before it.
+    took: [Option<Duration>; 2],
+}
+
+impl Pace {
+    fn note_sent(&mut self, now: Duration) {
+        self.sent_at = Some(now);
+    }
+
+    /// Notes that the statement under way has come back. One that failed may have been given up
+    /// before its end, so it makes no statement seem shorter than the last one was.
+    fn note_back(&mut self, now: Duration, has_failed: bool) {
+        let Some(sent_at) = self.sent_at.take() else {
+            return;
+        };
+        let mut took = now.saturating_sub(sent_at);
+        if has_failed {
+            took = took.max(self.took[0].unwrap_or_default());
+        }
+        self.took = [Some(took), self.took[0]];
+    }
+
+    /// How long a request waits for its answer that has `ahead` others before it, beside those of
+    /// the statement under way. Nothing is known before two statements have come back, and the
+    /// shorter one counts: one that is slow by itself, as when the disk is busy, says little.
+    fn wait(&self, ahead: usize, now: Duration) -> Option<Duration> {
+        let [Some(last), Some(before)] = self.took else {
+            return None;
+        };
+        let took = last.min(before);
+        let under_way = self.sent_at.map_or(Duration::ZERO, |sent_at| {
+            took.saturating_sub(now.saturating_sub(sent_at))
+        });
+        let statements = u32::try_from(1 + ahead / MAX_REQUESTS).unwrap_or(u32::MAX);
+        Some(under_way.saturating_add(took.saturating_mul(statements)))
+    }
+}
+
+/// The requests that wait for one account, the oldest first.
+struct Queue<B> {
+    waiting: VecDeque<Waiting<B>>,
+    pace: Pace,
+}
+
+impl<B> Default for Queue<B> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            pace: Pace::default(),
+        }
+    }
+}
+
+/// The queues by account. An account has one, which can be empty, as long as a request leads.
+struct Queues<B>(RefCell<HashMap<String, Queue<B>>>);
 
 impl<B> Default for Queues<B> {
     fn default() -> Self {
@@ -85,7 +145,7 @@ impl<B> Queues<B> {
         if queues.contains_key(account) {
             return None;
         }
-        queues.insert(account.to_owned(), VecDeque::new());
+        queues.insert(account.to_owned(), Queue::default());
         Some(Lead::of(self, account))
     }
 
@@ -99,12 +159,21 @@ impl<B> Queues<B> {
         queues
             .entry(account.to_owned())
             .or_default()
+            .waiting
             .push_back(waiting);
         Place {
             queues: Rc::clone(self),
             account: account.to_owned(),
             request: Rc::clone(request),
         }
+    }
+
+    /// How long a request would wait for its answer that came for the account now, if that is
+    /// known.
+    fn wait_of_next(&self, account: &str, now: Duration) -> Option<Duration> {
+        let queues = self.0.borrow();
+        let queue = queues.get(account)?;
+        queue.pace.wait(queue.waiting.len(), now)
     }
 
     /// Has the oldest that waits lead, or ends the queue if nobody waits.
@@ -114,8 +183,8 @@ impl<B> Queues<B> {
             let next = queues.get_mut(account).and_then(|queue| {
                 // Of a request that has gone, nobody but its queue knows.
                 let is_there = |waiting: &Waiting<B>| Rc::strong_count(&waiting.request) > 1;
-                queue.retain(is_there);
-                queue.pop_front()
+                queue.waiting.retain(is_there);
+                queue.waiting.pop_front()
             });
             if next.is_none() {
                 queues.remove(account);
@@ -149,9 +218,30 @@ impl<B> Lead<B> {
     fn gather(&mut self) {
         let mut queues = self.queues.0.borrow_mut();
         if let Some(queue) = queues.get_mut(&self.account) {
-            let count = queue.len().min(MAX_REQUESTS - 1);
-            self.others.extend(queue.drain(..count));
+            let count = queue.waiting.len().min(MAX_REQUESTS - 1);
+            self.others.extend(queue.waiting.drain(..count));
         }
+    }
+
+    /// Notes something of how long the account's statements take.
+    fn note(&self, change: impl FnOnce(&mut Pace)) {
+        if let Some(queue) = self.queues.0.borrow_mut().get_mut(&self.account) {
+            change(&mut queue.pace);
+        }
+    }
+
+    /// Runs a statement for the account.
+    async fn run(
+        &self,
+        context: &Context,
+        sql: &str,
+        parameters: &[ParameterValue],
+        left: Duration,
+    ) -> Result<Vec<DbValue>, Failure> {
+        self.note(|pace| pace.note_sent(context.instance_time()));
+        let outcome = db::run(context, sql, parameters, left).await;
+        self.note(|pace| pace.note_back(context.instance_time(), outcome.is_err()));
+        outcome
     }
 
     /// Tells those for whom a statement was sent what became of them.
@@ -166,8 +256,9 @@ impl<B> Drop for Lead<B> {
     fn drop(&mut self) {
         if let Some(queue) = self.queues.0.borrow_mut().get_mut(&self.account) {
             while let Some(waiting) = self.others.pop_back() {
-                queue.push_front(waiting);
+                queue.waiting.push_front(waiting);
             }
+            queue.pace.sent_at = None;
         }
         self.queues.hand_over(&self.account);
     }
@@ -194,7 +285,8 @@ impl<B> Drop for Place<B> {
             return;
         }
         if let Some(queue) = self.queues.0.borrow_mut().get_mut(&self.account) {
-            queue.retain(|waiting| !Rc::ptr_eq(&waiting.request, &self.request));
+            let is_another = |waiting: &Waiting<B>| !Rc::ptr_eq(&waiting.request, &self.request);
+            queue.waiting.retain(is_another);
         }
     }
 }
@@ -203,7 +295,7 @@ impl<B> Drop for Place<B> {
 /// by the second.
 ///
 /// # Errors
-/// The statement failed, or the request's time was up before one could be sent.
+/// The statement failed, or the request's time was up before one could be sent, or would be.
 pub(super) async fn answer(
     context: &Context,
     sql: [&'static str; 2],
@@ -220,6 +312,10 @@ pub(super) async fn answer(
     let lead = match queues.lead(account) {
         Some(lead) => lead,
         None => {
+            let wait = queues.wait_of_next(account, context.instance_time());
+            if let Some(beyond) = wait.and_then(|wait| wait.checked_sub(left())) {
+                return Err(Failure::Crowded { beyond });
+            }
             let (bell, mut ear) = wit_stream::new::<u8>();
             let place = queues.wait(account, &request, bell);
             let _ = ear.read(Vec::with_capacity(1)).await;
@@ -250,7 +346,11 @@ async fn send_alone(
     if left < MIN_LEFT {
         return Err(too_late());
     }
-    let row = db::run(context, sql, &request.parameters, left).await?;
+    one_text(db::run(context, sql, &request.parameters, left).await?)
+}
+
+/// The answer of a row for one request.
+fn one_text(row: Vec<DbValue>) -> Result<String, Failure> {
     match <[DbValue; 1]>::try_from(row) {
         Ok([DbValue::Str(answer)]) => Ok(answer),
         Ok(_) | Err(_) => Err(Failure::Fault("not one JSON text".to_owned())),
@@ -275,7 +375,8 @@ async fn send(
     }
     lead.gather();
     if lead.others.is_empty() {
-        return Some(send_alone(context, one, request, left).await);
+        let row = lead.run(context, one, &request.parameters, left).await;
+        return Some(row.and_then(one_text));
     }
     let others = lead.others.iter().map(|waiting| &*waiting.request);
     let all: Vec<&[ParameterValue]> = std::iter::once(request)
@@ -283,7 +384,7 @@ async fn send(
         .map(|request| request.parameters.as_slice())
         .collect();
     let outcome = match columns(&all) {
-        Some(parameters) => match db::run(context, many, &parameters, left).await {
+        Some(parameters) => match lead.run(context, many, &parameters, left).await {
             Ok(row) => answers(row, all.len())
                 .ok_or_else(|| Failure::Fault("not one JSON text for each request".to_owned())),
             Err(failure) => Err(failure),
@@ -309,7 +410,12 @@ async fn send(
             lead.tell(|| Word::Alone);
             None
         }
-        Err(failure @ (Failure::Conflict(_) | Failure::Locked | Failure::TimedOut)) => {
+        Err(
+            failure @ (Failure::Conflict(_)
+            | Failure::Locked
+            | Failure::TimedOut
+            | Failure::Crowded { .. }),
+        ) => {
             lead.tell(|| Word::Done(Err(failure.clone())));
             Some(Err(failure))
         }
@@ -513,6 +619,86 @@ mod tests {
         let (sent, left) = told.split_at(MAX_REQUESTS - 1);
         assert!(sent.iter().all(|word| *word == 'a'), "{told:?}");
         assert_eq!(left, ['l', '-', '-', '-', '-', '-'], "the oldest leads");
+    }
+
+    /// The pace after statements that took so many milliseconds, one after the other, and failed
+    /// if they are marked. The next one was sent when they had come back.
+    fn pace(statements: &[(u64, bool)]) -> (Pace, Duration) {
+        let mut pace = Pace::default();
+        let mut now = Duration::from_secs(1);
+        for (millis, has_failed) in statements {
+            pace.note_sent(now);
+            now += Duration::from_millis(*millis);
+            pace.note_back(now, *has_failed);
+        }
+        pace.note_sent(now);
+        (pace, now)
+    }
+
+    #[test]
+    fn what_is_ahead_says_how_long_one_waits() {
+        const BACK: bool = false;
+        const FAILED: bool = true;
+        let table: [(&[(u64, bool)], u64, usize, Option<u64>); 14] = [
+            // Nothing is known, or too little.
+            (&[], 0, 0, None),
+            (&[(1_000, BACK)], 0, 0, None),
+            // What is left of the statement under way, and then one's own.
+            (&[(10, BACK), (10, BACK)], 0, 0, Some(20)),
+            (&[(10, BACK), (10, BACK)], 4, 0, Some(16)),
+            (&[(10, BACK), (10, BACK)], 500, 0, Some(10)),
+            // As many as one statement is for make no difference, and more do.
+            (&[(10, BACK), (10, BACK)], 0, MAX_REQUESTS - 1, Some(20)),
+            (&[(10, BACK), (10, BACK)], 0, MAX_REQUESTS, Some(30)),
+            (&[(10, BACK), (10, BACK)], 0, 5 * MAX_REQUESTS, Some(70)),
+            // One that is slow by itself does not count, whichever it is.
+            (&[(10, BACK), (1_400, BACK)], 0, 0, Some(20)),
+            (&[(1_400, BACK), (10, BACK)], 0, 0, Some(20)),
+            (&[(900, BACK), (1_400, BACK)], 0, 0, Some(1_800)),
+            (&[(900, BACK), (1_400, BACK), (10, BACK)], 0, 0, Some(20)),
+            // One that was given up might have taken longer.
+            (&[(900, FAILED), (100, FAILED)], 0, 0, Some(1_800)),
+            (&[(100, BACK), (900, FAILED)], 0, 0, Some(200)),
+        ];
+        for (statements, since_sent, ahead, expected) in table {
+            let (pace, sent_at) = pace(statements);
+            let wait = pace.wait(ahead, sent_at + Duration::from_millis(since_sent));
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(wait, expected, "{statements:?}, {since_sent} ms, {ahead}");
+        }
+    }
+
+    #[test]
+    fn only_whoever_waits_is_asked_to_come_back() {
+        let case = Case::default();
+        let slow = Duration::from_millis(1_400);
+        let mut now = Duration::ZERO;
+        assert_eq!(case.queues.wait_of_next("account", now), None, "no queue");
+        let mut lead = case.lead();
+        let mut places = VecDeque::new();
+        for _ in 0..2 {
+            places.push_back(case.wait("next"));
+            lead.note(|pace| pace.note_sent(now));
+            now += slow;
+            lead.note(|pace| pace.note_back(now, false));
+            assert_eq!(case.queues.wait_of_next("other", now), None);
+            drop(lead);
+            assert!(places.pop_front().is_some_and(is_led));
+            lead = Lead::of(&case.queues, "account");
+        }
+        lead.note(|pace| pace.note_sent(now));
+        let wait = case.queues.wait_of_next("account", now + slow / 2);
+        assert_eq!(wait, Some(slow + slow / 2), "the pace is the account's");
+        // Whoever led went away, and the statement with it.
+        let last = case.wait("last");
+        drop(lead);
+        assert!(is_led(last));
+        let wait = case.queues.wait_of_next("account", now + slow / 2);
+        assert_eq!(wait, Some(slow));
+        drop(Lead::of(&case.queues, "account"));
+        let _lead = case.lead();
+        let wait = case.queues.wait_of_next("account", now);
+        assert_eq!(wait, None, "the queue has ended, and its pace with it");
     }
 
     #[test]
