@@ -12,6 +12,7 @@ use turnpike_tests::{Call, Response, TestHost, User, api_tests};
 
 use crate::authenticator::Authenticator;
 use crate::refusals::refuse;
+use crate::users::{events_of, pass_interval, removal_path};
 
 const NEW_PASSWORD: &str = "a quite different phrase";
 const THIEFS_PASSWORD: &str = "a phrase of the thief";
@@ -29,6 +30,7 @@ api_tests![
     whoever_joins_beside_the_first_reset_is_gone,
     an_owner_from_before_keeps_the_organization,
     what_a_kept_factor_is,
+    a_factor_that_was_removed_leaves_its_event,
     refuses,
 ];
 
@@ -441,6 +443,7 @@ async fn whoever_registers_first_keeps_nothing(host: &TestHost) {
 /// A second account of the stranger accepts its invitation just as the owner resets: it joins first
 /// and is removed, or finds the invitation ended.
 async fn whoever_joins_beside_the_first_reset_is_gone(host: &TestHost) {
+    host.fail_on_deadlock().await;
     for round in 0..ROUNDS {
         let stranger = host.new_user("victim").await;
         let organization = host.organization_of(&stranger).await;
@@ -513,6 +516,34 @@ async fn what_a_kept_factor_is(host: &TestHost) {
         "email": ada.email, "password": NEW_PASSWORD, "recovery_code": codes[0],
     }));
     login.settle().await.expect(200);
+}
+
+/// Whatever deletes a factor that the platform had removed, the log tells that it came to pass.
+async fn a_factor_that_was_removed_leaves_its_event(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let renewed = host.signed_up_user("ada").await;
+    let given_back = verified(host, "eve").await;
+    let email = given_back.email.clone();
+    let undo_link = take(host, &given_back.token, &email, &fresh_email("eve")).await;
+    for user in [&renewed, &given_back] {
+        Authenticator::turn_on(host, &user.token).await;
+        let remove = host.put(removal_path(user)).bearer(&admin.token);
+        remove.settle().await.expect(200);
+    }
+    pass_interval(host).await;
+    let link = forgot(host, &renewed.email).await;
+    reset(host, &link, NEW_PASSWORD).settle().await.expect(200);
+    undo(host, &undo_link).settle().await.expect(200);
+    for user in [&renewed, &given_back] {
+        assert_eq!(
+            events_of(host, user).await,
+            ["totp.enabled", "totp.removal_requested", "totp.removed"],
+            "{}",
+            user.email
+        );
+    }
+    let left = host.query("SELECT count(*) FROM totp_enrolments").await;
+    assert_eq!(left[0].get::<_, i64>(0), 0);
 }
 
 async fn refuses(host: &TestHost) {

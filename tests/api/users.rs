@@ -158,6 +158,7 @@ async fn a_way_back_for_an_organization_without_an_owner(host: &TestHost) {
 }
 
 async fn ownerships_at_once_leave_one_owner(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = administrator(host).await;
     for round in 0..ROUNDS {
         let ada = host.new_user("ada").await;
@@ -204,7 +205,7 @@ async fn an_owner_is_named_by_whoever_just_signed_in(host: &TestHost) {
 }
 
 /// Where the removal of a user's second factor is.
-fn removal_path(user: &User) -> String {
+pub fn removal_path(user: &User) -> String {
     format!("{}/second-factor-removal", path(user))
 }
 
@@ -215,14 +216,15 @@ fn login_with(host: &TestHost, user: &User, field: &str, code: &str) -> Call {
 }
 
 /// Lets the time pass until the removal is due.
-async fn pass_interval(host: &TestHost) {
+pub async fn pass_interval(host: &TestHost) {
     host.execute(
         "UPDATE totp_enrolments SET removal_due_at = now() WHERE removal_due_at IS NOT NULL",
     )
     .await;
 }
 
-async fn events_of(host: &TestHost, user: &User) -> Vec<String> {
+/// What the audit log has of a user's second factor.
+pub async fn events_of(host: &TestHost, user: &User) -> Vec<String> {
     let rows = host
         .query(&format!(
             "SELECT event_type FROM audit_events
@@ -372,6 +374,7 @@ async fn a_factor_that_is_used_is_not_lost(host: &TestHost) {
 }
 
 async fn a_removal_races_with_a_code(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = administrator(host).await;
     let ada = host.new_user("ada").await;
     let (_, codes) = Authenticator::turn_on(host, &ada.token).await;

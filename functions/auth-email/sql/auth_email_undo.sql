@@ -32,12 +32,6 @@ BEGIN
     UPDATE users SET password_hash = password_void(password_hash), devices_since = clock_timestamp()
      WHERE id = v_user.id;
     PERFORM sessions_end(v_user.id, 'email_undone');
-    DELETE FROM totp_enrolments
-     WHERE user_id = v_user.id AND (confirmed_at > v_token.created_at OR sign_in_id = v_token.sign_in_id);
-    DELETE FROM recovery_codes
-     WHERE user_id = v_user.id
-       AND (created_at > v_token.created_at OR sign_in_id = v_token.sign_in_id
-            OR totp_enrolment(v_user.id) IS NULL);
     -- After devices_since, before which no link is good.
     PERFORM email_token_add(p_reset_token_digest, v_user.id, 'reset_password', v_token.email, p_ttl_secs,
                             p_created_at => clock_timestamp());
@@ -45,6 +39,13 @@ BEGIN
     IF v_user.email <> v_token.email THEN
         PERFORM outbox_add(no_organization(), p_notice_id, 'email_changed', v_user.email, NULL);
     END IF;
+    PERFORM second_factor_remove_due(v_user.id, user_home_organization(v_user.id));
+    DELETE FROM totp_enrolments
+     WHERE user_id = v_user.id AND (confirmed_at > v_token.created_at OR sign_in_id = v_token.sign_in_id);
+    DELETE FROM recovery_codes
+     WHERE user_id = v_user.id
+       AND (created_at > v_token.created_at OR sign_in_id = v_token.sign_in_id
+            OR totp_enrolment(v_user.id) IS NULL);
     PERFORM audit_append(user_home_organization(v_user.id), 'email.change_undone', v_user.id,
                          prefixed_id('usr_', v_user.id));
     RETURN json_build_object('mail', json_build_array(

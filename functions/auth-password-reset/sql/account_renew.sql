@@ -1,5 +1,6 @@
 -- Makes an account new, beside what sessions_end() ends for it: whoever had it before somebody
--- proved the email is a stranger to its owner. Their second factor goes, with its recovery codes.
+-- proved the email is a stranger to its owner. Their second factor goes, with its recovery codes; if
+-- the platform had removed it, the log says so as it does at any other time.
 --
 -- In the account's own organizations it is the owner, whatever role it had, and everybody who
 -- joined after it is removed, with all invitations. From an organization of somebody else it is
@@ -10,8 +11,6 @@ DECLARE
     v_own memberships;
     v_guest memberships;
 BEGIN
-    DELETE FROM totp_enrolments WHERE user_id = p_user_id;
-    DELETE FROM recovery_codes WHERE user_id = p_user_id;
     -- Links that would give back an email are those of the one who had it.
     UPDATE email_tokens SET spent_at = now() WHERE user_id = p_user_id AND spent_at IS NULL;
     -- All people before the first line of an audit log, which is held after them.
@@ -32,5 +31,8 @@ BEGIN
         UPDATE invitations SET revoked_at = now()
          WHERE organization_id = v_own.organization_id AND accepted_at IS NULL AND revoked_at IS NULL;
     END LOOP;
+    PERFORM second_factor_remove_due(p_user_id, user_home_organization(p_user_id));
+    DELETE FROM totp_enrolments WHERE user_id = p_user_id;
+    DELETE FROM recovery_codes WHERE user_id = p_user_id;
 END;
 $$;

@@ -58,6 +58,16 @@ fn others_mail_stops_no_reset() {
             call.send().await.expect(202);
         }
         assert_eq!(count().await, 1 + 5 + 1 + 1 + 1);
+
+        // What is sent beyond the quota of all askers is no event: of an email that nobody has
+        // there would be none.
+        let sql = format!(
+            "SELECT count(*) FROM audit_events
+              WHERE event_type = 'password.reset_requested' AND subject = '{}'",
+            owner.id
+        );
+        let told: i64 = host.query(&sql).await[0].get(0);
+        assert_eq!(told, 1 + 5);
     });
 }
 
