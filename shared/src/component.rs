@@ -4,6 +4,7 @@ use crate::auth::api_key_use;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
 use crate::http::{self, Reply, Request, Served};
+use crate::store::counts;
 
 /// Exports a component: its operations, each with the handler that answers it.
 ///
@@ -80,6 +81,7 @@ macro_rules! component {
         // Known when the component is compiled, so that it carries only what it uses.
         const IS_AUDITED: bool = false $(|| $operation.is_audited)+;
         const TAKES_CREDENTIALS: bool = false $(|| $operation.takes_credential())+;
+        const IS_AUTH: bool = $crate::component::is_auth(env!("CARGO_PKG_NAME"));
 
         async fn answer(
             context: &$crate::http::context::Context,
@@ -90,7 +92,11 @@ macro_rules! component {
                 $crate::component::begin(context, request).await?;
             }
             $(if id == $operation.id {
-                return $handler(context, request).await;
+                let outcome = $handler(context, request).await;
+                if IS_AUTH {
+                    $crate::component::count_auth_operation($operation.id, &outcome);
+                }
+                return outcome;
             })+
             Err($crate::http::problem::Problem::internal())
         }
@@ -127,6 +133,29 @@ pub async fn begin(context: &Context, request: &Request) -> Result<(), Problem> 
     Ok(())
 }
 
+/// Whether a component's operations are those of auth, whose outcomes are counted.
+pub const fn is_auth(component: &str) -> bool {
+    matches!(component.as_bytes(), [b'a', b'u', b't', b'h', b'-', ..])
+}
+
+/// Counts what became of a request to an operation of auth.
+pub fn count_auth_operation(id: &'static str, outcome: &Result<Reply, Problem>) {
+    let name = match status(outcome) {
+        ..400 => "auth_operations_ok",
+        400..500 => "auth_operations_refused",
+        500.. => "auth_operations_failed",
+    };
+    counts::add(name, id, 1);
+}
+
+/// The status that a request is answered with.
+fn status(outcome: &Result<Reply, Problem>) -> u16 {
+    match outcome {
+        Ok(reply) => reply.status,
+        Err(problem) => problem.status,
+    }
+}
+
 /// Runs `handler` for a request, and makes a response of its reply or problem. Once the answer
 /// is known, the use of the API key that asked is noted.
 pub async fn serve(
@@ -136,12 +165,8 @@ pub async fn serve(
 ) -> Served {
     http::serve(component, request, async |context, request| {
         let outcome = handler(context, request).await;
-        let status = match &outcome {
-            Ok(reply) => reply.status,
-            Err(problem) => problem.status,
-        };
         if let Some(key) = request.api_key()
-            && api_key_use::shows_use(status)
+            && api_key_use::shows_use(status(&outcome))
         {
             api_key_use::note(context, key).await;
         }

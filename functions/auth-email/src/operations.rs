@@ -112,6 +112,7 @@ pub const CONFIRM: Operation = Operation::new(
 .body::<EmailConfirmation>(
     r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"}"#,
 )
+.statements(2)
 .answers(&[Answer::json::<EmailConfirmed>(
     200,
     "The email is verified, or changed.",
@@ -137,6 +138,7 @@ pub const UNDO: Operation = Operation::new(
 .body::<EmailUndoing>(
     r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8"}"#,
 )
+.statements(2)
 .answers(&[Answer::json::<EmailUndone>(
     200,
     "The account has the email again. The link that sets a password is on its way.",

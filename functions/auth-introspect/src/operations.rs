@@ -127,6 +127,7 @@ pub const INTROSPECT: Operation = Operation::new(
     "application/x-www-form-urlencoded",
     r#"{"token": "tpa_AZmixOHxfE2eb3CBkqO0xQGZosTh8Hs8jV5vcIGSo7QlixSJb70h6nMxSV5Z5tJ_kOiDamLvr5xPm6wm1W7JSia-EJ0"}"#,
 )
+.statements(2)
 .answers(&[Answer::json::<Introspection>(
     200,
     "What the token stands for, or that it is not active.",

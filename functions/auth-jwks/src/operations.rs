@@ -23,6 +23,7 @@ pub const LIST: Operation = Operation::new(
     "RFC 7517. The list may be kept for five minutes; a new key signs after that. When a token \
      names a key that is not in the list, fetch it again, at most once a minute.",
 )
+.statements(2)
 .answers(&[Answer::json::<Jwks>(
     200,
     "The keys that sign, are about to, or have signed what may still be good.",

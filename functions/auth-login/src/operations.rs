@@ -72,6 +72,7 @@ pub const LOGIN: Operation = Operation::new(
      without one is not asked, and a code of theirs is not looked at.",
 )
 .body::<Login>(r#"{"email": "ada@example.com", "password": "correct horse battery"}"#)
+.statements(6)
 .answers(&[SIGNED_IN])
 .refuses(&[
     &INVALID_CREDENTIALS,

@@ -28,6 +28,7 @@ pub const RESET: Operation = Operation::new(
 .body::<PasswordReset>(
     r#"{"token": "tpe_AAAAAAAAAAAAAAAAAAAAAAGZosTh8Hs8jV5vcIGSo7Tjpu7fmL4PomeT6Xff1BnacXYY8AtaK1lIW0AU18D6thDbL-8", "new_password": "staple of a new battery"}"#,
 )
+.statements(5)
 .answers(&[Answer::json::<PasswordChanged>(
     200,
     "The password is changed.",

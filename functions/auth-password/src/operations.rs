@@ -28,6 +28,7 @@ pub const CHANGE: Operation = Operation::new(
 .body::<PasswordChange>(
     r#"{"current_password": "correct horse battery", "new_password": "staple of a new battery"}"#,
 )
+.statements(3)
 .answers(&[Answer::json::<PasswordChanged>(
     200,
     "The password is changed.",

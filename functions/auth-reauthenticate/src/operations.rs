@@ -57,6 +57,7 @@ pub const REAUTHENTICATE: Operation = Operation::new(
      sign-in alone.",
 )
 .body::<Reauthentication>(r#"{"password": "correct horse battery"}"#)
+.statements(4)
 .answers(&[Answer::json::<Reauthenticated>(
     200,
     "The session may make sensitive changes.",

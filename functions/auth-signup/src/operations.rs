@@ -35,6 +35,7 @@ pub const SIGNUP: Operation = Operation::new(
      have an account.",
 )
 .body::<Signup>(r#"{"email": "ada@example.com", "password": "correct horse battery"}"#)
+.statements(2)
 .answers(&[Answer::json::<SignupAccepted>(
     202,
     "Accepted, whether the email was free or not.",

@@ -109,6 +109,7 @@ pub const GRANT: Operation = Operation::new(
      know asks for an introspection.",
 )
 .body::<TokenRequest>(r#"{"audience": "https://api.example.com", "scope": "credits:read"}"#)
+.statements(2)
 .answers(&[Answer::json::<TokenGranted>(
     200,
     "The token.",

@@ -78,6 +78,7 @@ pub const ENROL: Operation = Operation::new(
      code is confirmed, which must happen within an hour. Needs a recent login. The request has no \
      body.",
 )
+.statements(2)
 .answers(&[Answer::json::<TotpEnrolled>(
     201,
     "The secret, shown this once.",
@@ -121,6 +122,7 @@ pub const CONFIRM: Operation = Operation::new(
      with the code wrong, and counts against the sign-in alone.",
 )
 .body::<TotpConfirmation>(r#"{"code": "287082"}"#)
+.statements(3)
 .answers(&[Answer::json::<RecoveryCodes>(
     200,
     "The second factor is on.",

@@ -47,6 +47,7 @@ pub const CONSUME: Operation = Operation::new(
 .path_parameter::<OrganizationId>("id")
 .idempotent()
 .body::<PoolSpend>(r#"{"amount": "1.25", "currency": "USD", "description": "1,250 tokens"}"#)
+.statements(2)
 .answers(&[Answer::json::<PoolConsumed>(
     201,
     "Spent, now or by an earlier request with this key.",

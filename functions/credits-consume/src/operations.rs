@@ -34,6 +34,7 @@ pub const CONSUME: Operation = Operation::new(
 .details("The balance is read under lock and never goes below zero. Grants are taken from in the order of priority, expiry and age.")
 .idempotent()
 .body::<Spend>(r#"{"amount": "1.25", "currency": "USD", "description": "1,250 tokens"}"#)
+.statements(2)
 .answers(&[Answer::json::<Consumed>(
     201,
     "Spent, now or by an earlier request with this key.",

@@ -141,6 +141,7 @@ pub const VOID: Operation = Operation::new(
 .details("The permission reaches users and pools of every organization. What was spent stays spent, and what is held stays held. What comes back to the grant later, by a release or a refund, is taken back then.")
 .path_parameter::<CreditGrantId>("id")
 .idempotent()
+.statements(2)
 .answers(&[Answer::json::<GrantVoided>(
     200,
     "Taken back, now or by an earlier request with this key.",

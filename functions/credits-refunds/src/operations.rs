@@ -60,6 +60,7 @@ pub const REFUND: Operation = Operation::new(
 .body::<Refund>(
     r#"{"transaction_id": "ctx_0199a2c4e2119e6fb08192a3b4c5d6e7", "amount": "1.25", "currency": "USD"}"#,
 )
+.statements(2)
 .answers(&[Answer::json::<Refunded>(
     201,
     "Refunded, now or by an earlier request with this key.",

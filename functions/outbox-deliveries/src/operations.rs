@@ -26,6 +26,7 @@ pub const DELIVER: Operation = Operation::new(
     "Hands up to 20 messages that are due to the mail service, and records what became of them. A \
      scheduler calls it. Several callers at once send each message once.",
 )
+.statements(2)
 .answers(&[Answer::json::<Deliveries>(
     200,
     "So many messages were taken, sent and not sent.",

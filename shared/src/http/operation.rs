@@ -205,7 +205,14 @@ impl Operation {
     /// It never asks Postgres.
     #[must_use]
     pub const fn without_database(self) -> Self {
-        describe!(self, has_no_database = true,)
+        describe!(self, max_statements = 0,)
+    }
+
+    /// It sends Postgres at most so many statements, where others send one. A statement that is
+    /// sent again is not counted. A test holds every answer against it.
+    #[must_use]
+    pub const fn statements(self, max_statements: u32) -> Self {
+        describe!(self, max_statements = max_statements, max_statements)
     }
 
     /// Its successes.

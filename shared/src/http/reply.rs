@@ -47,6 +47,14 @@ impl Reply {
         }
     }
 
+    /// A text that is no JSON.
+    pub fn text(content_type: &'static str, text: String) -> Self {
+        Self {
+            content_type,
+            ..Self::from_json_bytes(200, text.into_bytes())
+        }
+    }
+
     /// A table in the form of RFC 4180, to be saved under `file_name`, which has
     /// letters, digits, hyphens and dots.
     pub fn csv(file_name: &str, body: Vec<u8>) -> Self {
