@@ -57,28 +57,53 @@ CREATE TABLE usage_event_keys (
     PRIMARY KEY (organization_id, source, id)
 );
 
-CREATE TABLE usage_events (
+-- An event, as it is stored within a batch.
+CREATE TYPE usage_event AS (
+    time          timestamptz,
+    is_adjustment boolean,
+    type          text,
+    source        text,
+    id            text,
+    subject       text,
+    properties    jsonb
+);
+
+-- The events, in the batches in which they came. Nothing looks for one of them: the keys tell
+-- what was stored, and the sums what it amounts to. Within an array they are compressed
+-- together, and take a fifth of what a row of each takes.
+-- docs/decisions/0033-events-are-stored-by-the-batch.md has the figures.
+CREATE TABLE usage_event_batches (
     organization_id uuid NOT NULL,
+    -- That of the first event. All are of one month of UTC.
     time            timestamptz NOT NULL,
     accepted_at     timestamptz NOT NULL,
-    is_adjustment   boolean NOT NULL,
-    type            text COLLATE "C" NOT NULL,
-    source          text COLLATE "C" NOT NULL,
-    id              text COLLATE "C" NOT NULL,
-    subject         text COLLATE "C" NOT NULL,
-    properties      jsonb NOT NULL
+    events          usage_event[] NOT NULL
 ) PARTITION BY RANGE (time);
 
+-- LZ4 takes a tenth of the time, and a Postgres may be built without it.
+DO $$
+BEGIN
+    ALTER TABLE usage_event_batches ALTER COLUMN events SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    RAISE NOTICE 'this Postgres has no LZ4, and compresses usage events by its own method';
+END;
+$$;
+
+-- The events one by one.
+CREATE VIEW usage_events AS
+SELECT b.organization_id, e.time, b.accepted_at, e.is_adjustment, e.type, e.source, e.id, e.subject, e.properties
+  FROM usage_event_batches b CROSS JOIN LATERAL unnest(b.events) e;
+
 -- Takes what has no partition yet, so that late upkeep refuses nobody.
-CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
+CREATE TABLE usage_event_batches_default PARTITION OF usage_event_batches DEFAULT;
 
 -- Tells upkeep which months are in there. In the default partition alone, which is empty.
-CREATE INDEX usage_events_default_by_time ON usage_events_default (time);
+CREATE INDEX usage_event_batches_default_by_time ON usage_event_batches_default (time);
 
 -- The name of the partition of a month, which is one of UTC.
 CREATE FUNCTION usage_partition_name(p_month timestamp) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
-RETURN 'usage_events_' || to_char(p_month, 'YYYY_MM');
+RETURN 'usage_event_batches_' || to_char(p_month, 'YYYY_MM');
 
 -- Makes the partition of a month: true if it is new. A month of which the default
 -- partition holds events cannot have one.
@@ -90,13 +115,13 @@ DECLARE
     v_to timestamptz := (p_month + interval '1 month') AT TIME ZONE 'UTC';
 BEGIN
     IF to_regclass(v_name) IS NOT NULL
-       OR EXISTS (SELECT 1 FROM usage_events_default WHERE time >= v_from AND time < v_to) THEN
+       OR EXISTS (SELECT 1 FROM usage_event_batches_default WHERE time >= v_from AND time < v_to) THEN
         RETURN false;
     END IF;
     -- Made apart and then attached: CREATE TABLE ... PARTITION OF would make
     -- every batch wait that is on its way.
-    EXECUTE format('CREATE TABLE %I (LIKE usage_events INCLUDING ALL)', v_name);
-    EXECUTE format('ALTER TABLE usage_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', v_name, v_from, v_to);
+    EXECUTE format('CREATE TABLE %I (LIKE usage_event_batches INCLUDING ALL)', v_name);
+    EXECUTE format('ALTER TABLE usage_event_batches ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', v_name, v_from, v_to);
     RETURN true;
 END;
 $$;
@@ -130,15 +155,17 @@ CREATE TYPE usage_delta AS (
 -- multiple of 15 minutes (Asia/Kathmandu is 5:45), so days, months and hours of any zone
 -- are whole quarters. A month has 31 x 96 = 2,976 of them.
 CREATE TABLE usage_rollups (
+    -- What has one width comes first, so that nothing is padded between.
     organization_id uuid NOT NULL,
     meter_id        uuid NOT NULL,
     slot_at         timestamptz NOT NULL,
-    group_key       text COLLATE "C" NOT NULL,
     events          bigint NOT NULL,
+    latest_at       timestamptz NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
     total           numeric,
+    -- Of a meter that asks for it; null otherwise.
     minimum         numeric,
     maximum         numeric,
-    latest_at       timestamptz NOT NULL,
     latest          numeric,
     -- Serves a batch by all of it, and a summary by its beginning.
     PRIMARY KEY (organization_id, meter_id, slot_at, group_key)
@@ -146,20 +173,49 @@ CREATE TABLE usage_rollups (
     -- batch changes, so that a change updates no index.
 ) WITH (fillfactor = 50);
 
+-- The same by whole hours of UTC: a summary of days, or of the hours of most zones, reads a
+-- fourth of the rows.
+CREATE TABLE usage_hour_rollups (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    hour_at         timestamptz NOT NULL,
+    events          bigint NOT NULL,
+    latest_at       timestamptz NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
+    total           numeric,
+    minimum         numeric,
+    maximum         numeric,
+    latest          numeric,
+    PRIMARY KEY (organization_id, meter_id, hour_at, group_key)
+) WITH (fillfactor = 50);
+
 -- The same for each subject, so that a customer's summary reads theirs alone.
 CREATE TABLE usage_subject_rollups (
     organization_id uuid NOT NULL,
     meter_id        uuid NOT NULL,
-    subject         text COLLATE "C" NOT NULL,
     slot_at         timestamptz NOT NULL,
-    group_key       text COLLATE "C" NOT NULL,
     events          bigint NOT NULL,
+    latest_at       timestamptz NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    group_key       text COLLATE "C" NOT NULL,
     total           numeric,
     minimum         numeric,
     maximum         numeric,
-    latest_at       timestamptz NOT NULL,
     latest          numeric,
     PRIMARY KEY (organization_id, meter_id, subject, slot_at, group_key)
+) WITH (fillfactor = 50);
+
+-- What a meter that adds up by groups counted in a day of UTC in all of them, of a subject, or
+-- of all usage where that is empty. Entitlements ask for years, and a year of quarters has
+-- 35,136 rows for each group.
+CREATE TABLE usage_day_totals (
+    organization_id uuid NOT NULL,
+    meter_id        uuid NOT NULL,
+    day_at          timestamptz NOT NULL,
+    events          bigint NOT NULL,
+    subject         text COLLATE "C" NOT NULL,
+    total           numeric,
+    PRIMARY KEY (organization_id, meter_id, subject, day_at)
 ) WITH (fillfactor = 50);
 
 -- The values that a meter of distinct ones has seen: the first 16 bytes of their SHA-256.

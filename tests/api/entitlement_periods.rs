@@ -1,12 +1,12 @@
 //! The periods in which an entitlement counts: where they begin and end, and what a reset does.
 
 use futures::future::join_all;
-use serde_json::json;
-use turnpike_tests::{TestHost, User, api_tests};
+use serde_json::{Value, json};
+use turnpike_tests::{Random, TestHost, User, api_tests};
 
 use crate::entitlements::{give, metered, owner, reset_call, with};
 use crate::entitlements_check::{CHECK, TOKENS, call, call_at, check, start_of, verdict, yes};
-use crate::metering::{UPKEEP, now_micros};
+use crate::metering::{UPKEEP, meter, now_micros, rfc3339, send};
 
 /// Writes what the meter `sum` counted of `cus_42` in a quarter of an hour, which can be longer
 /// ago than an event may be.
@@ -24,6 +24,7 @@ api_tests![
     every_period_begins_in_the_zone,
     periods_across_a_change_of_clocks,
     late_events_count_in_their_own_period,
+    a_meter_with_groups_counts_alike,
     a_reset_ends_with_its_period,
     a_long_period_is_settled,
     one_that_is_not_settled_stops_no_other,
@@ -237,6 +238,75 @@ async fn late_events_count_in_their_own_period(host: &TestHost) {
     call_at(host, &user, "late", "cus_42", "13", now_micros() - 34 * day).await;
     assert_eq!(used("never").await, "36");
     assert_eq!(used("day").await, "11");
+}
+
+/// Of a meter with groups days are read, and of one without quarters of an hour. What they count
+/// of the same events is the same, of a subject and of all, whatever zone the periods are of, and
+/// whether upkeep has settled them or not.
+async fn a_meter_with_groups_counts_alike(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let user = owner(host, "ada").await;
+    meter(
+        host,
+        &user.token,
+        "grouped",
+        "sum",
+        json!({"group_by": ["model"]}),
+    )
+    .await;
+    let organization = host.organization_of(&user).await;
+    let mut random = Random::seeded("entitlements of groups");
+    let mut before = |end: u64| i64::try_from(random.below(end)).unwrap_or(0);
+    let events: Vec<Value> = (0..600)
+        .map(|n| {
+            let quarters = before(35 * 96 - 1);
+            json!({"id": n.to_string(), "type": "call", "subject": format!("cus_{}", 42 + before(2)),
+                   "time": rfc3339(now_micros() - quarters * 900_000_000),
+                   "properties": {"n": before(100) - 20, "model": before(3)}})
+        })
+        .collect();
+    assert_eq!(send(host, &user.token, &json!(events)).await, [600, 0, 0]);
+    for period in ["day", "month", "year", "never"] {
+        for slug in ["sum", "grouped"] {
+            let body = with(metered("cus_42", "1000000", period), "meter", json!(slug));
+            let body = with(body, "feature", json!(format!("{slug}-{period}")));
+            give(host, &user, &body).await;
+            let mut body = with(body, "organization_id", json!(organization));
+            if let Some(members) = body.as_object_mut() {
+                members.remove("subject");
+            }
+            give(host, &admin, &body).await;
+        }
+    }
+    for step in 0..2 {
+        for zone in [
+            "UTC",
+            "Asia/Kathmandu",
+            "America/New_York",
+            "Pacific/Kiritimati",
+        ] {
+            host.execute(&format!(
+                "UPDATE organizations SET time_zone = '{zone}';
+                 UPDATE entitlements SET time_zone = '{zone}' WHERE subject = ''"
+            ))
+            .await;
+            for period in ["day", "month", "year", "never"] {
+                for subject in ["", "&subject=cus_42"] {
+                    let used = async |slug: &str| {
+                        let query = format!("feature={slug}-{period}{subject}");
+                        check(host, &user, &query).await["used"].clone()
+                    };
+                    let (flat, grouped) = (used("sum").await, used("grouped").await);
+                    assert_eq!(grouped, flat, "{step} {zone} {period} {subject:?}");
+                }
+            }
+        }
+        // Those of the year and for good, of both.
+        let expected = [8, 0][step];
+        let done = settle(host, &admin).await;
+        assert_eq!(done, expected);
+    }
+    host.assert_usage_is_sound().await;
 }
 
 async fn a_reset_ends_with_its_period(host: &TestHost) {

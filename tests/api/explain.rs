@@ -19,7 +19,7 @@ const BY_ACCESS_TOKEN: [&str; 3] = ["access_tokens_pkey", "sessions_pkey", "user
 
 /// How many rows some statements may read by an index: those of the range that they ask for, of
 /// the many that the organization has.
-const ROWS_READ: [(&str, &str, u64); 33] = [
+const ROWS_READ: [(&str, &str, u64); 36] = [
     // Of all currencies a page is read of each account, of which there are two, and to begin
     // elsewhere the one is halved: 1 + 11 of 2,000 for the moment.
     (
@@ -91,8 +91,24 @@ const ROWS_READ: [(&str, &str, u64); 33] = [
         "usage_rollups_pkey",
         2_000 - 383,
     ),
-    ("usage_summary", "usage_rollups_pkey", 7 * 96),
-    ("usage_summary by hour", "usage_rollups_pkey", 7 * 96),
+    ("usage_summary", "usage_hour_rollups_pkey", 7 * 24),
+    ("usage_summary by hour", "usage_hour_rollups_pkey", 7 * 24),
+    (
+        "usage_summary by hours that are not those of UTC",
+        "usage_rollups_pkey",
+        7 * 96,
+    ),
+    // One in four is the subject's; and two days at both ends by quarters.
+    (
+        "entitlement_check of a meter with groups",
+        "usage_day_totals_pkey",
+        2_000 / 4,
+    ),
+    (
+        "entitlement_check of a meter with groups",
+        "usage_subject_rollups_pkey",
+        2 * 96 / 4,
+    ),
     (
         "usage_summary of a subject",
         "usage_subject_rollups_pkey",

@@ -46,6 +46,7 @@ api_tests![
     counts_events,
     an_archived_one_fires_no_more,
     alerts_on_one_total_fire_each,
+    a_batch_fires_thousands,
 ];
 
 async fn fires_each_threshold_once(host: &TestHost) {
@@ -635,4 +636,55 @@ async fn alerts_on_one_total_fire_each(host: &TestHost) {
     let of_second = page(host, &user, &format!("{ALERTS}/{second}/firings")).await;
     let count = of_second["firings"].as_array().map_or(0, Vec::len);
     assert_eq!(count, 3, "{of_second}");
+}
+
+/// All thresholds of as many alerts as there may be, on ten days.
+async fn a_batch_fires_thousands(host: &TestHost) {
+    const ALERTS_ACTIVE: i64 = 50;
+    const DAYS: i64 = 10;
+    let user = metered(host, "ada").await;
+    let ten: Vec<String> = (1..=10).map(|n| n.to_string()).collect();
+    let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
+    let daily = with(alert(&ten), "period", json!("day"));
+    let first = make(host, &user, &with(daily, "email", json!("ops@example.com"))).await;
+    // One more after the other would look at all days each.
+    host.execute(&format!(
+        "INSERT INTO usage_alerts (organization_id, id, name, meter_id, subject, period, thresholds, email)
+         SELECT organization_id, owned_id(organization_id, gen_random_uuid()), 'Alert ' || n, meter_id,
+                CASE WHEN n % 2 = 0 THEN 'cus_' || n ELSE '' END, period, thresholds, email
+           FROM usage_alerts, generate_series(2, {ALERTS_ACTIVE}) n WHERE prefixed_id('ual_', id) = '{first}'"
+    ))
+    .await;
+    let day_micros = 86_400_000_000;
+    let events: Vec<Value> = (0..DAYS)
+        .flat_map(|day| {
+            (1..=ALERTS_ACTIVE / 2).map(move |n| {
+                let time =
+                    crate::metering::rfc3339(crate::metering::now_micros() - day * day_micros);
+                with(
+                    call_at(&format!("{day} {n}"), 10, &time),
+                    "subject",
+                    json!(format!("cus_{}", 2 * n)),
+                )
+            })
+        })
+        .collect();
+    let accepted = [events.len() as u64, 0, 0];
+    assert_eq!(send(host, &user.token, &json!(events)).await, accepted);
+    let counts = host
+        .query(
+            "SELECT count(*), count(DISTINCT sequence), count(DISTINCT alert_id),
+                    (SELECT count(*) FROM outbox_messages WHERE kind = 'usage_alert')
+               FROM usage_alert_firings",
+        )
+        .await;
+    let counts: [i64; 4] = std::array::from_fn(|at| counts[0].get(at));
+    let fired = ALERTS_ACTIVE * DAYS * 10;
+    assert_eq!(counts, [fired, fired, ALERTS_ACTIVE, 20 * ALERTS_ACTIVE]);
+    host.assert_usage_alerts_are_sound().await;
+    // Nothing is left to fire.
+    let more = json!([call("more", 10)]);
+    assert_eq!(send(host, &user.token, &more).await, [1, 0, 0]);
+    let left = host.query("SELECT count(*) FROM usage_alert_firings").await;
+    assert_eq!(left[0].get::<_, i64>(0), fired);
 }

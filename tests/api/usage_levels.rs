@@ -174,7 +174,7 @@ async fn a_level_lasts_until_it_changes(host: &TestHost) {
     host.execute(&format!(
         "DO $$ BEGIN FOR n IN -17..-14 LOOP PERFORM usage_partition_create(
                          date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => n)); END LOOP; END $$;
-         UPDATE usage_events SET time = time - interval '{AGED_DAYS} days';
+         UPDATE usage_event_batches SET time = time - interval '{AGED_DAYS} days';
          UPDATE usage_levels SET time = time - interval '{AGED_DAYS} days'"
     ))
     .await;

@@ -8,7 +8,7 @@ use turnpike_tests::{Random, TestHost, User, api_tests};
 
 use crate::metering::{
     EVENTS, SUMMARY, count_every_quarter, groups, meter, now_micros, rfc3339, send, send_call,
-    total,
+    sum_up_hours, total,
 };
 use crate::refusals::refuse;
 
@@ -95,12 +95,14 @@ async fn insert_rollup(host: &TestHost, user: &User, time: &str, events: i64) {
           WHERE organization_id = '{organization}' AND slug = 'calls'"
     ))
     .await;
+    sum_up_hours(host).await;
 }
 
 api_tests![
     every_aggregation_is_what_a_naive_model_says,
     fills_the_buckets_between,
     days_are_those_of_the_zone,
+    ranges_begin_and_end_within_hours,
     groups_are_told_apart,
     is_bounded,
     refuses,
@@ -339,6 +341,39 @@ async fn days_are_those_of_the_zone(host: &TestHost) {
     assert_eq!(response.text_at("/since"), "2026-10-24T04:00:00.000000Z");
 }
 
+/// Sums of hours are read where they are of one bucket, and quarters beside them: whatever a range
+/// begins and ends with, each quarter counts once.
+async fn ranges_begin_and_end_within_hours(host: &TestHost) {
+    let user = host.new_user("ada").await;
+    meter(host, &user.token, "calls", "count", json!({})).await;
+    count_every_quarter(host, &user, "2026-10-01T00:00Z", "2026-10-06T00:00Z").await;
+    let bounds = [
+        "02T00:00", "02T00:15", "02T00:30", "02T00:45", "02T01:00", "02T01:30", "02T02:15",
+        "03T23:45", "04T00:00",
+    ];
+    let quarters = |bound: &str| {
+        let part = |range: std::ops::Range<usize>| bound[range].parse::<u64>().unwrap_or(0);
+        part(0..2) * 96 + part(3..5) * 4 + part(6..8) / 15
+    };
+    for (at, since) in bounds.iter().enumerate() {
+        for until in &bounds[at + 1..] {
+            let expected = quarters(until) - quarters(since);
+            for zone in ["UTC", "America/New_York", "Asia/Kathmandu"] {
+                for interval in ["hour", "day"] {
+                    let query = format!(
+                        "meter=calls&since=2026-10-{since}:00Z&until=2026-10-{until}:00Z&interval={interval}&timezone={zone}"
+                    );
+                    let shown = groups(host, &user.token, &query).await;
+                    assert_eq!(shown[0]["events"], json!(expected), "{query}");
+                    let buckets = shown[0]["buckets"].as_array().cloned().unwrap_or_default();
+                    let in_buckets = buckets.iter().map(|bucket| bucket["events"].as_u64());
+                    assert_eq!(in_buckets.sum::<Option<u64>>(), Some(expected), "{query}");
+                }
+            }
+        }
+    }
+}
+
 async fn is_exact_to_the_last_acknowledged_event(host: &TestHost) {
     let user = host.new_user("ada").await;
     meter(host, &user.token, "sum", "sum", json!({})).await;
@@ -443,6 +478,7 @@ async fn is_bounded(host: &TestHost) {
           WHERE organization_id = '{organization}'"
     ))
     .await;
+    sum_up_hours(host).await;
     let days = get("since=2026-10-01&until=2026-10-26&group_by=model");
     refuse(host, days, 400, "invalid_parameter", &["group_by"]).await;
     get("since=2026-10-01&until=2026-10-25&group_by=model")

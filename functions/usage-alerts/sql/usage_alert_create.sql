@@ -14,7 +14,7 @@ DECLARE
     v_meter meters;
     v_wait interval;
     v_time_zone text;
-    v_total usage_alert_totals;
+    v_reached usage_alert_totals[];
 BEGIN
     -- Holds the organization's row, so that requests side by side do not exceed the limit.
     v_hold := organization_hold(p_digest, v_organization_id, 'usage_alerts:manage');
@@ -58,14 +58,13 @@ BEGIN
     -- Anew, because a total is not kept while no alert waits for more of it.
     PERFORM usage_alert_totals_sum(
         v_organization_id, v_meter.id, v_alert.subject, p_period, v_time_zone, false);
-    FOR v_total IN
-        SELECT * FROM usage_alert_totals t
-         WHERE t.organization_id = v_organization_id AND t.meter_id = v_meter.id AND t.subject = v_alert.subject
-           AND t.period = p_period AND t.ends_at > now() AND t.value >= t.next_threshold
-         ORDER BY t.started_at
-    LOOP
-        PERFORM usage_alerts_fire(v_total, v_time_zone);
-    END LOOP;
+    SELECT array_agg(t ORDER BY t.started_at) INTO v_reached
+      FROM usage_alert_totals t
+     WHERE t.organization_id = v_organization_id AND t.meter_id = v_meter.id AND t.subject = v_alert.subject
+       AND t.period = p_period AND t.ends_at > now() AND t.value >= t.next_threshold;
+    IF v_reached IS NOT NULL THEN
+        PERFORM usage_alerts_fire(v_reached, v_time_zone);
+    END IF;
     PERFORM audit_append(v_organization_id, 'usage_alert.created', v_caller.user_id, prefixed_id('ual_', p_id),
                          jsonb_build_object('name', p_name));
     RETURN json_build_object('alert', usage_alert_json(v_alert));

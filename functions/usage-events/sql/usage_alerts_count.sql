@@ -78,8 +78,8 @@ BEGIN
             v_reached := v_reached || v_total;
         END IF;
     END LOOP;
-    FOREACH v_total IN ARRAY v_reached LOOP
-        PERFORM usage_alerts_fire(v_total, v_time_zone);
-    END LOOP;
+    IF v_reached <> '{}' THEN
+        PERFORM usage_alerts_fire(v_reached, v_time_zone);
+    END IF;
 END;
 $$;

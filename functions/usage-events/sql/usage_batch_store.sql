@@ -38,21 +38,21 @@ BEGIN
                string_to_array(m.group_by[3], '.') AS path_3, string_to_array(m.group_by[4], '.') AS path_4
           FROM meters m
          WHERE m.organization_id = p_organization_id AND m.archived_at IS NULL
-    ), looked_at AS MATERIALIZED (
-        SELECT i.n, i.time, i.subject, a.id AS meter_id, a.aggregation, a.value_property,
-               usage_property(i.properties, a.value_path) AS value,
-               usage_group_key(i.properties, a.groups, a.path_1, a.path_2, a.path_3, a.path_4) AS group_key
-          FROM input i JOIN active a ON a.event_type = i.type
-         WHERE a.filter_path IS NULL OR i.properties @@ a.filter_path
     ), measured AS MATERIALIZED (
         SELECT l.*, CASE WHEN l.aggregation NOT IN ('count', 'unique_count') THEN usage_number(l.value) END AS number
-          FROM looked_at l
+          FROM (SELECT i.n, i.time, i.subject, a.id AS meter_id, a.aggregation, a.value_property,
+                       usage_property(i.properties, a.value_path) AS value,
+                       usage_group_key(i.properties, a.groups, a.path_1, a.path_2, a.path_3, a.path_4) AS group_key
+                  FROM input i JOIN active a ON a.event_type = i.type
+                 WHERE a.filter_path IS NULL OR i.properties @@ a.filter_path
+                -- Kept apart, so that a property is looked up once.
+                OFFSET 0) l
     ), problems AS MATERIALIZED (
         SELECT DISTINCT p.n, p.field, p.code
           FROM (SELECT m.n,
                        CASE WHEN octet_length(m.group_key) > 1024 THEN 'properties' ELSE 'properties.' || m.value_property END AS field,
                        CASE WHEN octet_length(m.group_key) > 1024 THEN 'group_too_long'
-                            WHEN m.aggregation = 'count' THEN NULL
+                            WHEN m.number IS NOT NULL OR m.aggregation = 'count' THEN NULL
                             WHEN m.value IS NULL OR m.value = 'null' THEN 'required'
                             WHEN m.aggregation = 'unique_count' THEN
                                 CASE WHEN jsonb_typeof(m.value) IN ('object', 'array') THEN 'not_a_scalar' END
@@ -74,11 +74,13 @@ BEGIN
         SELECT f.*, f.time < v_closed_until AS is_adjustment
           FROM fresh JOIN firsts f ON f.source = fresh.source AND f.id = fresh.id
     ), stored AS (
-        INSERT INTO usage_events
-            (organization_id, time, accepted_at, is_adjustment, type, source, id, subject, properties)
-        SELECT p_organization_id, a.time, now(), coalesce(a.is_adjustment, false), a.type, a.source, a.id, a.subject,
-               a.properties
+        -- In the order of their keys: what is alike is close together, and is compressed better.
+        INSERT INTO usage_event_batches (organization_id, time, accepted_at, events)
+        SELECT p_organization_id, min(a.time), now(),
+               array_agg(ROW(a.time, coalesce(a.is_adjustment, false), a.type, a.source, a.id, a.subject,
+                             a.properties)::usage_event ORDER BY a.n)
           FROM accepted a
+         GROUP BY date_trunc('month', a.time, 'UTC')
     ), counted AS MATERIALIZED (
         SELECT m.*, date_bin('15 minutes', m.time, 'epoch') AS slot_at
           FROM measured m JOIN accepted a ON a.n = m.n
@@ -110,7 +112,8 @@ BEGIN
         ON CONFLICT DO NOTHING
     ), added AS (
         SELECT c.meter_id, c.slot_at, c.group_key, c.subject, count(*) AS events, sum(c.number) AS total,
-               min(c.number) AS minimum, max(c.number) AS maximum, max(c.time) AS latest_at,
+               min(c.number) FILTER (WHERE c.aggregation = 'min') AS minimum,
+               max(c.number) FILTER (WHERE c.aggregation = 'max') AS maximum, max(c.time) AS latest_at,
                -- Of two at the same moment the larger, so that no order of arrival matters.
                (max(ARRAY[extract(epoch FROM c.time), c.number]) FILTER (WHERE c.aggregation = 'latest'))[2] AS latest
           FROM counted c
@@ -142,6 +145,18 @@ BEGIN
                              WHEN excluded.latest_at < r.latest_at THEN r.latest
                              ELSE greatest(r.latest, excluded.latest) END;
         -- Last, because these are the rows that batches wait for each other at.
+        INSERT INTO usage_day_totals AS r (organization_id, meter_id, subject, day_at, events, total)
+        SELECT p_organization_id, d.meter_id, coalesce(d.subject, ''), d.day_at, sum(d.events), sum(d.total)
+          FROM (SELECT d.meter_id, d.subject, date_bin('1 day', d.slot_at, 'epoch') AS day_at, d.events, d.total
+                  FROM unnest(deltas) d
+                 WHERE d.meter_id IN (SELECT m.id FROM meters m
+                                       WHERE m.organization_id = p_organization_id AND m.group_by <> '{}'
+                                         AND m.aggregation IN ('count', 'sum'))) d
+         GROUP BY GROUPING SETS ((d.meter_id, d.day_at, d.subject), (d.meter_id, d.day_at))
+        HAVING grouping(d.subject) = 1 OR d.subject <> ''
+         ORDER BY d.meter_id, coalesce(d.subject, '') COLLATE "C", d.day_at
+        ON CONFLICT (organization_id, meter_id, subject, day_at) DO UPDATE
+           SET events = r.events + excluded.events, total = r.total + excluded.total;
         INSERT INTO usage_rollups AS r
             (organization_id, meter_id, slot_at, group_key, events, total, minimum, maximum, latest_at, latest)
         SELECT p_organization_id, d.meter_id, d.slot_at, d.group_key, sum(d.events), sum(d.total),
@@ -151,6 +166,21 @@ BEGIN
          GROUP BY d.meter_id, d.slot_at, d.group_key
          ORDER BY d.meter_id, d.slot_at, d.group_key COLLATE "C"
         ON CONFLICT (organization_id, meter_id, slot_at, group_key) DO UPDATE
+           SET events = r.events + excluded.events, total = r.total + excluded.total,
+               minimum = least(r.minimum, excluded.minimum), maximum = greatest(r.maximum, excluded.maximum),
+               latest_at = greatest(r.latest_at, excluded.latest_at),
+               latest = CASE WHEN excluded.latest_at > r.latest_at THEN excluded.latest
+                             WHEN excluded.latest_at < r.latest_at THEN r.latest
+                             ELSE greatest(r.latest, excluded.latest) END;
+        INSERT INTO usage_hour_rollups AS r
+            (organization_id, meter_id, hour_at, group_key, events, total, minimum, maximum, latest_at, latest)
+        SELECT p_organization_id, d.meter_id, d.hour_at, d.group_key, sum(d.events), sum(d.total),
+               min(d.minimum), max(d.maximum), max(d.latest_at),
+               (max(ARRAY[extract(epoch FROM d.latest_at), d.latest]) FILTER (WHERE d.latest IS NOT NULL))[2]
+          FROM (SELECT d.*, date_bin('1 hour', d.slot_at, 'epoch') AS hour_at FROM unnest(deltas) d) d
+         GROUP BY d.meter_id, d.hour_at, d.group_key
+         ORDER BY d.meter_id, d.hour_at, d.group_key COLLATE "C"
+        ON CONFLICT (organization_id, meter_id, hour_at, group_key) DO UPDATE
            SET events = r.events + excluded.events, total = r.total + excluded.total,
                minimum = least(r.minimum, excluded.minimum), maximum = greatest(r.maximum, excluded.maximum),
                latest_at = greatest(r.latest_at, excluded.latest_at),

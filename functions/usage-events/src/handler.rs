@@ -10,6 +10,7 @@ use shared::http::problem::{FieldError, Problem};
 use shared::http::{Reply, Request};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
+use shared::store::counts;
 
 use crate::event::{self, Event, Rejected};
 use crate::operations::{
@@ -183,7 +184,7 @@ pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Probl
         .filter_map(|at| events[*at].as_ref().ok())
         .collect();
     // Asked even when no event is left, because a stranger is told nothing.
-    let stored = queries::ingest(context, token.digest, &good, is_atomic).await?;
+    let stored = queries::ingest(context, &token, &good, is_atomic).await?;
     let verdicts = verdicts(events, &order, &stored);
     if is_committed(&verdicts) {
         // After the commit and before the answer, without a mark before: whose summaries
@@ -200,7 +201,20 @@ pub async fn ingest(context: &Context, request: &Request) -> Result<Reply, Probl
             return Err(problem);
         }
     }
+    count(&verdicts);
     Reply::json(200, &UsageResults::new(verdicts))
+}
+
+/// Counts the events for the operator's metrics.
+fn count(verdicts: &[UsageVerdict<'_>]) {
+    for (status, label) in [
+        (UsageEventStatus::Accepted, "accepted"),
+        (UsageEventStatus::Duplicate, "duplicate"),
+        (UsageEventStatus::Rejected, "rejected"),
+    ] {
+        let of_status = verdicts.iter().filter(|verdict| verdict.status == status);
+        counts::add("usage_events", label, of_status.count() as u64);
+    }
 }
 
 #[cfg(test)]

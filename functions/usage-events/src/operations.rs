@@ -262,6 +262,8 @@ pub const INGEST: Operation = Operation::new(
         r#"[{"specversion": "1.0", "id": "req-7f21", "source": "/gateway-1", "subject": "cus_42", "type": "completion", "time": "2026-11-21T09:30:00Z", "data": {"tokens": 812, "model": "large"}}]"#,
     ),
 ])
+// Two if the statement that it was sent in with others failed.
+.statements(2)
 .answers(&[Answer::json::<UsageResults<'static>>(
     200,
     "What became of each event. What is accepted or a duplicate is stored, and in every summary that is asked for from now on.",

@@ -1,4 +1,5 @@
--- Sums of subjects that are not within those of all usage, values that are equal and are
+-- Sums of subjects that are not within those of all usage, sums of hours and days that are not
+-- those of their quarters, values that are equal and are
 -- kept as two groups, and levels that no summary would find. It reads all sums.
 CREATE OR REPLACE FUNCTION usage_violations() RETURNS TABLE (organization_id uuid, violation text)
 LANGUAGE sql STABLE AS $$
@@ -20,6 +21,38 @@ LANGUAGE sql STABLE AS $$
      WHERE r.events IS NULL OR s.events > r.events
         -- Without usage of no subject they are the whole.
         OR (s.events = r.events AND s.total IS DISTINCT FROM r.total)
+    UNION ALL
+    SELECT coalesce(h.organization_id, q.organization_id),
+           format('meter %s has %s events and %s in group %L of the hour from %s, and its quarters have %s and %s',
+                  coalesce(h.meter_id, q.meter_id), h.events, h.total, coalesce(h.group_key, q.group_key),
+                  coalesce(h.hour_at, q.hour_at), q.events, q.total)
+      FROM usage_hour_rollups h
+      FULL JOIN (SELECT r.organization_id, r.meter_id, date_trunc('hour', r.slot_at, 'UTC') AS hour_at, r.group_key,
+                        sum(r.events) AS events, sum(r.total) AS total, min(r.minimum) AS minimum,
+                        max(r.maximum) AS maximum, max(r.latest_at) AS latest_at
+                   FROM usage_rollups r
+                  GROUP BY 1, 2, 3, 4) q
+           ON q.organization_id = h.organization_id AND q.meter_id = h.meter_id AND q.hour_at = h.hour_at
+          AND q.group_key = h.group_key
+     WHERE ROW(h.events::numeric, h.total, h.minimum, h.maximum, h.latest_at)
+           IS DISTINCT FROM ROW(q.events, q.total, q.minimum, q.maximum, q.latest_at)
+    UNION ALL
+    SELECT coalesce(t.organization_id, q.organization_id),
+           format('meter %s has %s events and %s of %L on the day from %s, and its quarters have %s and %s',
+                  coalesce(t.meter_id, q.meter_id), t.events, t.total, coalesce(t.subject, q.subject),
+                  coalesce(t.day_at, q.day_at), q.events, q.total)
+      FROM usage_day_totals t
+      FULL JOIN (SELECT r.organization_id, r.meter_id, r.subject, date_trunc('day', r.slot_at, 'UTC') AS day_at,
+                        sum(r.events) AS events, sum(r.total) AS total
+                   FROM (SELECT organization_id, meter_id, '' AS subject, slot_at, events, total FROM usage_rollups
+                         UNION ALL
+                         SELECT organization_id, meter_id, subject, slot_at, events, total FROM usage_subject_rollups) r
+                   JOIN meters m ON m.organization_id = r.organization_id AND m.id = r.meter_id
+                    AND m.group_by <> '{}' AND m.aggregation IN ('count', 'sum')
+                  GROUP BY 1, 2, 3, 4) q
+           ON q.organization_id = t.organization_id AND q.meter_id = t.meter_id AND q.subject = t.subject
+          AND q.day_at = t.day_at
+     WHERE ROW(t.events::numeric, t.total) IS DISTINCT FROM ROW(q.events, q.total)
     UNION ALL
     SELECT n.organization_id, format('meter %s keeps %s groups for %s', n.meter_id, count(*), n.group_key::jsonb)
       FROM named n

@@ -168,6 +168,14 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), explain_id(1), timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
         ),
         (
+            "usage_hour_rollups (organization_id, meter_id, hour_at, group_key, events, latest_at)",
+            "explain_owner(n), explain_id(1), timestamptz '2026-01-01Z' + n * interval '1 hour', '', 4, now()",
+        ),
+        (
+            "usage_day_totals (organization_id, meter_id, subject, day_at, events)",
+            "explain_owner(n), explain_id(1), 'cus_' || n % 4, timestamptz '2026-01-01Z' + n * interval '1 day', 96",
+        ),
+        (
             "usage_subject_rollups (organization_id, meter_id, subject, slot_at, group_key, events, latest_at)",
             "explain_owner(n), explain_id(1), 'cus_' || n % 4, timestamptz '2026-01-01Z' + n * interval '15 minutes', '', 1, now()",
         ),

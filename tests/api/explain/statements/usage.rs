@@ -2,19 +2,26 @@
 
 use super::Row;
 
-pub const ROWS: [Row; 20] = [
+pub const ROWS: [Row; 23] = [
     Row {
         name: "usage_summary",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "672",
-        indexes: &["usage_rollups_pkey"],
+        indexes: &["usage_hour_rollups_pkey"],
     },
     Row {
         name: "usage_summary by hour",
         sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "2026-01-11T23:00:00",
+        indexes: &["usage_hour_rollups_pkey"],
+    },
+    Row {
+        name: "usage_summary by hours that are not those of UTC",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+              SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'Asia/Kolkata', NULL, '{}', 800, 10000, 100000, 10000)",
+        answer: "2026-01-11T17:30:00",
         indexes: &["usage_rollups_pkey"],
     },
     Row {
@@ -53,6 +60,14 @@ pub const ROWS: [Row; 20] = [
         name: "usage_ingest",
         sql: "SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
         answer: "\"accepted\" : [1]",
+        indexes: &["usage_closed_periods_pkey"],
+    },
+    Row {
+        name: "usage_ingest_many",
+        sql: "SELECT usage_ingest_many(ARRAY[explain_digest(5), explain_digest(5)], '{\"{1}\",\"{1}\"}', ARRAY['{\"\"}', '{\"\"}'],
+                                       '{\"{event-new}\",\"{event-other}\"}', '{\"{cus_1}\",\"{cus_1}\"}', '{\"{call}\",\"{call}\"}',
+                                       array_fill('{'::text || unix_millis(now()) * 1000 || '}', ARRAY[2]), ARRAY['{\"{}\"}', '{\"{}\"}'])",
+        answer: "accepted",
         indexes: &["usage_closed_periods_pkey"],
     },
     Row {
@@ -106,6 +121,20 @@ pub const ROWS: [Row; 20] = [
               SELECT entitlement_check(explain_digest(5), 'calls', 'cus_1', 5)",
         answer: "\"used\" : \"400\"",
         indexes: &["entitlement_names_pkey", "entitlements_pkey", "usage_subject_rollups_pkey"],
+    },
+    Row {
+        name: "entitlement_check of a meter with groups",
+        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, group_by)
+              VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count', '{model}');
+              INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
+                                        reset_at, reset_period_started_at, reset_period_ends_at, used_before)
+              VALUES (explain_id(1), explain_id(5000000), 'cus_1', 'calls', 'metered', explain_id(1), 1000000, 'year', false,
+                      now(), '2026-01-05 05:00Z', '2028-01-05 05:00Z', 4);
+              INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
+              VALUES (explain_id(1), 'cus_1', 'calls', explain_id(5000000));
+              SELECT entitlement_check(explain_digest(5), 'calls', 'cus_1', 5)",
+        answer: "\"has_access\" : true",
+        indexes: &["usage_day_totals_pkey", "usage_subject_rollups_pkey"],
     },
     Row {
         name: "entitlement_check of the organization",
