@@ -10,6 +10,6 @@ BEGIN
         RETURN v_refusal;
     END IF;
     PERFORM audit_append(NULL, 'cache.removed', v_principal.user_id, p_subject);
-    RETURN '{}';
+    RETURN '{}'::json;
 END;
 $$;
