@@ -22,6 +22,10 @@ use anyhow::{Context, Result, ensure};
 use chrono::{SecondsFormat, Utc};
 use shared::auth::checkpoint_key::{CheckpointKey, PublicCheckpointKey};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use audit_log::{Checkpoint, Destination, Verification};
 
@@ -275,14 +279,16 @@ impl Signals {
 
 /// Log lines go to stderr: those that `RUST_LOG` asks for, or warnings only.
 fn start_logging(quiet: bool, format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "warn" })
-    });
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let asked_for = std::env::var("RUST_LOG").ok();
+    let filter = asked_for
+        .and_then(|levels| levels.parse().ok())
+        .unwrap_or_else(|| {
+            Targets::new().with_default(if quiet { Level::ERROR } else { Level::WARN })
+        });
+    let subscriber = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        LogFormat::Text => subscriber.with(lines).init(),
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).init(),
     }
 }
