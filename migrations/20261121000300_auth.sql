@@ -36,6 +36,9 @@ CREATE TABLE sessions (
 
 -- Serves the live sessions of a user.
 CREATE INDEX sessions_live_by_user ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
+-- Serve the purge: those that ended, and those whose lifetime is over. No refresh changes either.
+CREATE INDEX sessions_ended ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX sessions_unended ON sessions (created_at) WHERE revoked_at IS NULL;
 
 CREATE TABLE access_tokens (
     organization_id uuid NOT NULL,
@@ -50,6 +53,8 @@ CREATE TABLE access_tokens (
 -- Serves the end of a session, which ends its tokens. It does not begin with the organization,
 -- so that no plan looks among all tokens of one for a digest.
 CREATE INDEX access_tokens_by_session ON access_tokens (session_id);
+-- Serves the purge.
+CREATE INDEX access_tokens_by_expiry ON access_tokens (expires_at);
 
 CREATE TABLE refresh_tokens (
     organization_id uuid NOT NULL,
@@ -62,10 +67,13 @@ CREATE TABLE refresh_tokens (
     FOREIGN KEY (organization_id, session_id) REFERENCES sessions (organization_id, id)
 );
 
--- Serves the list of sessions, which asks of each whether it can still be refreshed. A
--- session that is refreshed every 15 minutes for a month has 2,880 spent tokens and one
--- that is not; only that one is in this index.
-CREATE INDEX refresh_tokens_unspent_by_session ON refresh_tokens (session_id) WHERE successor IS NULL;
+-- Serves the list of sessions, which asks of each whether it can still be refreshed: a session that
+-- is refreshed every 15 minutes for a month has 2,880 spent tokens and one that is not. And the
+-- purge, which deletes no session that a token refers to. With the organization, so that no plan
+-- takes the primary key for it and reads all tokens of a large one.
+CREATE INDEX refresh_tokens_by_session ON refresh_tokens (organization_id, session_id, successor);
+-- Serves the purge.
+CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
 -- A user's own keys, for one organization, with part of their permissions.
 CREATE TABLE api_keys (

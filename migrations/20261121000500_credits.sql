@@ -35,6 +35,10 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (organization_id, actor_id, key)
 );
 
+-- Serves the purge. Rows come in the order of their times, so that the end of the index alone is
+-- written.
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
 -- Where an account's credits can be. Each is a balance of the double-entry ledger: 'issued'
 -- is what Turnpike owes and so is never positive, the others are never negative, and
 -- together they are always zero. The contra balances are kept for each account, and not in

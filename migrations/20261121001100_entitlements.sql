@@ -91,3 +91,6 @@ CREATE TABLE entitlement_resets (
     PRIMARY KEY (organization_id, entitlement_id, key),
     FOREIGN KEY (organization_id, entitlement_id) REFERENCES entitlements (organization_id, id)
 );
+
+-- Serves the purge.
+CREATE INDEX entitlement_resets_by_age ON entitlement_resets (reset_at);

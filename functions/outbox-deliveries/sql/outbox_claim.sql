@@ -11,9 +11,6 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
-    DELETE FROM outbox_messages WHERE (organization_id, id) IN (
-        SELECT organization_id, id FROM outbox_messages WHERE settled_at < now() - interval '30 days'
-         ORDER BY settled_at LIMIT 100 FOR UPDATE SKIP LOCKED);
     WITH due AS MATERIALIZED (
         SELECT organization_id, id FROM outbox_messages
          WHERE settled_at IS NULL AND next_attempt_at <= now()

@@ -9,7 +9,7 @@ DECLARE
     v_may_fail integer := address_free_failures() + 1;
 BEGIN
     SELECT * INTO v_count FROM login_attempts
-     WHERE subject = 'address:' || p_address AND last_failed >= clock_timestamp() - interval '1 hour';
+     WHERE subject = 'address:' || p_address AND last_failed >= clock_timestamp() - guess_count_interval();
     IF v_count.locked_until > clock_timestamp() THEN
         RETURN v_count.locked_until - clock_timestamp();
     END IF;

@@ -12,10 +12,10 @@ BEGIN
     VALUES (token_hash(p_digest), p_user_id, p_purpose, p_email, p_sign_in_id,
             p_created_at, now() + make_interval(secs => p_ttl_secs))
     ON CONFLICT DO NOTHING;
-    -- Each new one sweeps up to ten that expired a day ago, so the table does
-    -- not grow with time.
+    -- Each new one sweeps up to ten that have lapsed, so that strangers who ask for links do not
+    -- make the table grow.
     DELETE FROM email_tokens WHERE digest IN (
-        SELECT digest FROM email_tokens WHERE expires_at < now() - interval '1 day'
+        SELECT digest FROM email_tokens WHERE expires_at < now() - retention_interval('email_tokens')
          ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
 END;
 $$;

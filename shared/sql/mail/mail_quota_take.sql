@@ -13,7 +13,7 @@ BEGIN
                                  ELSE q.window_started END
     RETURNING * INTO v_quota;
     DELETE FROM mail_quota WHERE subject IN (
-        SELECT subject FROM mail_quota WHERE window_started < now() - 2 * mail_quota_window()
+        SELECT subject FROM mail_quota WHERE window_started < now() - retention_interval('mail_quota')
          ORDER BY window_started LIMIT 10 FOR UPDATE SKIP LOCKED);
     IF v_quota.sent > p_max THEN
         RETURN v_quota.window_started + mail_quota_window() - now();

@@ -5,6 +5,7 @@ mod auth;
 mod credits;
 mod organizations;
 mod plans;
+mod retention;
 mod usage;
 
 /// A statement, what its answer must contain so that it did what its name says, and the indexes
@@ -18,11 +19,12 @@ pub struct Row {
 
 /// Every statement.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    let domains: [&'static [Row]; 5] = [
+    let domains: [&'static [Row]; 6] = [
         &auth::ROWS,
         &credits::ROWS,
         &organizations::ROWS,
         &plans::ROWS,
+        &retention::ROWS,
         &usage::ROWS,
     ];
     domains.into_iter().flatten()

@@ -10,6 +10,9 @@ use crate::migrations::{self, Difference};
 /// Mail that is due for longer than this was forgotten by the scheduler, which comes every minute.
 const MAX_MAIL_AGE: &str = "15 minutes";
 
+/// What lapsed longer ago than this was forgotten by the scheduler, which comes every hour.
+const MAX_LAPSED_AGE: &str = "24 hours";
+
 /// Compares the schema with the project's files, and looks at the tables if they are there. What was
 /// found before something fails is among the findings.
 ///
@@ -23,6 +26,11 @@ pub async fn check(client: &Client, project: &Project, findings: &mut Vec<Findin
     findings.extend(differences.into_iter().map(schema));
     if is_migrated && has_table(client, "outbox_messages").await? {
         findings.extend(mail(client).await.context("cannot look at the mail")?);
+    }
+    // Another release may not have it, which was said already.
+    if has_function(client, "retention_due(interval, integer)").await? {
+        let found = retention(client).await;
+        findings.extend(found.context("cannot look at what has lapsed")?);
     }
     if is_migrated && has_table(client, "signing_keys").await? {
         findings.extend(
@@ -39,6 +47,37 @@ async fn has_table(client: &Client, name: &str) -> Result<bool> {
         .query_one("SELECT to_regclass($1) IS NOT NULL", &[&name])
         .await?;
     Ok(row.try_get(0)?)
+}
+
+async fn has_function(client: &Client, signature: &str) -> Result<bool> {
+    let row = client
+        .query_one("SELECT to_regprocedure($1) IS NOT NULL", &[&signature])
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Rows that a purge should have deleted long ago.
+async fn retention(client: &Client) -> Result<Option<Finding>> {
+    let row = client
+        .query_one(
+            &format!(
+                "SELECT string_agg(DISTINCT due ->> 'table', ', ')
+                   FROM json_array_elements(retention_due(interval '{MAX_LAPSED_AGE}', 1)) due
+                  WHERE due ->> 'lapsed_rows' <> '0'"
+            ),
+            &[],
+        )
+        .await?;
+    let tables: Option<String> = row.try_get(0)?;
+    Ok(tables.map(|tables| {
+        Finding::advice(
+            "retention",
+            format!("rows lapsed more than a day ago and are still there: {tables}"),
+            "tables grow, and what is deleted for good should not be in them",
+            "curl -X POST \"$PUBLIC_URL/api/v1/retention/purges\" -H \"authorization: Bearer $KEY\"   \
+             # each hour, by a scheduler, with a key that has the scope retention:purge",
+        )
+    }))
 }
 
 fn schema(difference: Difference) -> Finding {

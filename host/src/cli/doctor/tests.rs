@@ -35,7 +35,7 @@ const fn wrong(
     }
 }
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     Case {
         sql: "ALTER DATABASE {case} SET timezone = 'America/New_York'",
         level: Level::Advice,
@@ -121,6 +121,14 @@ const CASES: [Case; 15] = [
         "cannot look at the mail",
         "doctor again",
     ),
+    Case {
+        sql: "INSERT INTO mail_quota (subject, window_started, sent)
+              SELECT 'email:' || n, now() - n * interval '1 hour', 1 FROM generate_series(1, 27) n",
+        level: Level::Advice,
+        area: "retention",
+        problem: "more than a day ago and are still there: mail_quota",
+        remedy: "retention/purges",
+    },
     wrong("keys", "DELETE FROM signing_keys", "no key signs", "signing-keys"),
     wrong(
         "keys",

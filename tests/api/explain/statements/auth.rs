@@ -54,7 +54,7 @@ pub const ROWS: [Row; 19] = [
         name: "auth_sessions",
         sql: "SELECT auth_sessions(explain_digest(5), 20)",
         answer: "is_current",
-        indexes: &["sessions_live_by_user", "refresh_tokens_unspent_by_session"],
+        indexes: &["sessions_live_by_user", "refresh_tokens_by_session"],
     },
     Row {
         name: "auth_sessions_revoke, one",
