@@ -129,6 +129,7 @@ async fn shows_when_it_was_last_used(host: &TestHost) {
 /// A change that a key makes holds the organization and the key's user, as whatever ends the user's
 /// sessions and keys does. So neither waits for the other in a circle, and both come to an end.
 async fn a_change_with_a_key_beside_an_end(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     for round in 0..ROUNDS {
         let user = host.new_user("ada").await;

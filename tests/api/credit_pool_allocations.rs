@@ -243,6 +243,7 @@ async fn lists_all_currencies_or_one(host: &TestHost) {
 }
 
 async fn of_many_at_once_one_stays(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (owner, organization, member) = people(host).await;
     let calls = (1..=16).map(|limit| {
         let limit = limit.to_string();

@@ -170,6 +170,7 @@ async fn has_names_and_usage(host: &TestHost) {
 }
 
 async fn never_exceeds_the_allocation_nor_the_pool(host: &TestHost) {
+    host.fail_on_deadlock().await;
     for (pool, limit, affordable) in [("100", "20", 20), ("30", "64", 30)] {
         let (owner, organization, _) = host.organization_with(pool).await;
         let member = host.member_with(&owner, organization, limit, "never").await;
@@ -186,6 +187,7 @@ async fn never_exceeds_the_allocation_nor_the_pool(host: &TestHost) {
 }
 
 async fn many_members_share_what_there_is(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (owner, organization, _) = host.organization_with("40").await;
     let mut members = Vec::new();
     for _ in 0..8 {
@@ -298,6 +300,7 @@ async fn spend_across_the_end(host: &TestHost, lead: &str) -> bool {
 
 /// A spend that is answered after a removal was answered is refused, whatever was under way.
 async fn a_removed_member_spends_nothing_more(host: &TestHost) {
+    host.fail_on_deadlock().await;
     for round in 0..4 {
         let (owner, organization, _) = host.organization_with("1000").await;
         let member = host
@@ -352,6 +355,7 @@ async fn a_removed_member_spends_nothing_more(host: &TestHost) {
 /// Limits that change while 48 spend: what was used is never above the highest limit, and after
 /// the last change nothing is spent above that.
 async fn a_lowered_limit_holds_at_once(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (owner, organization, _) = host.organization_with("1000").await;
     let member = host.member_with(&owner, organization, "40", "month").await;
     let spends = (0..48).map(|index: u64| {
@@ -386,6 +390,7 @@ async fn a_lowered_limit_holds_at_once(host: &TestHost) {
 /// Whatever members, their managers and the platform do at once, each allocation is what the
 /// ledger says; the host checks that, and the ledger, when the test ends.
 async fn leaves_sound_books(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let mut random = Random::seeded("pools");
     let (owner, organization, admin) = host.organization_with("200").await;
     let mut members = Vec::new();

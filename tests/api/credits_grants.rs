@@ -444,6 +444,7 @@ async fn voids_what_is_left(host: &TestHost) {
 }
 
 async fn voids_once_for_each_key(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (user, admin) = host.user_with("10.00").await;
     let grant = host.grant_with(&admin, &user, "8", json!({})).await;
     let other = host.grant_with(&admin, &user, "9", json!({})).await;

@@ -239,6 +239,7 @@ async fn is_done_once_for_each_key(host: &TestHost) {
 }
 
 async fn settles_once_however_many_try(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (user, _) = host.user_with("10.00").await;
     let id = hold(host, &user, "4").await;
     let calls = (0..20).map(|index| {
@@ -287,6 +288,7 @@ async fn a_hold_that_expires_is_released(host: &TestHost) {
 
 /// Captures that arrive around the expiry: one of them is done, or none and the hold expires.
 async fn captures_race_with_the_expiry(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (user, _) = host.user_with("10.00").await;
     let id = host.hold(&user, "4", 1).await;
     let calls = (0..24).map(|index| {

@@ -181,6 +181,7 @@ async fn is_done_once_for_each_key(host: &TestHost) {
 }
 
 async fn never_refunds_more_than_was_spent(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (user, admin) = host.user_with("10.00").await;
     let spent = spend(host, &user, "5").await;
     let calls = (0..20).map(|_| {

@@ -120,6 +120,7 @@ async fn a_grant_begins_when_it_says(host: &TestHost) {
 /// Spends before, at and after the expiry: what was not spent in time has expired, and nothing
 /// was spent that had.
 async fn a_grant_that_expires_amid_spends_is_spent_or_expires(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
     host.grant_with_moment(&admin, &user, "1000", "expires_at")
@@ -238,6 +239,7 @@ fn lapsed(listed: &Response) -> Vec<Value> {
 /// A read shows what has fallen due before the first spend posts it, while it is posted, and
 /// after that, and always the same.
 async fn reads_amid_spends_that_settle_show_what_is_posted(host: &TestHost) {
+    host.fail_on_deadlock().await;
     const GRANTS: usize = 5;
     let (user, admin) = host.user_with("100.00").await;
     let tomorrow = host.time_in("1 day").await;

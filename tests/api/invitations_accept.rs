@@ -82,6 +82,7 @@ async fn makes_its_recipient_a_member(host: &TestHost) {
 }
 
 async fn makes_one_membership_of_many_at_once(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let ada = host.new_user("ada").await;
     let bob = host.new_user("bob").await;
     let organization = host.organization_of(&ada).await;

@@ -66,6 +66,7 @@ async fn mails_a_token_that_is_stored_nowhere(host: &TestHost) {
 }
 
 async fn a_second_one_replaces_the_first(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let bob = host.new_user("bob").await;
@@ -147,6 +148,7 @@ async fn is_taken_back(host: &TestHost) {
 }
 
 async fn are_bounded(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     host.execute(&format!(

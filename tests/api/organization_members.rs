@@ -215,6 +215,7 @@ async fn anyone_but_the_last_owner_may_leave(host: &TestHost) {
 }
 
 async fn an_owner_is_left_whatever_happens_at_once(host: &TestHost) {
+    host.fail_on_deadlock().await;
     for round in 0..4 {
         let ada = host.new_user("ada").await;
         let organization = host.organization_of(&ada).await;

@@ -162,6 +162,7 @@ async fn a_change_holds_for_the_next_request_of_every_holder(host: &TestHost) {
 
 /// A change and assignments at the same time: afterwards every holder has what the role has.
 async fn a_change_reaches_who_is_given_the_role_meanwhile(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let ada = host.new_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let mut members = Vec::new();

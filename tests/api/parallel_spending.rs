@@ -34,6 +34,7 @@ api_tests![
 ];
 
 async fn a_balance_is_never_overspent(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let (user, _) = host.user_with("100.00").await;
     let spends = (0..RACERS).map(|_| {
         let call = host.consume_call(&user, "1.00");
@@ -56,6 +57,7 @@ async fn a_balance_is_never_overspent(host: &TestHost) {
 
 /// Spends and holds that race for the same credits, which many small grants are made of.
 async fn spends_and_holds_share_what_there_is(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
     for _ in 0..20 {
@@ -122,6 +124,7 @@ async fn one_key_grants_once(host: &TestHost) {
 
 /// The first grant creates the account; many first grants create one.
 async fn first_grants_race_to_one_account(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
     let grants = (0..20).map(|_| {
@@ -157,6 +160,7 @@ async fn one_key_with_two_bodies_does_one(host: &TestHost) {
 
 /// Sign-ups of one email at once make one user, and no organization without one.
 async fn sign_ups_race_to_one_user(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let calls = (0..8).map(|index| {
         let call = host.signup_call("same@example.com", &format!("password number {index}"));
         async move { call.settle().await.expect(202) }

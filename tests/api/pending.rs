@@ -60,6 +60,7 @@ async fn every_cell_of_the_table(host: &TestHost) {
 /// The pending thing is used beside the event: a use comes first, and has taken effect, or it is
 /// refused. Afterwards nothing of it is left that the rule ends.
 async fn every_cell_beside_its_event(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     for (event, thing, rule) in rules() {
         if works_after(event, &rule, Maker::Ended)
@@ -123,6 +124,7 @@ const MAKINGS: [Thing; 5] = [
 /// What the session makes beside the end was there to be ended, or was refused. Nothing of it
 /// lives again when its user is back.
 async fn makings_beside_ends(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     let ends = [
         Event::OthersEnded,
@@ -199,6 +201,7 @@ async fn makings_beside_ends(host: &TestHost) {
 
 /// A refresh beside an end gives tokens that are worth nothing, or is refused.
 async fn refreshes_beside_ends(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     let ends = [
         Event::OthersEnded,

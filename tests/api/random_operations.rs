@@ -395,6 +395,7 @@ async fn read_alike_before_and_after_settling(
 }
 
 async fn leave_sound_books(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let mut random = Random::seeded("random operations");
     let users = join_all((0..USERS).map(|_| host.new_user("user"))).await;
     let organization = host.organization_of(&users[0]).await;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
+    PoolingAllocationConfig,
 };
 
 /// Instances the allocator has room for, for the whole application, as in Spin.
@@ -21,7 +22,9 @@ const TABLE_ELEMENTS: usize = 100_000;
 const INSTANCE_BYTES: usize = 10 << 20;
 
 /// Memory an instance's place keeps for the next one: clearing so much is cheaper than giving
-/// it back to the system and faulting it in again.
+/// it back to the system and faulting it in again. Where the system tells which pages were used,
+/// these are a few hundred kilobytes; where it does not, nothing is kept, because all of it would
+/// be cleared and so be there, in every place that ever had an instance.
 const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 
 /// The same for a table: half a megabyte.
@@ -93,8 +96,12 @@ fn pooling() -> PoolingAllocationConfig {
         .max_tables_per_component(64)
         .max_memories_per_component(32)
         .max_tables_per_module(2)
-        .max_memories_per_module(2)
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .table_keep_resident(KEEP_TABLE_BYTES);
+        .max_memories_per_module(2);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pooling
+            .pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .table_keep_resident(KEEP_TABLE_BYTES);
+    }
     pooling
 }

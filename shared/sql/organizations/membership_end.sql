@@ -10,6 +10,12 @@ LANGUAGE plpgsql AS $$
 BEGIN
     -- As whoever signs in or moves here holds them.
     PERFORM 1 FROM users WHERE id = p_membership.user_id FOR NO KEY UPDATE;
+    -- Before the membership: whoever spends from an allocation twice in one transaction holds it, and
+    -- then asks for the membership, because Postgres checks the reference again of a row that was
+    -- changed before.
+    PERFORM 1 FROM credit_pool_allocations
+      WHERE organization_id = p_membership.organization_id AND user_id = p_membership.user_id
+      ORDER BY currency FOR UPDATE;
     PERFORM 1 FROM memberships
       WHERE organization_id = p_membership.organization_id AND user_id = p_membership.user_id FOR UPDATE;
     PERFORM sessions_end(p_membership.user_id, 'member_removed', p_membership.organization_id);
