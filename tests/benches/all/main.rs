@@ -155,7 +155,20 @@ fn parts(arguments: &Arguments) -> Vec<Part> {
         part("rating", &["--rounds", "9"]),
         Part {
             may_miss: true,
-            ..part("personas", &["load", "--seconds", &secs(10.0)])
+            // As many requests as so few users can make, so that what is cold at first soon is the
+            // smaller part.
+            ..part(
+                "personas",
+                &[
+                    "load",
+                    "--seconds",
+                    &secs(10.0),
+                    "--users",
+                    "32",
+                    "--pause-ms",
+                    "0,0",
+                ],
+            )
         },
     ]
 }

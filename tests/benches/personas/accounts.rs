@@ -99,13 +99,13 @@ impl Accounts {
                 organization_id: OrganizationId::from_uuid(user.id).to_string(),
             })
             .collect();
-        let of_role = |role: Role| -> Vec<Uuid> {
+        let of_role = |role: Role| -> Vec<&Registered> {
             let with_role = cast.iter().zip(others);
             let with_role = with_role.filter(|(one, _)| scenario.personas[**one].role == role);
-            with_role.map(|(_, user)| user.id).collect()
+            with_role.map(|(_, user)| user).collect()
         };
-        let mut administrators = of_role(Role::Platform);
-        administrators.push(furnisher.id);
+        let administrators = of_role(Role::Platform).into_iter().chain([furnisher]);
+        let administrators: Vec<Uuid> = administrators.map(|user| user.id).collect();
         write_by_sql(client, &registered, &administrators).await?;
         furnish(address, furnisher, &of_role(Role::Owner)).await?;
         client.batch_execute("VACUUM (ANALYZE)").await?;
@@ -174,7 +174,11 @@ async fn write_by_sql(
 }
 
 /// The plan, and the owners' subscriptions and pools.
-async fn furnish(address: SocketAddr, furnisher: &Registered, owners: &[Uuid]) -> Result<()> {
+async fn furnish(
+    address: SocketAddr,
+    furnisher: &Registered,
+    owners: &[&Registered],
+) -> Result<()> {
     let mut connection = Connection::open(address).await?;
     let token = furnisher.token.as_str();
     let plan = json!({"code": PLAN, "name": "Load", "currency": "USD", "billing_period": "month"});
@@ -200,8 +204,11 @@ async fn furnish(address: SocketAddr, furnisher: &Registered, owners: &[Uuid]) -
         "seat_price": {"amount": "25.00", "currency": "USD"},
     });
     let granted = json!({"amount": GRANTED_AMOUNT, "currency": "USD"});
+    let allocated = json!({
+        "limit": {"amount": GRANTED_AMOUNT, "currency": "USD"}, "reset": "month",
+    });
     for owner in owners {
-        let organization = OrganizationId::from_uuid(*owner);
+        let organization = OrganizationId::from_uuid(owner.id);
         let of = |rest: &str| format!("/api/v1/org-billing/organizations/{organization}/{rest}");
         let target = of("subscription");
         let request = Template::put(&target, token, &subscription.to_string());
@@ -209,6 +216,10 @@ async fn furnish(address: SocketAddr, furnisher: &Registered, owners: &[Uuid]) -
         let target = of("credit-pool/grants");
         let run = u64::from_be_bytes(fixtures::random()?);
         let request = Template::post_idempotent(&target, token, run, &granted.to_string());
+        send(&mut connection, &target, &request).await?;
+        let user = UserId::from_uuid(owner.id);
+        let target = of(&format!("credit-pool/allocations/{user}"));
+        let request = Template::put(&target, &owner.token, &allocated.to_string());
         send(&mut connection, &target, &request).await?;
     }
     Ok(())

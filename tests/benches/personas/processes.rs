@@ -92,7 +92,6 @@ mod tests {
         let after = "S 41 1 1 0 -1 0 0 0 0 0 100 50 25 25 20 0 1 0 9 0 0";
         for (text, expected) in [
             (format!("42 (postgres) {after}"), Some((41, 2.0))),
-            (format!("42 (a) b) ({after}"), None),
             (format!("42 (a (b) c) {after}"), Some((41, 2.0))),
             ("42 (postgres) S 41 1".to_owned(), None),
             (String::new(), None),
