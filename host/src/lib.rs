@@ -22,6 +22,7 @@ pub mod migrations;
 pub mod postgres_cluster;
 mod postgres_tls;
 mod runtime;
+mod traces;
 
 pub use imports::key_value::store::{DEFAULT_MEMORY_BYTES, Fault, KeyValueOptions, KeyValueStore};
 pub use log_sink::{CapturedLog, LogSink};

@@ -93,6 +93,11 @@ const POSTGRES_UP: MetricDescription = described(
     MetricKind::Gauge,
     "Whether Postgres answered when the metrics were read",
 );
+const TRACE_SPANS: MetricDescription = described(
+    "turnpike_trace_spans",
+    MetricKind::Counter,
+    "Spans of traces, by whether the collector took them",
+);
 const RESIDENT_MEMORY: MetricDescription = described(
     "process_resident_memory_bytes",
     MetricKind::Gauge,
@@ -110,7 +115,7 @@ const OPEN_FILES: MetricDescription = described(
 );
 
 /// What a host counts itself.
-const OWN: [MetricDescription; 15] = [
+const OWN: [MetricDescription; 16] = [
     REQUEST_DURATION,
     REQUESTS_IN_FLIGHT,
     REQUEST_STATEMENTS,
@@ -123,6 +128,7 @@ const OWN: [MetricDescription; 15] = [
     POOL_MAX_CONNECTIONS,
     POOL_WAITING,
     POSTGRES_UP,
+    TRACE_SPANS,
     RESIDENT_MEMORY,
     CPU_TIME,
     OPEN_FILES,
@@ -227,6 +233,14 @@ words! {
 }
 
 words! {
+    /// What became of a span.
+    SpanFate {
+        Sent = "sent",
+        Dropped = "dropped",
+    }
+}
+
+words! {
     /// What a connection to Postgres does.
     ConnectionState {
         InUse = "in_use",
@@ -307,6 +321,11 @@ struct StateLabels {
     state: ConnectionState,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SpanLabels {
+    outcome: SpanFate,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// All counters of a host.
@@ -325,6 +344,7 @@ pub(crate) struct Metrics {
     pool_max_connections: Gauge,
     pool_waiting: Gauge,
     postgres_up: Gauge,
+    trace_spans: Family<SpanLabels, Counter>,
     host: ComponentId,
 }
 
@@ -367,6 +387,7 @@ impl Metrics {
             pool_max_connections: Gauge::default(),
             pool_waiting: Gauge::default(),
             postgres_up: Gauge::default(),
+            trace_spans: Family::default(),
             host: ComponentId(HOST.into()),
         };
         metrics.registered()
@@ -387,6 +408,7 @@ impl Metrics {
         register(registry, POOL_MAX_CONNECTIONS, &self.pool_max_connections);
         register(registry, POOL_WAITING, &self.pool_waiting);
         register(registry, POSTGRES_UP, &self.postgres_up);
+        register(registry, TRACE_SPANS, &self.trace_spans);
         self
     }
 
@@ -444,6 +466,20 @@ impl Metrics {
         let outcome = Outcome::of(is_ok);
         let labels = OperationLabels { operation, outcome };
         self.key_value_operations.get_or_create(&labels).inc();
+    }
+
+    /// Says what became of so many spans.
+    pub(crate) fn spans_end(&self, outcome: SpanFate, count: u64) {
+        let labels = SpanLabels { outcome };
+        self.trace_spans.get_or_create(&labels).inc_by(count);
+    }
+
+    /// How many spans ended like that.
+    #[cfg(test)]
+    pub(crate) fn spans(&self, outcome: SpanFate) -> u64 {
+        self.trace_spans
+            .get_or_create(&SpanLabels { outcome })
+            .get()
     }
 
     /// The metrics as text, without the line that ends it.

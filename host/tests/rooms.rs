@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[&str] = &[
     "log_sink",
     "metrics",
+    "traces",
     "postgres_tls",
     "postgres_cluster",
     "manifest",

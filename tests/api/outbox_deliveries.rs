@@ -135,9 +135,30 @@ mail_tests![
     a_failure_is_tried_again_later,
     a_service_that_hangs_holds_nobody_up,
     a_message_is_given_up_in_the_end,
+    mail_is_part_of_the_trace,
 ];
 
 api_tests![without_a_mail_service_nothing_is_taken, refuses];
+
+/// The mail service is told which trace the request is part of that sends the mail.
+async fn mail_is_part_of_the_trace(host: &TestHost, service: &MailService) {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let admin = host.platform_admin().await;
+    for header in [Some(traceparent), None] {
+        host.signed_up_user("ada").await;
+        let mut call = host.post(DELIVERIES).bearer(&admin.token);
+        if let Some(value) = header {
+            call = call.header("traceparent", value);
+        }
+        call.send().await.expect(200);
+        let received = service.received();
+        let head = &received.last().expect("the mail was sent").head;
+        let line = head
+            .lines()
+            .find_map(|line| line.strip_prefix("traceparent: "));
+        assert_eq!(line, header, "{head}");
+    }
+}
 
 async fn add(host: &TestHost, to: &str) {
     host.execute(&format!(

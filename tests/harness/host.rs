@@ -68,6 +68,8 @@ pub struct Settings {
     pub sources: BTreeMap<String, PathBuf>,
     /// Whether the host shows its metrics, and logs a line for each request.
     pub is_observed: bool,
+    /// Where the host sends its traces.
+    pub collector: Option<String>,
 }
 
 impl Settings {
@@ -84,6 +86,7 @@ impl Settings {
             variables: Vec::new(),
             sources: BTreeMap::new(),
             is_observed: false,
+            collector: None,
         }
     }
 
@@ -136,6 +139,15 @@ impl Settings {
     pub fn observed(self) -> Self {
         Self {
             is_observed: true,
+            ..self
+        }
+    }
+
+    /// The same with traces sent to a collector.
+    #[must_use]
+    pub fn with_collector(self, address: String) -> Self {
+        Self {
+            collector: Some(address),
             ..self
         }
     }
@@ -276,6 +288,7 @@ pub async fn start_host(
         postgres_pool_size: settings.postgres_pool_size,
         log,
         logs_requests: settings.is_observed,
+        otlp_endpoint: settings.collector,
         metrics_listen: settings
             .is_observed
             .then_some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),

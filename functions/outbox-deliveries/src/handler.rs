@@ -14,7 +14,7 @@ use crate::queries::{self, Outcome};
 
 pub async fn deliver(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let Some(mailer) = Mailer::from_variables(context).await? else {
+    let Some(mailer) = Mailer::from_variables(context, request).await? else {
         queries::check_permission(context, token.digest).await?;
         return Err(MAIL_NOT_CONFIGURED.because(
             "Set the variables mail_url, mail_origin and mail_token. Nothing was taken from the outbox.",

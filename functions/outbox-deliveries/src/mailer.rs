@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use serde::Serialize;
 use shared::auth::secrets;
+use shared::http::Request;
 use shared::http::context::Context;
 use shared::http::problem::Problem;
 use shared::ids::OutboxMessageId;
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Mailer {
     url: String,
     token: String,
+    /// What the requests to it are part of, as the request that asks for them has it.
+    traceparent: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -33,10 +36,19 @@ struct Body<'a> {
 
 impl Mailer {
     /// The service that the variables name; `None` when they name none.
-    pub async fn from_variables(context: &Context) -> Result<Option<Self>, Problem> {
+    pub async fn from_variables(
+        context: &Context,
+        request: &Request,
+    ) -> Result<Option<Self>, Problem> {
         let url = secrets::read(context, "mail_url").await?;
         let token = secrets::read(context, "mail_token").await?;
-        Ok((!url.is_empty()).then_some(Self { url, token }))
+        // One that came several times is of no trace.
+        let traceparent = request.header("traceparent").ok().flatten();
+        Ok((!url.is_empty()).then(|| Self {
+            url,
+            token,
+            traceparent: traceparent.map(str::to_owned),
+        }))
     }
 
     /// Hands a message over; the error is for the operator.
@@ -51,15 +63,17 @@ impl Mailer {
             text: &rendered.text,
         })
         .map_err(|error| error.to_string())?;
-        let request = http::Request::post(&self.url)
+        let mut request = http::Request::post(&self.url)
             .header("content-type", "application/json")
             .header("content-length", body.len())
             .header("authorization", format!("Bearer {}", self.token))
-            .header("idempotency-key", message.id.to_string())
-            .body(body)
-            .map_err(|error| {
-                format!("the variable mail_url or mail_token is malformed: {error}")
-            })?;
+            .header("idempotency-key", message.id.to_string());
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let request = request.body(body).map_err(|error| {
+            format!("the variable mail_url or mail_token is malformed: {error}")
+        })?;
         let exchange = pin!(spin_sdk::http::send(request));
         let timeout = pin!(spin_sdk::time::sleep(PATIENCE));
         match select(exchange, timeout).await {

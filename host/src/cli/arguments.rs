@@ -355,6 +355,9 @@ pub struct UpArguments {
     /// [default: 127.0.0.1:9464, unless that is taken]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<MetricsListen>,
+    /// Send traces to this collector by OTLP over plain HTTP, as http://127.0.0.1:4318
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// How log lines are written; as JSON, each request has one
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -527,6 +530,7 @@ mod tests {
             ("turnpike up --max-instance-reuse-count 0", false),
             ("turnpike up --metrics-listen off --log-format json", true),
             ("turnpike --metrics-listen [::1]:0", true),
+            ("turnpike up --otlp-endpoint http://127.0.0.1:4318", true),
             ("turnpike up --metrics-listen 9464", false),
             ("turnpike up --log-format yaml", false),
             ("turnpike fly", false),

@@ -158,6 +158,7 @@ async fn start(
         key_value,
         export: arguments.handler_export,
         metrics_listen,
+        otlp_endpoint: arguments.otlp_endpoint.filter(|url| !url.is_empty()),
         ..HostOptions::default()
     };
     if arguments.log_format == LogFormat::Json {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::component::{HasData, Linker};
+use wasmtime::AsContextMut as _;
+use wasmtime::component::{Access, GuestTaskId, HasData, Linker};
 use wasmtime::error::Context as _;
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -19,6 +20,7 @@ use crate::manifest::allowed_hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::runtime::chaining::Chained;
 use crate::runtime::lifecycle::InstanceGuard;
+use crate::traces::{SpanContext, Traces};
 
 /// What all components of one host use.
 pub(crate) struct Services {
@@ -26,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) postgres: PostgresPools,
     pub(crate) log: LogSink,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) traces: Traces,
     /// The components that can call each other; set once they are all there.
     pub(crate) chained: OnceLock<Chained>,
 }
@@ -53,6 +56,8 @@ pub(crate) struct InstanceState {
     pub(crate) component: Arc<ComponentContext>,
     pub(crate) table: ResourceTable,
     pub(crate) open_stores: u32,
+    /// What the calls under way are part of, while traces are on.
+    pub(crate) traced: HashMap<GuestTaskId, SpanContext>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: OutboundHttp,
@@ -92,6 +97,7 @@ impl InstanceState {
             component: Arc::clone(component),
             table: ResourceTable::new(),
             open_stores: 0,
+            traced: HashMap::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound: OutboundHttp(Arc::clone(component)),
@@ -118,6 +124,18 @@ impl WasiHttpView for InstanceState {
             ctx: &mut self.http,
         }
     }
+}
+
+/// What the call is part of that a component makes just now; `None` while traces are off.
+pub(crate) fn calling_span<T: Send + 'static>(
+    access: &mut Access<'_, T, InstanceData>,
+) -> Option<SpanContext> {
+    if !access.get().component.services.traces.is_on() {
+        return None;
+    }
+    let tasks: Vec<_> = access.as_context_mut().async_call_stack().ok()?.collect();
+    let traced = &access.get().traced;
+    tasks.iter().find_map(|task| traced.get(task).copied())
 }
 
 /// Gives the import functions access to the instance's data.

@@ -17,14 +17,15 @@ mod values;
 
 use std::sync::Arc;
 
-use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
+use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 
 use crate::imports::bindings::spin::postgres::postgres::{
     Column, DbValue, Error, Host, HostConnection, HostConnectionBuilder,
     HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, RowSet,
 };
-use crate::imports::instance::{ComponentContext, InstanceData, InstanceState};
+use crate::imports::instance::{ComponentContext, InstanceData, InstanceState, calling_span};
 use crate::postgres_tls;
+use crate::traces::{self, OpenSpan, SpanKind};
 
 pub use pool::PostgresOptions;
 pub(crate) use pool::{AddressPool, PostgresPools};
@@ -170,6 +171,29 @@ impl HostConnection for InstanceState {
     }
 }
 
+/// Begins the span of a statement, while traces are on. It has the statement's text, which has
+/// none of its parameters.
+fn statement_span<T: Send + 'static>(
+    access: &mut Access<'_, T, InstanceData>,
+    statement: &str,
+) -> Option<OpenSpan> {
+    let parent = calling_span(access)?;
+    let traces = &access.get().component.services.traces;
+    let mut span = traces.begin(parent, SpanKind::Client)?;
+    span.set_name(traces::statement_name(statement).to_owned());
+    span.set("db.system.name", "postgresql");
+    span.set("db.query.text", statement);
+    Some(span)
+}
+
+fn end_span(span: Option<OpenSpan>, is_ok: bool) {
+    if let Some(mut span) = span
+        && !is_ok
+    {
+        span.fail();
+    }
+}
+
 impl<T: Send> HostConnectionWithStore<T> for InstanceData {
     async fn open_async(
         accessor: &Accessor<T, Self>,
@@ -186,10 +210,18 @@ impl<T: Send> HostConnectionWithStore<T> for InstanceData {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<StreamedRows, Error>> {
-        let answer = match accessor.with(|mut access| access.get().pool(&connection)) {
+        let (pool, span) = accessor.with(|mut access| {
+            let span = statement_span(&mut access, &statement);
+            (access.get().pool(&connection), span)
+        });
+        let answer = match pool {
             Ok(pool) => query::query(&pool, &statement, &parameters).await,
             Err(error) => Err(error),
         };
+        end_span(
+            span,
+            answer.as_ref().is_ok_and(|answer| answer.outcome.is_ok()),
+        );
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(error)),
@@ -211,7 +243,12 @@ impl<T: Send> HostConnectionWithStore<T> for InstanceData {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> Result<u64, Error> {
-        let pool = accessor.with(|mut access| access.get().pool(&connection))?;
-        query::execute(&pool, &statement, &parameters).await
+        let (pool, span) = accessor.with(|mut access| {
+            let span = statement_span(&mut access, &statement);
+            (access.get().pool(&connection), span)
+        });
+        let outcome = query::execute(&*pool?, &statement, &parameters).await;
+        end_span(span, outcome.is_ok());
+        outcome
     }
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
 use wasmtime::Store;
-use wasmtime::component::{Accessor, Component, Func, InstancePre};
+use wasmtime::component::{
+    Accessor, Component, ComponentNamedList, Func, InstancePre, Lift, Lower, TypedFunc,
+};
 use wasmtime_wasi_http::p3::Request as WasiRequest;
 use wasmtime_wasi_http::p3::bindings::{Service, ServiceIndices};
 use wasmtime_wasi_http::{Error, FieldMap, WasiBody};
@@ -17,6 +19,7 @@ use crate::imports::instance::InstanceState;
 use crate::imports::outbound_http::InboundHeaders;
 use crate::runtime::dispatcher::Reply;
 use crate::runtime::response_body;
+use crate::traces::SpanContext;
 use plain::{PlainHandler, PlainHandlerIndices};
 
 /// By which of its exports a component is asked, where it has both and the request fits both. The
@@ -125,12 +128,16 @@ impl Handler {
         accessor: &Accessor<InstanceState>,
         request: Request<RequestBody>,
     ) -> wasmtime::Result<Reply> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let span = head.extensions.remove::<SpanContext>();
         match (&self.plain, body) {
             (Some(handler), RequestBody::Whole(body)) => {
-                plain::answer(handler, accessor, head, body).await
+                plain::answer(handler, accessor, head, body, span).await
             }
-            (_, body) => self.answer_by_wasi(accessor, head, body.into_wasi()).await,
+            (_, body) => {
+                let body = body.into_wasi();
+                self.answer_by_wasi(accessor, head, body, span).await
+            }
         }
     }
 
@@ -139,6 +146,7 @@ impl Handler {
         accessor: &Accessor<InstanceState>,
         head: http::request::Parts,
         body: WasiBody,
+        span: Option<SpanContext>,
     ) -> wasmtime::Result<Reply> {
         let head_only = head.method == Method::HEAD;
         let address = head.uri.into_parts();
@@ -151,13 +159,46 @@ impl Handler {
             None,
             body,
         );
-        Ok(match self.service.handle(accessor, request).await? {
+        let request = accessor.with(|mut store| store.get().table.push(request))?;
+        let function = self.service.wasi_http_handler().func_handle();
+        let (answer,) = call(accessor, function, (request,), span).await?;
+        Ok(match answer {
             Ok(response) => {
-                let response: Response<WasiBody> =
-                    accessor.with(|mut store| response.into_http(&mut store, received))?;
+                let response: Response<WasiBody> = accessor.with(|mut store| {
+                    let response = store.get().table.delete(response)?;
+                    response.into_http(&mut store, received)
+                })?;
                 response_body::take(response, head_only).await
             }
             Err(code) => Err(wasmtime::Error::from(code)),
         })
     }
+}
+
+/// Calls a function of the instance. What it calls while it runs is known to be part of `span`.
+///
+/// # Errors
+/// It trapped.
+async fn call<P, R>(
+    accessor: &Accessor<InstanceState>,
+    function: TypedFunc<P, R>,
+    parameters: P,
+    span: Option<SpanContext>,
+) -> wasmtime::Result<R>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    let Some(span) = span else {
+        return function.call_concurrent(accessor, parameters).await;
+    };
+    let (call, task) = accessor.with(|mut store| {
+        let call = function.start_call_concurrent(&mut store, parameters)?;
+        let task = call.task();
+        store.get().traced.insert(task, span);
+        wasmtime::error::Ok((call, task))
+    })?;
+    let answer = function.finish_call_concurrent(accessor, call).await;
+    accessor.with(|mut store| store.get().traced.remove(&task));
+    answer
 }

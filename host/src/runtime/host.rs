@@ -29,6 +29,7 @@ use crate::runtime::request_headers::RouteHeaders;
 use crate::runtime::scrape::{self, Scrape};
 use crate::runtime::server::{self, Router, Target};
 use crate::runtime::worker::{ComponentWorkers, InstanceReuse};
+use crate::traces::Traces;
 
 /// The port the host listens on unless told otherwise, which is Spin's.
 const DEFAULT_PORT: u16 = 3000;
@@ -67,6 +68,8 @@ pub struct HostOptions {
     pub log: LogSink,
     /// Whether each request leaves a line of JSON in the log.
     pub logs_requests: bool,
+    /// The collector that traces are sent to by OTLP, as `http://127.0.0.1:4318`; none without one.
+    pub otlp_endpoint: Option<String>,
     /// The address to show metrics at, without TLS and to whoever asks; `None` shows them nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// How long requests in flight may take to finish at shutdown.
@@ -88,6 +91,7 @@ impl Default for HostOptions {
             postgres_connect_timeout: postgres.connect_timeout,
             log: LogSink::default(),
             logs_requests: false,
+            otlp_endpoint: None,
             metrics_listen: None,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             chaining_patience: DEFAULT_CHAINING_PATIENCE,
@@ -127,6 +131,11 @@ impl Host {
             Variables::resolve(&app.manifest().variables, &options.variables, |name| {
                 std::env::var(name).ok()
             })?;
+        let metrics = Arc::new(Metrics::new());
+        let traces = match &options.otlp_endpoint {
+            Some(address) => Traces::to(address, Arc::clone(&metrics))?,
+            None => Traces::default(),
+        };
         let services = Arc::new(Services {
             key_value: KeyValueStore::open(&options.key_value)?,
             postgres: PostgresPools::new(PostgresOptions {
@@ -134,7 +143,8 @@ impl Host {
                 connect_timeout: options.postgres_connect_timeout,
             }),
             log: options.log.clone(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
+            traces,
             chained: OnceLock::new(),
         });
         let lifecycle = Arc::new(Lifecycle::default());
@@ -145,7 +155,7 @@ impl Host {
             .collect();
         let chained = Chained::new(chained, options.chaining_patience)?;
         services.chained.get_or_init(|| chained);
-        let router = build_router(&app, &options, &dispatchers, &services.metrics)?;
+        let router = build_router(&app, &options, &dispatchers, &services)?;
         let (listener, address) = listen(options.listen)?;
         let (stop, stopped) = watch::channel(false);
         let metrics_address = match options.metrics_listen {
@@ -212,6 +222,7 @@ impl Host {
         // Those that are in the middle of a computation end when it does.
         let _ = tokio::time::timeout(STOP_TIMEOUT, self.lifecycle.no_instances()).await;
         self.services.postgres.close();
+        self.services.traces.flush().await;
         if !drained {
             bail!(
                 "work was still going on {} s after the stop: {cut_off} connections were cut off",
@@ -281,7 +292,7 @@ fn build_router(
     app: &LoadedApp,
     options: &HostOptions,
     dispatchers: &BTreeMap<String, Dispatcher>,
-    metrics: &Arc<Metrics>,
+    services: &Services,
 ) -> Result<Router> {
     let manifest = app.manifest();
     let routes = manifest.routes()?;
@@ -294,7 +305,7 @@ fn build_router(
             .with_context(|| format!("there is no [component.{}]", trigger.component))?;
         let component_id: Arc<str> = trigger.component.as_str().into();
         targets[route.index] = Some(Target {
-            metrics: metrics.component(&component_id),
+            metrics: services.metrics.component(&component_id),
             component_id,
             route: route.raw.as_str().into(),
             headers: RouteHeaders::new(route)
@@ -306,7 +317,11 @@ fn build_router(
         routes,
         targets,
         log: options.log.clone(),
-        observer: Observer::new(Arc::clone(metrics), request_log),
+        observer: Observer::new(
+            Arc::clone(&services.metrics),
+            services.traces.clone(),
+            request_log,
+        ),
     })
 }
 

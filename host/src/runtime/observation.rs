@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
+use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
@@ -12,19 +13,22 @@ use crate::log_sink::LogSink;
 use crate::metrics::{MethodLabel, Metrics, StatusLabel};
 use crate::runtime::response_body::ResponseBody;
 use crate::runtime::server::Target;
+use crate::traces::{self, OpenSpan, SpanContext, SpanKind, Traces};
 
 /// Where what is noted of requests goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Observer {
     metrics: Arc<Metrics>,
+    traces: Traces,
     /// `Some` to write a line for each request.
     request_log: Option<LogSink>,
 }
 
 impl Observer {
-    pub(crate) fn new(metrics: Arc<Metrics>, request_log: Option<LogSink>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, traces: Traces, request_log: Option<LogSink>) -> Self {
         Self {
             metrics,
+            traces,
             request_log,
         }
     }
@@ -32,13 +36,21 @@ impl Observer {
     /// Begins with a request.
     pub(crate) fn begin(&self, method: &Method, headers: &HeaderMap) -> Observation<'_> {
         self.metrics.request_begins();
+        let span = self.traces.begin_request(headers);
+        // Without a span, only the line needs it.
+        let trace = match &span {
+            Some(span) => span.context(),
+            None if self.request_log.is_some() => SpanContext::of(headers),
+            None => None,
+        };
         Observation {
             observer: self,
             began: Instant::now(),
             method: MethodLabel::of(method),
             target: None,
-            // Only the line needs it.
-            trace_id: self.request_log.as_ref().and_then(|_| TraceId::of(headers)),
+            trace,
+            component_span: None,
+            span,
             is_over: false,
         }
     }
@@ -51,7 +63,11 @@ pub(crate) struct Observation<'a> {
     method: MethodLabel,
     /// `None` until it is known.
     target: Option<&'a Target>,
-    trace_id: Option<TraceId>,
+    /// What the request is part of.
+    trace: Option<SpanContext>,
+    /// Ends before the request's.
+    component_span: Option<OpenSpan>,
+    span: Option<OpenSpan>,
     is_over: bool,
 }
 
@@ -59,6 +75,25 @@ impl<'a> Observation<'a> {
     /// Says what the request's path leads to.
     pub(crate) fn found(&mut self, target: &'a Target) {
         self.target = Some(target);
+    }
+
+    /// Says that the component is asked. What it does becomes part of the request's trace.
+    pub(crate) fn component_begins(&mut self, head: &mut Parts) {
+        let (Some(target), Some(span)) = (self.target, &mut self.span) else {
+            return;
+        };
+        span.set_name(format!("{} {}", self.method.as_str(), target.route));
+        span.set("http.route", &*target.route);
+        let Some(parent) = span.context() else { return };
+        let component = self.observer.traces.begin(parent, SpanKind::Internal);
+        if let Some(mut component) = component {
+            component.set_name(target.component_id.to_string());
+            if let Some(context) = component.context() {
+                traces::pass_on(context, &mut head.headers);
+                head.extensions.insert(context);
+            }
+            self.component_span = Some(component);
+        }
     }
 
     /// Ends with the answer.
@@ -78,9 +113,11 @@ impl<'a> Observation<'a> {
     fn note(&mut self, status: Option<StatusCode>, said: Said<'_>) {
         self.is_over = true;
         let took = self.began.elapsed();
+        self.end_spans(status, said);
         let Observer {
             metrics,
             request_log,
+            ..
         } = self.observer;
         let label = status.map_or(StatusLabel::Aborted, |status| {
             StatusLabel::Answered(status.as_u16())
@@ -108,11 +145,36 @@ impl<'a> Observation<'a> {
                 duration_ms: Millis(took),
                 db_queries: said.db_queries,
                 cache: said.cache,
-                trace_id: self.trace_id.as_ref().map(|id| &*id.0),
+                trace_id: self.trace.map(SpanContext::trace_id_text),
             };
             let id = self.target.map_or("host", |target| &target.component_id);
             // Texts and numbers become JSON without fail.
             log.line(id, &serde_json::to_string(&line).unwrap_or_default());
+        }
+    }
+}
+
+impl Observation<'_> {
+    fn end_spans(&mut self, status: Option<StatusCode>, said: Said<'_>) {
+        self.component_span = None;
+        let Some(mut span) = self.span.take() else {
+            return;
+        };
+        span.set("http.request.method", self.method.as_str());
+        if let Some(target) = self.target {
+            span.set("turnpike.component", &*target.component_id);
+        }
+        if let Some(status) = status {
+            span.set("http.response.status_code", status.as_u16());
+        }
+        if let Some(id) = said.request_id {
+            span.set("turnpike.request_id", id);
+        }
+        if let Some(cache) = said.cache {
+            span.set("turnpike.cache", cache);
+        }
+        if status.is_none_or(|status| status.is_server_error()) {
+            span.fail();
         }
     }
 }
@@ -168,7 +230,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
+    trace_id: Option<String>,
 }
 
 /// A duration as a number of milliseconds, to the microsecond.
@@ -181,58 +243,10 @@ impl Serialize for Millis {
     }
 }
 
-/// The id of the trace that a request belongs to: 32 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct TraceId(String);
-
-impl TraceId {
-    /// The one in the header `traceparent` (W3C Trace Context), if it is right.
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut fields = headers.get("traceparent")?.to_str().ok()?.split('-');
-        let (version, id) = (fields.next()?, fields.next()?);
-        let is_hex = |text: &str| {
-            let mut bytes = text.bytes();
-            bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let is_right = version.len() == 2
-            && version != "ff"
-            && is_hex(version)
-            && id.len() == 32
-            && is_hex(id)
-            && id.bytes().any(|byte| byte != b'0');
-        is_right.then(|| Self(id.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
-
-    #[test]
-    fn trace_ids_are_read_from_traceparent() {
-        const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-        for (header, expected) in [
-            (format!("00-{ID}-00f067aa0ba902b7-01"), Some(ID)),
-            (format!("cc-{ID}-00f067aa0ba902b7-01-more"), Some(ID)),
-            (format!("ff-{ID}-00f067aa0ba902b7-01"), None),
-            (
-                format!("00-{}-00f067aa0ba902b7-01", ID.to_uppercase()),
-                None,
-            ),
-            (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), None),
-            (format!("00-{ID}0-00f067aa0ba902b7-01"), None),
-            ("00".to_owned(), None),
-            (String::new(), None),
-        ] {
-            let mut headers = HeaderMap::new();
-            let value = HeaderValue::from_str(&header).expect("it is a header's value");
-            headers.insert("traceparent", value);
-            let read = TraceId::of(&headers);
-            assert_eq!(read.map(|id| id.0).as_deref(), expected, "{header}");
-        }
-        assert_eq!(TraceId::of(&HeaderMap::new()), None);
-    }
 
     #[test]
     fn a_line_has_what_is_known() {
@@ -248,7 +262,7 @@ mod tests {
         assert_eq!(said.request_id, Some("req_1"));
         assert_eq!((said.db_queries, said.cache), (Some(2), Some("miss")));
         let (sink, log) = LogSink::capture();
-        let observer = Observer::new(Arc::new(Metrics::new()), Some(sink));
+        let observer = Observer::new(Arc::new(Metrics::new()), Traces::default(), Some(sink));
         let response = Response::new(ResponseBody::Whole(None));
         observer
             .begin(&Method::GET, &HeaderMap::new())

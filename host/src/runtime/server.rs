@@ -230,6 +230,7 @@ async fn respond<'a>(
         }
         Err(_) => return refuse(BadRequest::BodyTimeout),
     };
+    observation.component_begins(&mut head);
     let request = Request::from_parts(head, body);
     let response = target.component.answer(request).await;
     response.unwrap_or_else(|error| {
@@ -318,6 +319,7 @@ fn refuse(bad: BadRequest) -> Response<ResponseBody> {
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
+    use crate::traces::Traces;
 
     /// The statuses of the answers to these bytes, and whether the connection was closed in order.
     async fn exchange(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u16>> {
@@ -341,7 +343,7 @@ mod tests {
             routes: Routes::build([])?,
             targets: Vec::new(),
             log: LogSink::capture().0,
-            observer: Observer::new(Arc::new(Metrics::new()), None),
+            observer: Observer::new(Arc::new(Metrics::new()), Traces::default(), None),
         };
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, Arc::new(router), stopped));

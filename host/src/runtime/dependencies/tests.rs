@@ -16,6 +16,7 @@ use crate::manifest::allowed_hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::postgres_cluster::ScratchDirectory;
 use crate::runtime::lifecycle::Lifecycle;
+use crate::traces::Traces;
 
 /// Calls the imported `run` with its own argument.
 const CALLER: &str = r#"(component
@@ -111,6 +112,7 @@ impl Linked {
             postgres: PostgresPools::new(PostgresOptions::default()),
             log,
             metrics: Arc::new(Metrics::new()),
+            traces: Traces::default(),
             chained: OnceLock::new(),
         };
         Ok(Self {

@@ -10,6 +10,7 @@ use crate::imports::instance::InstanceState;
 use crate::imports::outbound_http::is_connection_header;
 use crate::runtime::dispatcher::Reply;
 use crate::runtime::response_body::ResponseBody;
+use crate::traces::SpanContext;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -37,10 +38,12 @@ pub(super) async fn answer(
     accessor: &Accessor<InstanceState>,
     head: http::request::Parts,
     body: Bytes,
+    span: Option<SpanContext>,
 ) -> wasmtime::Result<Reply> {
     let request = record(head, body);
-    let answer = handler.turnpike_http_plain().call_answer(accessor, request);
-    Ok(response(answer.await?).map_err(wasmtime::Error::from_anyhow))
+    let function = handler.turnpike_http_plain().func_answer();
+    let (answer,) = super::call(accessor, function, (request,), span).await?;
+    Ok(response(answer).map_err(wasmtime::Error::from_anyhow))
 }
 
 /// The request, without the headers that a component does not get by `wasi:http` either.
