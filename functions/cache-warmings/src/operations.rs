@@ -46,6 +46,8 @@ pub const WARM: Operation = Operation::new(
 .summary("Read what organizations have before anybody asks for it")
 .details("Subscriptions and credit pools are read, by fifty organizations at a time, and cached as a reader would cache them. It stops after a second, or at the limit; ask again with after. Whatever is keyed by a token is not warmed, because the next token would not find it.")
 .body::<CacheWarming>(r#"{"mode": "profiles", "limit": 200, "days": 7}"#)
+// One says which organizations, and one reads fifty of them.
+.statements(21)
 .answers(&[Answer::json::<CacheWarmed>(
     200,
     "What was warmed.",

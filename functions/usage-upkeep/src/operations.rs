@@ -55,6 +55,7 @@ pub const RUN: Operation = Operation::new(
 .tag("usage")
 .summary("Keep partitions of usage events, post lapsed credits, settle entitlements")
 .details("A scheduler calls it hourly. Makes the partitions of the next four months and drops those of events that are older than 13 months. Of two calls at once one does it. Credits that have lapsed while nobody spent from their account are posted, for a second; when many lapse at once, call it again until settled_accounts is 0. An account that fails is counted and passed over. What was used of entitlements by year or for good, and no event changes any more, is added up for another second, so that a check need not; call it again until settled_entitlements is 0. For half a second dead entries are taken out of the cache.")
+.statements(3)
 .answers(&[Answer::json::<UsageUpkeep>(
     200,
     "What was done.",
