@@ -63,6 +63,9 @@ async fn dates(host: &TestHost) -> String {
     format!("since={}&until={}", date(-9).await, date(9).await)
 }
 
+/// What components have counted, which grows with each answer.
+const METRICS: &str = "/metrics";
+
 /// How often a request is sent that is told to try again, because the machine is busy: a host
 /// that only reads would say so for ever of what needs to write.
 const ATTEMPTS: usize = 10;
@@ -79,7 +82,10 @@ async fn answer(call: &Call, of: &TestHost) -> (u16, Value) {
         response = call.send_once().await;
     }
     let text = String::from_utf8_lossy(&response.body).into_owned();
-    let mut body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    let mut body = match call.path().as_str() {
+        METRICS => Value::Null,
+        _ => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    };
     for member in [
         "as_of",
         "request_id",
