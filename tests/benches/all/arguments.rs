@@ -13,7 +13,7 @@ pub struct Arguments {
     /// for a multiple of it
     #[arg(long, default_value = "3", value_parser = seconds)]
     pub seconds: Duration,
-    /// Events of usage that are stored for the summaries; 20,000,000 take 9 GB and some minutes
+    /// Events of usage that are stored for the summaries; 20,000,000 take some 5 GB and some minutes
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..=100_000_000))]
     pub events: u64,
     /// Writes docs/performance.json and docs/performance.md
