@@ -360,6 +360,7 @@ async fn a_key_that_may_be_retried_stays(host: &TestHost) {
 
 async fn each_row_is_deleted_once_by_calls_at_once(host: &TestHost) {
     const ROWS: i64 = 4_000;
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     host.execute(&format!(
         "INSERT INTO login_attempts (subject, failures, last_failed, last_guess_id)
@@ -402,6 +403,7 @@ async fn each_row_is_deleted_once_by_calls_at_once(host: &TestHost) {
 /// Whatever has lapsed is purged all the time while its owners use what is left.
 async fn is_done_beside_sign_in_and_spending(host: &TestHost) {
     const TURNS: usize = 12;
+    host.fail_on_deadlock().await;
     let (user, admin) = host.user_with("1000").await;
     let ends = AtomicBool::new(false);
     let purging = async {
@@ -569,6 +571,7 @@ async fn changes_no_answer(host: &TestHost) {
 
 /// A deployment where nobody asks for tokens rotates its key too.
 async fn rotates_an_old_signing_key_once(host: &TestHost) {
+    host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
     let jwt = host.issue_jwt(&user.token).await;

@@ -227,6 +227,22 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_id(1), n, explain_id(n), '{\"charges\":[]}', now(), explain_id(1)",
         ),
         (
+            "email_tokens (digest, user_id, purpose, email, expires_at)",
+            "explain_hash(n), explain_id(n), 'verify_email', 'user-' || n || '@example.com', now() + interval '1 day'",
+        ),
+        (
+            "mail_quota (subject, window_started, sent)",
+            "'email:verify_email:user-' || n || '@example.com', now(), 1",
+        ),
+        (
+            "outbox_messages (organization_id, id, kind, recipient, settled_at, is_sent)",
+            "explain_owner(n), explain_id(n), 'verify_email', 'user-' || n || '@example.com', now(), true",
+        ),
+        (
+            "entitlement_resets (organization_id, entitlement_id, key, reset_at, used)",
+            "explain_owner(n), explain_id(n), 'reset-' || n, now(), 1",
+        ),
+        (
             "idempotency_keys (organization_id, actor_id, key, request_digest, answer)",
             "explain_owner(n), explain_owner(n), 'key-' || n, explain_hash(n), '{\"transaction\":null}'",
         ),

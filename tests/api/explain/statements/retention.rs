@@ -2,7 +2,7 @@
 
 use super::Row;
 
-pub const ROWS: [Row; 6] = [
+pub const ROWS: [Row; 10] = [
     Row {
         name: "retention_batch of access tokens",
         sql: "UPDATE access_tokens SET expires_at = '-infinity'
@@ -58,5 +58,41 @@ pub const ROWS: [Row; 6] = [
                WHERE table_name = 'login_attempts'",
         answer: "1",
         indexes: &["login_attempts_by_age"],
+    },
+    Row {
+        name: "retention_batch of links",
+        sql: "UPDATE email_tokens SET expires_at = '-infinity'
+               WHERE digest = explain_hash(7);
+              SELECT retention_batch(table_name, moment, condition, kept, 500) FROM retention_rules()
+               WHERE table_name = 'email_tokens'",
+        answer: "1",
+        indexes: &["email_tokens_by_expiry"],
+    },
+    Row {
+        name: "retention_batch of counts of mail",
+        sql: "UPDATE mail_quota SET window_started = '-infinity'
+               WHERE subject = 'email:verify_email:user-7@example.com';
+              SELECT retention_batch(table_name, moment, condition, kept, 500) FROM retention_rules()
+               WHERE table_name = 'mail_quota'",
+        answer: "1",
+        indexes: &["mail_quota_by_window"],
+    },
+    Row {
+        name: "retention_batch of mail that was sent",
+        sql: "UPDATE outbox_messages SET settled_at = '-infinity'
+               WHERE organization_id = explain_id(1) AND id = explain_id(7);
+              SELECT retention_batch(table_name, moment, condition, kept, 500) FROM retention_rules()
+               WHERE table_name = 'outbox_messages'",
+        answer: "1",
+        indexes: &["outbox_messages_settled"],
+    },
+    Row {
+        name: "retention_batch of keys of resets",
+        sql: "UPDATE entitlement_resets SET reset_at = '-infinity'
+               WHERE organization_id = explain_id(1) AND entitlement_id = explain_id(7) AND key = 'reset-7';
+              SELECT retention_batch(table_name, moment, condition, kept, 500) FROM retention_rules()
+               WHERE table_name = 'entitlement_resets'",
+        answer: "1",
+        indexes: &["entitlement_resets_by_age"],
     },
 ];
