@@ -163,7 +163,12 @@ async fn says_whether_it_answers(host: &TestHost) {
     let user = host.new_user("ada").await;
     host.warm(&host.balance_call(&user)).await;
     let call: Call = host.get(HEALTH).bearer(&admin.token);
-    let health = call.send().await.expect(200).json();
+    let began = Instant::now();
+    let mut health = call.send().await.expect(200).json();
+    // A busy machine's store may be too slow for once.
+    while health["status"] != "available" && began.elapsed() < PATIENCE {
+        health = call.send().await.expect(200).json();
+    }
     assert_eq!(health["status"], "available", "{health}");
     assert!(health["latency_micros"].is_u64(), "{health}");
     let keys = host.key_value().keys().await.expect("the store answers");

@@ -76,10 +76,10 @@ async fn a_namespace_is_taken_away(host: &TestHost) {
     assert!(count >= 2, "a state and a balance");
     assert_eq!(remove(host, &admin, "credit_balance").await, count);
     assert_eq!(keys(host, &balances).await, 0);
-    let read = balance.send().await.expect(200);
+    let read = host.ask_cache(&balance).await;
     assert_eq!((read.cache(), read.db_queries()), ("miss", 1), "{read}");
     assert_eq!(read.text_at("/available/amount"), "5.00");
-    let read = me.send().await.expect(200);
+    let read = host.ask_cache(&me).await;
     assert_eq!(
         read.cache(),
         "hit",
@@ -98,14 +98,14 @@ async fn a_pattern_is_taken_away(host: &TestHost) {
     let path = format!("usage_summary?pattern={of_organizations}");
     let count = keys(host, &["tp1:generation:usage:"]).await;
     assert_eq!(remove(host, &admin, &path).await, count);
-    let read = summary.send().await.expect(200);
+    let read = host.ask_cache(&summary).await;
     assert_eq!(read.cache(), "hit", "{read}");
     let of_tokens = encoded("usage_summary:{token}:{query}");
     let path = format!("usage_summary?pattern={of_tokens}");
     let count = keys(host, &["tp1:generation:credits:", "tp1:usage_summary:"]).await;
     assert!(count >= 2, "a state and a summary");
     assert_eq!(remove(host, &admin, &path).await, count);
-    let read = summary.send().await.expect(200);
+    let read = host.ask_cache(&summary).await;
     assert_eq!(read.cache(), "miss", "{read}");
 }
 
@@ -122,11 +122,11 @@ async fn an_owner_is_taken_away(host: &TestHost) {
         2
     );
     for call in calls(&user) {
-        let read = call.send().await.expect(200);
+        let read = host.ask_cache(&call).await;
         assert_eq!(read.cache(), "miss", "{read}");
     }
     for call in calls(&other) {
-        let read = call.send().await.expect(200);
+        let read = host.ask_cache(&call).await;
         assert_eq!(read.cache(), "hit", "{read}");
     }
     let (owner, organization, _) = host.organization_with("3.00").await;
@@ -136,7 +136,7 @@ async fn an_owner_is_taken_away(host: &TestHost) {
         remove(host, &admin, &format!("owners/{organization}")).await,
         1
     );
-    let read = pool.send().await.expect(200);
+    let read = host.ask_cache(&pool).await;
     assert_eq!(read.cache(), "miss", "{read}");
 }
 
