@@ -1,7 +1,6 @@
--- Makes the partitions of the months ahead and drops those whose events are all
--- older than p_retention_months. Keys and sums stay. Counts of operations of long ago become one
--- number each. Of two calls at once one does
--- it, and the other is told so.
+-- Makes the partitions of the months ahead and drops those whose events are all older than
+-- p_retention_months. Keys and sums stay. Counts of operations of long ago become one number each.
+-- Of two calls at once one does it, and the other is told so.
 CREATE OR REPLACE FUNCTION usage_upkeep(p_digest bytea, p_months_ahead integer, p_retention_months integer) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
