@@ -162,7 +162,8 @@ async fn says_whether_it_answers(host: &TestHost) {
     let admin = host.platform_admin().await;
     let user = host.new_user("ada").await;
     host.warm(&host.balance_call(&user)).await;
-    let call: Call = host.get(HEALTH).bearer(&admin.token);
+    let plain = host.get(HEALTH).bearer(&admin.token);
+    let call: Call = host.get(format!("{HEALTH}?keys=true")).bearer(&admin.token);
     let began = Instant::now();
     let mut health = call.send().await.expect(200).json();
     // A busy machine's store may be too slow for once.
@@ -177,6 +178,8 @@ async fn says_whether_it_answers(host: &TestHost) {
         keys.len(),
         "the probe left nothing: {keys:?}"
     );
+    let health = plain.send().await.expect(200).json();
+    assert_eq!(health["keys"], Value::Null, "nobody asked: {health}");
     for fault in [Fault::Error, Fault::Hang] {
         host.key_value().set_fault(fault);
         let health = call.send().await.expect(200).json();

@@ -641,7 +641,7 @@ async fn alerts_on_one_total_fire_each(host: &TestHost) {
 /// All thresholds of as many alerts as there may be, on ten days.
 async fn a_batch_fires_thousands(host: &TestHost) {
     const ALERTS_ACTIVE: i64 = 50;
-    const DAYS: i64 = 10;
+    const DAYS: i64 = 4;
     let user = metered(host, "ada").await;
     let ten: Vec<String> = (1..=10).map(|n| n.to_string()).collect();
     let ten: Vec<&str> = ten.iter().map(String::as_str).collect();

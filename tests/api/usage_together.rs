@@ -14,6 +14,7 @@ use crate::usage_alerts::ALERTS;
 
 api_tests![
     each_fares_as_if_it_was_alone,
+    statements_side_by_side_do_not_block_each_other,
     refuses_several_organizations,
     those_that_wait_are_one_statement,
     one_that_fails_fails_alone,
@@ -123,6 +124,14 @@ async fn books(host: &TestHost, organization: &str) -> Vec<String> {
            FROM usage_subject_rollups r JOIN meters m ON m.organization_id = r.organization_id AND m.id = r.meter_id
           WHERE r.organization_id = {organization}
           UNION ALL
+         SELECT concat_ws(' ', 'hour', m.slug, hour_at, group_key, events, total, minimum, maximum, latest_at, latest)
+           FROM usage_hour_rollups r JOIN meters m ON m.organization_id = r.organization_id AND m.id = r.meter_id
+          WHERE r.organization_id = {organization}
+          UNION ALL
+         SELECT concat_ws(' ', 'day', m.slug, subject, day_at, events, total)
+           FROM usage_day_totals t JOIN meters m ON m.organization_id = t.organization_id AND m.id = t.meter_id
+          WHERE t.organization_id = {organization}
+          UNION ALL
          SELECT concat_ws(' ', 'level', m.slug, subject, group_key, time, level, events)
            FROM usage_levels l JOIN meters m ON m.organization_id = l.organization_id AND m.id = l.meter_id
           WHERE l.organization_id = {organization}
@@ -182,12 +191,20 @@ fn requests(random: &mut Random, tokens: usize, now: i64) -> Vec<(usize, Vec<Sen
         .collect()
 }
 
+/// Makes an alert of the meter `sum`.
+async fn watch(host: &TestHost, user: &User) {
+    let alert =
+        json!({"name": "Alert", "meter": "sum", "period": "month", "thresholds": ["5", "40"]});
+    let made = host.post(ALERTS).bearer(&user.token);
+    made.json(&alert).send().await.expect(201);
+}
+
 /// Two organizations with the same meters and alerts: the one's requests are sent one by one, and
 /// the other's together.
 async fn each_fares_as_if_it_was_alone(host: &TestHost) {
     let mut random = Random::seeded("batches together");
     let now = now_micros();
-    for _ in 0..3 {
+    for round in 0..4 {
         let mut twins = Vec::new();
         for name in ["ada", "eve"] {
             let user = host.new_user(name).await;
@@ -196,9 +213,10 @@ async fn each_fares_as_if_it_was_alone(host: &TestHost) {
                 let groups = json!({"group_by": ["model"]});
                 meter(host, &user.token, &slug, aggregation, groups).await;
             }
-            let alert = json!({"name": "Alert", "meter": "sum", "period": "month", "thresholds": ["5", "40"]});
-            let made = host.post(ALERTS).bearer(&user.token);
-            made.json(&alert).send().await.expect(201);
+            // With an alert they are stored one after the other, and without as one batch.
+            if round % 2 == 0 {
+                watch(host, &user).await;
+            }
             let organization = organization_of(host, &user).await;
             host.execute(&format!(
                 "INSERT INTO usage_closed_periods VALUES ({organization}, now() - interval '1 day')"
@@ -227,6 +245,41 @@ async fn each_fares_as_if_it_was_alone(host: &TestHost) {
         );
     }
     host.assert_usage_is_sound().await;
+}
+
+/// Instances send their statements side by side, for the same subjects in other orders and with the
+/// same ids. None waits for another in a circle, with an alert or without.
+async fn statements_side_by_side_do_not_block_each_other(host: &TestHost) {
+    const CALLERS: usize = 4;
+    const STATEMENTS: usize = 25;
+    let now = now_micros();
+    for is_watched in [true, false] {
+        let user = host.new_user("ada").await;
+        meter(host, &user.token, "sum", "sum", json!({})).await;
+        if is_watched {
+            watch(host, &user).await;
+        }
+        let digest = sql_digest(&user.token);
+        let callers = (0..CALLERS).map(|caller| {
+            let digest = digest.clone();
+            async move {
+                let mut random = Random::seeded(&format!("side by side {caller}"));
+                let client = connect_without_timeouts(host.database_url()).await;
+                let client = client.expect("the database can be reached");
+                let hurry = client.batch_execute("SET deadlock_timeout = '20ms'").await;
+                hurry.expect("a superuser may");
+                for _ in 0..STATEMENTS {
+                    let sent = requests(&mut random, 1, now).into_iter();
+                    let sent: Vec<_> = sent.map(|(_, events)| (digest.clone(), events)).collect();
+                    let stored = client.query(&together_sql(&sent), &[]).await;
+                    assert!(stored.is_ok(), "with an alert: {is_watched}: {stored:?}");
+                }
+            }
+        });
+        join_all(callers).await;
+    }
+    host.assert_usage_is_sound().await;
+    host.assert_usage_alerts_are_sound().await;
 }
 
 /// What is not of one organization fails whole, whatever order it comes in.

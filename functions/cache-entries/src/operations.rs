@@ -109,7 +109,8 @@ pub fn owner_not_found() -> Problem {
 pub struct CacheRemoval {
     /// Entries of the store: values, and what is known of those that they depend on.
     pub entries: u32,
-    /// Whether that was all. Otherwise ask again: a large store takes several calls.
+    /// Whether nothing of it is served any more that was read before the request. Otherwise ask
+    /// again: a large store takes several calls.
     pub is_complete: bool,
 }
 

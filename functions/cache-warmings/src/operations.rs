@@ -28,7 +28,7 @@ pub struct CacheWarmed {
     pub values: u32,
     /// Organizations of which values were looked for.
     pub organizations: u32,
-    /// The last of them, in the order of their ids; null if there was none.
+    /// The last of them, in the order of their ids; what after said if there was none.
     pub last_organization_id: Option<OrganizationId>,
     /// Whether no organization follows.
     pub is_complete: bool,
@@ -46,8 +46,6 @@ pub const WARM: Operation = Operation::new(
 .summary("Read what organizations have before anybody asks for it")
 .details("Subscriptions and credit pools are read, by fifty organizations at a time, and cached as a reader would cache them. It stops after a second, or at the limit; ask again with after. Whatever is keyed by a token is not warmed, because the next token would not find it.")
 .body::<CacheWarming>(r#"{"mode": "profiles", "limit": 200, "days": 7}"#)
-// One says which organizations, and one reads fifty of them.
-.statements(21)
 .answers(&[Answer::json::<CacheWarmed>(
     200,
     "What was warmed.",

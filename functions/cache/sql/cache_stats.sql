@@ -20,7 +20,7 @@ BEGIN
                            coalesce(sum(count) FILTER (WHERE hour >= v_day_since), 0) AS last_day,
                            sum(count) AS since_start
                       FROM operation_counts
-                     WHERE name >= 'cache_' AND name < 'cache`' -- The character after the underscore.
+                     WHERE starts_with(name, 'cache_')
                      GROUP BY name, label
                      ORDER BY name, label) c));
 END;

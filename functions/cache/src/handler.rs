@@ -3,7 +3,7 @@ use shared::http::problem::Problem;
 use shared::http::{Reply, Request};
 use shared::store::cache_removal;
 
-use crate::operations::{CacheProbe, CacheProbeStatus};
+use crate::operations::{CacheHealthQuery, CacheProbe, CacheProbeStatus};
 use crate::{queries, stats};
 
 pub async fn stats(context: &Context, request: &Request) -> Result<Reply, Problem> {
@@ -14,8 +14,9 @@ pub async fn stats(context: &Context, request: &Request) -> Result<Reply, Proble
 
 pub async fn health(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
+    let query: CacheHealthQuery = request.query()?;
     queries::check_permission(context, token.digest).await?;
-    let probe = cache_removal::probe(context).await;
+    let probe = cache_removal::probe(context, query.keys == Some(true)).await;
     let status = match probe {
         Some(_) => CacheProbeStatus::Available,
         None => CacheProbeStatus::Unavailable,

@@ -114,6 +114,14 @@ pub struct CacheStats {
     pub lifetimes: Vec<CacheLifetime>,
 }
 
+#[shared::body(query)]
+pub struct CacheHealthQuery {
+    /// Whether to count the keys of the store. To list them keeps a large Redis from everything
+    /// else for as long as it takes.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = false)))]
+    pub keys: Option<bool>,
+}
+
 #[shared::answer]
 pub enum CacheProbeStatus {
     Available,
@@ -127,7 +135,8 @@ pub struct CacheProbe {
     /// How long it took to store a value, to find it and to take it away; null while the store is
     /// unavailable.
     pub latency_micros: Option<u32>,
-    /// How many keys the store has, others' included; null if it does not list them in time.
+    /// How many keys the store has, others' included; null if that was not asked for, or if it does
+    /// not list them in time.
     pub keys: Option<u32>,
 }
 
@@ -157,6 +166,7 @@ pub const HEALTH: Operation = Operation::new(
 .details(
     "A value is stored, found and taken away. The store does not tell how much memory it takes.",
 )
+.query::<CacheHealthQuery>()
 .answers(&[Answer::json::<CacheProbe>(
     200,
     "How the store does.",

@@ -7,10 +7,6 @@ use shared::token::TokenDigest;
 
 use crate::operations::{PurgeStatus, RowsDeleted};
 
-/// Rows of each table that one round deletes at most, so that it takes some tenths of a second or
-/// less.
-const MAX_ROWS: i32 = 1_000;
-
 /// What one round did.
 #[derive(Deserialize)]
 pub struct Round {
@@ -20,14 +16,15 @@ pub struct Round {
     pub signing_key: Option<SigningKeyId>,
 }
 
-/// Deletes some of what has lapsed, unless somebody else is doing it. `new_kid` becomes a signing
+/// Deletes up to `max_rows` of each table of what has lapsed, unless somebody else is doing it. `new_kid` becomes a signing
 /// key if one is due.
 pub async fn purge_round(
     context: &Context,
     digest: TokenDigest,
     new_kid: String,
+    max_rows: i32,
 ) -> Result<Round, Problem> {
-    let parameters = [digest.0.to_vec().into(), new_kid.into(), MAX_ROWS.into()];
+    let parameters = [digest.0.to_vec().into(), new_kid.into(), max_rows.into()];
     let sql = "SELECT retention_purge($1, $2, $3)::text";
     db::call(context, sql, &parameters, db::no_refusal_of_its_own).await
 }

@@ -40,8 +40,10 @@ BEGIN
     IF v_organization_id IS NULL THEN
         RETURN v_refusals::text[];
     END IF;
-    PERFORM usage_alerts_hold_together(v_organization_id);
     IF EXISTS (SELECT 1 FROM usage_alerts WHERE organization_id = v_organization_id AND archived_at IS NULL) THEN
+        -- Alone, because what one request holds is held while the next one takes its keys. Statements
+        -- side by side would wait for each other in a circle.
+        PERFORM usage_alerts_hold_alone(v_organization_id);
         FOR n IN 1 .. cardinality(p_digests) LOOP
             v_answers[n] := v_refusals[n];
             CONTINUE WHEN v_refusals[n] IS NOT NULL;
@@ -53,6 +55,7 @@ BEGIN
         END LOOP;
         RETURN v_answers;
     END IF;
+    PERFORM usage_alerts_hold_together(v_organization_id);
     -- All in the order of source, id and arrival. Their keys are numbered anew, because two
     -- requests may have one.
     SELECT array_agg(e.key ORDER BY e.n) AS keys, array_agg(e.source ORDER BY e.n) AS sources,
@@ -75,6 +78,8 @@ BEGIN
                                   coalesce(v_sent.ids, '{}'), coalesce(v_sent.subjects, '{}'),
                                   coalesce(v_sent.types, '{}'), coalesce(v_sent.times, '{}'),
                                   coalesce(v_sent.properties, '{}'), false);
+    -- An alert may have been made since it was looked for.
+    PERFORM usage_alerts_count(v_organization_id, v_stored.deltas);
     v_requests := v_sent.requests;
     v_places := v_sent.places;
     WITH accepted AS (

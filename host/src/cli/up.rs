@@ -41,10 +41,10 @@ pub async fn run(
     let began = Instant::now();
     // Before minutes of building, not after them.
     check_listen_address(arguments.listen, "--listen")?;
-    let metrics_listen = choose_metrics_listen(arguments.metrics_listen)?;
+    choose_metrics_listen(arguments.metrics_listen)?;
     let warms = arguments.warm;
     let started = tokio::select! {
-        started = start(project, arguments, metrics_listen) => started?,
+        started = start(project, arguments) => started?,
         () = signals.next() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
     started.introduce(project, began.elapsed());
@@ -112,11 +112,7 @@ async fn migrate(project: &Project, database: &Database) -> Result<Migrated> {
     }
 }
 
-async fn start(
-    project: &Project,
-    arguments: UpArguments,
-    metrics_listen: Option<SocketAddr>,
-) -> Result<Started> {
+async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
     let UpArguments {
         listen, database, ..
     } = arguments;
@@ -157,7 +153,8 @@ async fn start(
         variables,
         key_value,
         export: arguments.handler_export,
-        metrics_listen,
+        // Another host may have taken the port while this one was built.
+        metrics_listen: choose_metrics_listen(arguments.metrics_listen)?,
         otlp_endpoint: arguments.otlp_endpoint.filter(|url| !url.is_empty()),
         ..HostOptions::default()
     };

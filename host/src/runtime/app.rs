@@ -163,6 +163,9 @@ async fn compile_all(
     wanted: impl Fn(&str) -> bool,
     progress: impl Fn(usize, usize, &str),
 ) -> Result<BTreeMap<String, HandlerPre>> {
+    // Each takes tens of megabytes while it is compiled, and what is done is kept for the next start.
+    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    let places = Arc::new(Semaphore::new(at_once));
     let mut loading = JoinSet::new();
     for component in manifest.triggered_components() {
         if !wanted(&component.id) {
@@ -173,10 +176,15 @@ async fn compile_all(
         let dependencies = Dependencies::find(manifest, &component.dependencies)
             .with_context(|| format!("[component.{id}]"))?;
         let tools = Arc::clone(tools);
-        loading.spawn_blocking(move || {
-            let pre = compile(&tools, &source, &dependencies)
-                .with_context(|| format!("[component.{id}]"))?;
-            Ok::<_, anyhow::Error>((id, pre))
+        let places = Arc::clone(&places);
+        loading.spawn(async move {
+            let _place = places.acquire_owned().await?;
+            let compiled = tokio::task::spawn_blocking(move || {
+                compile(&tools, &source, &dependencies)
+                    .with_context(|| format!("[component.{id}]"))
+                    .map(|pre| (id, pre))
+            });
+            compiled.await?
         });
     }
     let total = loading.len();

@@ -58,10 +58,15 @@ impl Scrape {
 
     /// All metrics, in the text format of OpenMetrics.
     pub(crate) async fn text(&self) -> String {
-        let stored = self.stored().await;
+        let is_postgres_up = self.is_postgres_up().await;
+        let stored = if is_postgres_up {
+            self.stored().await
+        } else {
+            None
+        };
         let observed = Observed {
             pool: self.services.postgres.figures(),
-            is_postgres_up: stored.is_some(),
+            is_postgres_up,
             process: ProcessFigures::read(),
         };
         let mut text = self.services.metrics.to_text(&observed);
@@ -72,7 +77,16 @@ impl Scrape {
         text
     }
 
-    /// What the database keeps, if it answers.
+    /// Whether the database answers at all. Figures that take too long are another matter.
+    async fn is_postgres_up(&self) -> bool {
+        let Some(pool) = &self.postgres else {
+            return false;
+        };
+        let answer = pool.read_text("SELECT ''", POSTGRES_PATIENCE).await;
+        answer.is_ok()
+    }
+
+    /// What the database keeps, if it answers in time.
     async fn stored(&self) -> Option<StoredFigures> {
         let pool = self.postgres.as_ref()?;
         let read = async {

@@ -1,6 +1,6 @@
 -- Sums of subjects that are not within those of all usage, sums of hours and days that are not
--- those of their quarters, values that are equal and are
--- kept as two groups, and levels that no summary would find. It reads all sums.
+-- those of their quarters, values that are equal and are kept as two groups, and levels that no
+-- summary would find. It reads all sums.
 CREATE OR REPLACE FUNCTION usage_violations() RETURNS TABLE (organization_id uuid, violation text)
 LANGUAGE sql STABLE AS $$
     WITH by_subject AS (
@@ -29,13 +29,15 @@ LANGUAGE sql STABLE AS $$
       FROM usage_hour_rollups h
       FULL JOIN (SELECT r.organization_id, r.meter_id, date_trunc('hour', r.slot_at, 'UTC') AS hour_at, r.group_key,
                         sum(r.events) AS events, sum(r.total) AS total, min(r.minimum) AS minimum,
-                        max(r.maximum) AS maximum, max(r.latest_at) AS latest_at
+                        max(r.maximum) AS maximum, max(r.latest_at) AS latest_at,
+                        (max(ARRAY[extract(epoch FROM r.latest_at), r.latest])
+                         FILTER (WHERE r.latest IS NOT NULL))[2] AS latest
                    FROM usage_rollups r
                   GROUP BY 1, 2, 3, 4) q
            ON q.organization_id = h.organization_id AND q.meter_id = h.meter_id AND q.hour_at = h.hour_at
           AND q.group_key = h.group_key
-     WHERE ROW(h.events::numeric, h.total, h.minimum, h.maximum, h.latest_at)
-           IS DISTINCT FROM ROW(q.events, q.total, q.minimum, q.maximum, q.latest_at)
+     WHERE ROW(h.events::numeric, h.total, h.minimum, h.maximum, h.latest_at, h.latest)
+           IS DISTINCT FROM ROW(q.events, q.total, q.minimum, q.maximum, q.latest_at, q.latest)
     UNION ALL
     SELECT coalesce(t.organization_id, q.organization_id),
            format('meter %s has %s events and %s of %L on the day from %s, and its quarters have %s and %s',

@@ -293,12 +293,12 @@ impl Problem {
         }
     }
 
-    /// 503 at once: requests before this one take all of its time. Nothing was changed.
+    /// 503 at once: requests before this one take all of its time. This attempt changed nothing.
     pub fn crowded(retry_after_secs: u32) -> Self {
         Self {
             retry_after_secs: Some(retry_after_secs),
             ..DEPENDENCY_UNAVAILABLE.because(
-                "Requests before this one take all the time that it may wait. Nothing was changed; retry with the same Idempotency-Key.",
+                "Requests before this one take all the time that it may wait. This attempt changed nothing; retry with the same Idempotency-Key, if you sent one.",
             )
         }
     }

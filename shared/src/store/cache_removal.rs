@@ -27,8 +27,11 @@ const LISTING_PATIENCE: Duration = Duration::from_secs(2);
 /// Keys that are taken from that list at a time.
 const KEYS_AT_ONCE: usize = 1_000;
 
-/// For how long one call goes on taking things away.
-const REMOVAL_TIME: Duration = Duration::from_millis(1_500);
+/// For how long one call goes on taking states away.
+const STATES_TIME: Duration = Duration::from_secs(10);
+
+/// After how much time of a call it takes no more values.
+const VALUES_TIME: Duration = Duration::from_millis(1_500);
 
 /// Most keys that a call keeps in memory, of states and of values each: at some 100 bytes, 10 MB.
 const MAX_LISTED: usize = 100_000;
@@ -47,7 +50,8 @@ const LABEL: &str = "removal";
 pub struct Removed {
     /// How many entries of the store: values, and states of scopes.
     pub entries: u32,
-    /// Whether that was all. Otherwise another call goes on.
+    /// Whether the states of all that was asked for are gone, so that nothing from before the call
+    /// is served. Otherwise another call goes on.
     pub is_complete: bool,
 }
 
@@ -67,40 +71,46 @@ pub async fn remove(context: &Context, patterns: &[&str]) -> Result<Removed, Pro
     let (mut states, mut values) = (Vec::new(), Vec::new());
     let mut is_complete = true;
     let listed = list(context, |key| {
-        let keys = if kinds.iter().any(|kind| kind.has_state(&key)) {
-            &mut states
-        } else if patterns
-            .iter()
-            .any(|pattern| cache_key::has_pattern(&key, pattern))
-        {
-            &mut values
-        } else {
-            return;
-        };
-        if keys.len() < MAX_LISTED {
-            keys.push(key);
-        } else {
-            is_complete = false;
+        let has_pattern = |pattern: &&str| cache_key::has_pattern(&key, pattern);
+        if kinds.iter().any(|kind| kind.has_state(&key)) {
+            if states.len() < MAX_LISTED {
+                states.push(key);
+            } else {
+                is_complete = false;
+            }
+        } else if values.len() < MAX_LISTED && patterns.iter().any(has_pattern) {
+            values.push(key);
         }
     });
     listed.await.map_err(away)?;
+    // Readers renew the states that they use, so a call that is not the first one begins elsewhere.
+    if !states.is_empty() {
+        let start = u32::from_be_bytes(context.random()?);
+        let middle = usize::try_from(start).unwrap_or(0) % states.len();
+        states.rotate_left(middle);
+    }
     let mut removed = Removed {
         entries: 0,
         is_complete,
     };
     for chunk in states.chunks(MAX_PARALLEL) {
+        if context.elapsed() >= STATES_TIME {
+            removed.is_complete = false;
+            break;
+        }
         let removals = chunk.iter().map(|key| remove_state(context, key));
-        removed.add(context, join_all(removals).await)?;
+        removed.add(join_all(removals).await)?;
     }
+    // Without their states the values are dead. They go for the room that they take.
     for chunk in values.chunks(MAX_PARALLEL) {
-        if !removed.is_complete {
+        if context.elapsed() >= VALUES_TIME {
             break;
         }
         let removals = chunk.iter().map(|key| async {
             cache::delete(context, LABEL, key).await?;
             Ok(true)
         });
-        removed.add(context, join_all(removals).await)?;
+        removed.add(join_all(removals).await)?;
     }
     Ok(removed)
 }
@@ -116,21 +126,16 @@ pub async fn remove_scopes(context: &Context, scopes: &[Scope]) -> Result<Remove
     };
     let keys: Vec<String> = scopes.iter().map(Scope::to_string).collect();
     let removals = keys.iter().map(|key| remove_state(context, key));
-    removed.add(context, join_all(removals).await)?;
+    removed.add(join_all(removals).await)?;
     Ok(removed)
 }
 
 impl Removed {
-    /// Counts what was removed, and whether there is time for more.
-    fn add(
-        &mut self,
-        context: &Context,
-        removals: Vec<Result<bool, StoreAway>>,
-    ) -> Result<(), Problem> {
+    /// Counts what was removed.
+    fn add(&mut self, removals: Vec<Result<bool, StoreAway>>) -> Result<(), Problem> {
         for removal in removals {
             self.entries += u32::from(removal.map_err(away)?);
         }
-        self.is_complete = self.is_complete && context.elapsed() < REMOVAL_TIME;
         Ok(())
     }
 }
@@ -212,12 +217,12 @@ async fn remove_dead(context: &Context, key: &str) -> Result<bool, StoreAway> {
 pub struct Probe {
     /// How long it took to store a value, to find it, and to take it away.
     pub latency: Duration,
-    /// How many keys the store has, if it could list them in time.
+    /// How many keys the store has, if that was asked for and it could list them in time.
     pub keys: Option<u32>,
 }
 
 /// Whether the store keeps what it is given. `None` if it is away, or gives back something else.
-pub async fn probe(context: &Context) -> Option<Probe> {
+pub async fn probe(context: &Context, counts_keys: bool) -> Option<Probe> {
     let value: [u8; 16] = context.random().ok()?;
     let key = format!("tp1:probe:{:032x}", u128::from_be_bytes(value));
     let began = context.elapsed();
@@ -228,12 +233,13 @@ pub async fn probe(context: &Context) -> Option<Probe> {
     if found.as_deref() != Some(&value) {
         return None;
     }
-    let mut keys = 0;
-    let listed = list(context, |_| keys += 1).await;
-    Some(Probe {
-        latency,
-        keys: listed.ok().map(|()| keys),
-    })
+    let mut keys = None;
+    if counts_keys {
+        let mut count = 0;
+        let listed = list(context, |_| count += 1).await;
+        keys = listed.ok().map(|()| count);
+    }
+    Some(Probe { latency, keys })
 }
 
 /// Hands every key of the store to `take`.
