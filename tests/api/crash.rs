@@ -266,84 +266,99 @@ fn a_killed_host_neither_loses_nor_repeats_a_spend() {
 /// Spends that wait for one account, which are fewer than an instance takes at once.
 const WAITING: usize = 15;
 
+/// How often a host is killed until a statement was carried out and not answered.
+const ATTEMPTS: usize = 10;
+
 /// The host is killed while statements of one spend or of several wait in Postgres, which carries
 /// them out without it: all of a statement, or nothing, and none of it twice.
 #[test]
 fn a_host_killed_before_it_answers_has_spent_once() {
     block_on(async {
         let setup = TestHost::start(Settings::pooled()).await;
-        let (user, _) = setup.user_with("100.00").await;
-        let cache_file = CacheFile::new();
-        let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
-        let mut child = start().await;
-        let spends = |api: &Api| -> Vec<Call> {
-            (0..WAITING)
-                .map(|index| api.consume_call_with_key(&user, "1", &format!("spend-{index}")))
-                .collect()
-        };
-        // Somebody holds the account: one spend waits for them, and the others for that one.
-        let holder = connect_without_timeouts(setup.database_url()).await;
-        let holder = holder.expect("the database can be reached");
-        let hold = format!(
-            "BEGIN; SELECT 1 FROM credit_accounts WHERE user_id = {} FOR UPDATE",
-            sql_id(user.id)
-        );
-        holder.batch_execute(&hold).await.expect("the row is free");
-        let sent = spends(&child.api)
-            .into_iter()
-            .map(|call| async move { call.try_send().await.ok() });
-        let sent = tokio::spawn(join_all(sent));
-        setup.until_blocked().await;
-        // Let go for one statement, after which somebody holds the account again, so that what
-        // waited is sent, and waits in Postgres when the host is killed.
-        let holder_of_next = connect_without_timeouts(setup.database_url()).await;
-        let holder_of_next = holder_of_next.expect("the database can be reached");
-        let hold_next = tokio::spawn(async move {
-            holder_of_next
-                .batch_execute(&hold)
-                .await
-                .map(|()| holder_of_next)
-        });
-        let next_waits = format!("{BLOCKED} AND query LIKE 'BEGIN%'");
-        setup.until_sessions(&next_waits, |count| count == 1).await;
-        holder.batch_execute("COMMIT").await.expect("it held a row");
-        let holder_of_next = hold_next.await.expect("it does not panic");
-        let holder_of_next = holder_of_next.expect("the row is given to it in the end");
-        setup.until_blocked().await;
-        child.kill().await;
-        holder_of_next
-            .batch_execute("COMMIT")
-            .await
-            .expect("it held a row");
-        let before = sent.await.expect("it does not panic");
-        setup
-            .until_sessions("state = 'active'", |count| count == 0)
-            .await;
-
-        let child = start().await;
-        let spent = setup.count_transfers(&user, "consume").await;
-        println!("crash: {spent} of {WAITING} spends were carried out");
-        let acknowledged = before
-            .iter()
-            .flatten()
-            .filter(|first| first.status == 201)
-            .count();
-        let spent = usize::try_from(spent).expect("a count");
-        assert!(
-            acknowledged < spent,
-            "a statement was carried out and not answered"
-        );
-        for (index, call) in spends(&child.api).into_iter().enumerate() {
-            let after = call.settle().await.expect(201);
-            if let Some(first) = before[index].as_ref().filter(|first| first.status == 201) {
-                assert_eq!(first.body, after.body, "spend {index}");
+        // On a busy machine the statement may give the row up before it is free.
+        for _ in 0..ATTEMPTS {
+            if kill_before_the_answer(&setup).await {
+                return setup.finish().await;
             }
         }
-        assert_eq!(child.api.balance(&user).await, decimal("85"));
-        assert_eq!(setup.count_transfers(&user, "consume").await, 15);
-        child.stop().await;
-        setup.finish().await;
+        panic!("no statement was carried out without being answered");
     });
+}
+
+/// Kills a host while a statement of several spends waits in Postgres, and sends all of them again
+/// to another host. Whether that statement was carried out.
+async fn kill_before_the_answer(setup: &TestHost) -> bool {
+    let (user, _) = setup.user_with("100.00").await;
+    let cache_file = CacheFile::new();
+    let start = async || ServingChild::start(setup.database_url(), &cache_file.path()).await;
+    let mut child = start().await;
+    let spends = |api: &Api| -> Vec<Call> {
+        (0..WAITING)
+            .map(|index| api.consume_call_with_key(&user, "1", &format!("spend-{index}")))
+            .collect()
+    };
+    // Somebody holds the account: one spend waits for them, and the others for that one.
+    let holder = connect_without_timeouts(setup.database_url()).await;
+    let holder = holder.expect("the database can be reached");
+    let hold = format!(
+        "BEGIN; SELECT 1 FROM credit_accounts WHERE user_id = {} FOR UPDATE",
+        sql_id(user.id)
+    );
+    holder.batch_execute(&hold).await.expect("the row is free");
+    let sent = spends(&child.api)
+        .into_iter()
+        .map(|call| async move { call.try_send().await.ok() });
+    let sent = tokio::spawn(join_all(sent));
+    setup.until_blocked().await;
+    // Let go for one statement, after which somebody holds the account again, so that what
+    // waited is sent, and waits in Postgres when the host is killed.
+    let holder_of_next = connect_without_timeouts(setup.database_url()).await;
+    let holder_of_next = holder_of_next.expect("the database can be reached");
+    let hold_next = tokio::spawn(async move {
+        holder_of_next
+            .batch_execute(&hold)
+            .await
+            .map(|()| holder_of_next)
+    });
+    let next_waits = format!("{BLOCKED} AND query LIKE 'BEGIN%'");
+    setup.until_sessions(&next_waits, |count| count == 1).await;
+    holder.batch_execute("COMMIT").await.expect("it held a row");
+    let holder_of_next = hold_next.await.expect("it does not panic");
+    let holder_of_next = holder_of_next.expect("the row is given to it in the end");
+    setup.until_blocked().await;
+    child.kill().await;
+    holder_of_next
+        .batch_execute("COMMIT")
+        .await
+        .expect("it held a row");
+    let before = sent.await.expect("it does not panic");
+    setup
+        .until_sessions("state = 'active'", |count| count == 0)
+        .await;
+
+    let child = start().await;
+    let spent = setup.count_transfers(&user, "consume").await;
+    println!("crash: {spent} of {WAITING} spends were carried out");
+    let acknowledged = before
+        .iter()
+        .flatten()
+        .filter(|first| first.status == 201)
+        .count();
+    let spent = usize::try_from(spent).expect("a count");
+    assert!(
+        acknowledged <= spent,
+        "what is acknowledged is carried out: {acknowledged} and {spent}"
+    );
+    for (index, call) in spends(&child.api).into_iter().enumerate() {
+        let after = call.settle().await.expect(201);
+        if let Some(first) = before[index].as_ref().filter(|first| first.status == 201) {
+            assert_eq!(first.body, after.body, "spend {index}");
+        }
+    }
+    assert_eq!(child.api.balance(&user).await, decimal("85"));
+    assert_eq!(setup.count_transfers(&user, "consume").await, 15);
+    child.stop().await;
+    acknowledged < spent
 }
 
 /// Batches of events, each of which shares three events in ten with the next.
