@@ -94,7 +94,12 @@ impl Named {
                     rest = after;
                     last_word = word;
                     let is_number = c.is_ascii_digit();
-                    let is_called = after.trim_start().starts_with('(') && !WORDS.contains(&word);
+                    let next = after.trim_start();
+                    // Labels to keep may stand before what is added up: sum by (a) (b).
+                    let is_called = !WORDS.contains(&word)
+                        && ["(", "by (", "without ("]
+                            .iter()
+                            .any(|end| next.starts_with(end));
                     if in_braces || in_label_list {
                         named.labels.insert(word.to_owned());
                     } else if !is_number && !is_called && !WORDS.contains(&word) {
