@@ -10,16 +10,13 @@ use shared::organizations::{self, Permission, RoleName};
 use shared::store::cache;
 use shared::store::cache_key::Scope;
 
-use crate::operations::NewRole;
+use crate::operations::{MAX_ATTEMPTS, NewRole};
 use crate::queries;
 
 /// Most members who hold a role that is changed: two scopes each are 1,000
 /// writes to the store before the statement and 1,000 after it, at some 0.1 ms
 /// a fifth of a second.
 const MAX_ROLE_HOLDERS: i32 = 500;
-
-/// How often a change begins anew because somebody else was just given the role.
-const ATTEMPTS: u32 = 3;
 
 pub async fn list(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
@@ -43,7 +40,7 @@ pub async fn put(context: &Context, request: &Request) -> Result<Reply, Problem>
     let name: RoleName = request.path_parameter("name")?;
     let (role, _) = request.json::<NewRole>().await?;
     let permissions = sorted(role.permissions.0);
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         let holders = queries::holders(
             context,
             token.digest,

@@ -7,6 +7,9 @@ use shared::organizations::{Permission, ROLE_EXCEEDS_OWN, ROLE_IS_BUILT_IN, Role
 /// Most permissions in a role. There are fewer than that.
 pub const MAX_PERMISSIONS: usize = 32;
 
+/// How often a change begins anew because somebody else was just given the role.
+pub const MAX_ATTEMPTS: u32 = 3;
+
 /// A role and what it allows.
 #[shared::answer(read)]
 pub struct Role {
@@ -79,6 +82,8 @@ pub const PUT: Operation = Operation::new(
 .path_parameter::<OrganizationId>("id")
 .path_parameter::<RoleName>("name")
 .body::<NewRole>(r#"{"permissions": ["audit:read"]}"#)
+// Who holds the role, and the change, of each attempt.
+.statements(2 * MAX_ATTEMPTS)
 .answers(&[Answer::json::<Role>(
     200,
     "The role has the permissions.",
