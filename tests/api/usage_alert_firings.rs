@@ -638,7 +638,7 @@ async fn alerts_on_one_total_fire_each(host: &TestHost) {
     assert_eq!(count, 3, "{of_second}");
 }
 
-/// All thresholds of as many alerts as there may be, on ten days.
+/// All thresholds of as many alerts as there may be, on four days.
 async fn a_batch_fires_thousands(host: &TestHost) {
     const ALERTS_ACTIVE: i64 = 50;
     const DAYS: i64 = 4;
