@@ -2,7 +2,6 @@
 
 use http::Method;
 use serde_json::Value;
-use turnpike_host::CapturedLog;
 
 use crate::description::Description;
 use crate::response::Response;
@@ -220,8 +219,11 @@ fn check_statements(response: &Response, operation: &Value) -> Result<(), String
     let request_id = response.header("x-request-id").unwrap_or_default();
     let is_repetition =
         |line: &&String| line.contains(request_id) && line.contains("a statement is sent again");
-    let lines = response.log.as_ref().map(CapturedLog::lines);
-    let repeated = lines.iter().flatten().filter(is_repetition).count() as u64;
+    // The log of a host that is another process is not here.
+    let Some(log) = &response.log else {
+        return Ok(());
+    };
+    let repeated = log.lines().iter().filter(is_repetition).count() as u64;
     if sent > declared + repeated {
         return Err(format!(
             "it took {sent} statements, and its operation declares {declared} at most: send one that does \

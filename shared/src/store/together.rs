@@ -639,7 +639,9 @@ mod tests {
     fn what_is_ahead_says_how_long_one_waits() {
         const BACK: bool = false;
         const FAILED: bool = true;
-        let table: [(&[(u64, bool)], u64, usize, Option<u64>); 14] = [
+        /// Statements, since when the last one is under way, how many wait, and the wait.
+        type Row = (&'static [(u64, bool)], u64, usize, Option<u64>);
+        let table: [Row; 14] = [
             // Nothing is known, or too little.
             (&[], 0, 0, None),
             (&[(1_000, BACK)], 0, 0, None),

@@ -303,7 +303,7 @@ impl Report {
             table.row([step.step.as_str()], step.totals.cells());
         }
         table.row(["all"], totals.cells());
-        write!(out, "{table}\n")?;
+        writeln!(out, "{table}")?;
         for verdict in &self.thresholds {
             let mark = if verdict.is_met { "ok    " } else { "FAILED" };
             writeln!(out, "{mark} {}: {}", verdict.threshold, verdict.measured)?;
