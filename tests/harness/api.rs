@@ -20,6 +20,10 @@ use crate::conformity;
 use crate::description::Description;
 use crate::response::Response;
 
+/// How long a connection without requests is used again: for less than the 15 s after which a host
+/// ends it, or a request might be sent just then and be lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long a request may take before the test gives up on it. No bound of the API is near, and
 /// a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -61,7 +65,9 @@ impl Api {
         connector.set_nodelay(true);
         Self {
             address,
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .build(connector),
             description,
             log,
         }
