@@ -2,6 +2,9 @@
 -- a user who acts in none, and a grant that does not say where goes there. Null for a user who
 -- has none.
 CREATE OR REPLACE FUNCTION user_home_organization(p_user_id uuid) RETURNS uuid
-LANGUAGE sql STABLE AS $$
-    SELECT organization_id FROM memberships WHERE user_id = p_user_id ORDER BY created_at LIMIT 1
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT organization_id FROM memberships WHERE user_id = p_user_id ORDER BY created_at LIMIT 1);
+END;
 $$;
