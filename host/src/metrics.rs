@@ -3,22 +3,32 @@
 //! The values of labels are bounded: components are those of the manifest, methods and statuses are
 //! those of a list. What clients choose freely, such as paths, is no label.
 
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::Method;
 use prometheus_client::encoding::text::encode_registry;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
-use shared::metrics::{MetricDescription, MetricKind, STORED};
+use shared::metrics::MetricDescription;
 
+mod descriptions;
+mod labels;
 mod process;
 
+pub use descriptions::descriptions;
+use descriptions::{
+    CACHE_RESULTS, INSTANCES, INSTANCES_ENDED, INSTANCES_STARTED, KEY_VALUE_OPERATIONS,
+    POOL_CONNECTIONS, POOL_MAX_CONNECTIONS, POOL_WAITING, POSTGRES_UP, REQUEST_DURATION,
+    REQUEST_STATEMENTS, REQUESTS_IN_FLIGHT, TRACE_SPANS,
+};
+use labels::{
+    CacheLabels, CacheResult, ComponentId, ComponentLabels, ConnectionState, EndLabels,
+    OperationLabels, Outcome, RequestLabels, SpanLabels, StateLabels,
+};
+pub(crate) use labels::{InstanceEnd, KeyValueOperation, MethodLabel, SpanFate, StatusLabel};
 pub(crate) use process::ProcessFigures;
 
 /// Bounds of the time that a request takes, in seconds. A cached answer takes less than one
@@ -33,299 +43,6 @@ const STATEMENT_BOUNDS: [f64; 5] = [0.0, 1.0, 2.0, 4.0, 8.0];
 /// The component of a request that none is asked to answer.
 const HOST: &str = "host";
 
-const REQUEST_DURATION: MetricDescription = described(
-    "http_request_duration_seconds",
-    MetricKind::Histogram,
-    "How long requests took, from their head to the head of the answer",
-);
-const REQUESTS_IN_FLIGHT: MetricDescription = described(
-    "turnpike_http_requests_in_flight",
-    MetricKind::Gauge,
-    "Requests that are not answered yet",
-);
-const REQUEST_STATEMENTS: MetricDescription = described(
-    "turnpike_request_statements",
-    MetricKind::Histogram,
-    "Statements to Postgres of one request, as X-DB-Queries has them",
-);
-const CACHE_RESULTS: MetricDescription = described(
-    "turnpike_cache_results",
-    MetricKind::Counter,
-    "Answers by how the cache took part, as X-Cache has it",
-);
-const INSTANCES: MetricDescription = described(
-    "turnpike_instances",
-    MetricKind::Gauge,
-    "Instances of a component that there are",
-);
-const INSTANCES_STARTED: MetricDescription = described(
-    "turnpike_instances_started",
-    MetricKind::Counter,
-    "Instances of a component that were made",
-);
-const INSTANCES_ENDED: MetricDescription = described(
-    "turnpike_instances_ended",
-    MetricKind::Counter,
-    "Instances of a component that ended, by reason",
-);
-const KEY_VALUE_OPERATIONS: MetricDescription = described(
-    "turnpike_key_value_operations",
-    MetricKind::Counter,
-    "Operations of components on the key-value store, by how they ended",
-);
-const POOL_CONNECTIONS: MetricDescription = described(
-    "turnpike_postgres_pool_connections",
-    MetricKind::Gauge,
-    "Connections of this host to Postgres, by state",
-);
-const POOL_MAX_CONNECTIONS: MetricDescription = described(
-    "turnpike_postgres_pool_max_connections",
-    MetricKind::Gauge,
-    "Connections that this host opens at most",
-);
-const POOL_WAITING: MetricDescription = described(
-    "turnpike_postgres_pool_waiting",
-    MetricKind::Gauge,
-    "Statements that wait for a connection of this host",
-);
-const POSTGRES_UP: MetricDescription = described(
-    "turnpike_postgres_up",
-    MetricKind::Gauge,
-    "Whether Postgres answered when the metrics were read",
-);
-const TRACE_SPANS: MetricDescription = described(
-    "turnpike_trace_spans",
-    MetricKind::Counter,
-    "Spans of traces, by whether the collector took them",
-);
-const RESIDENT_MEMORY: MetricDescription = described(
-    "process_resident_memory_bytes",
-    MetricKind::Gauge,
-    "Resident memory of the host, where the system tells",
-);
-const CPU_TIME: MetricDescription = described(
-    "process_cpu_seconds",
-    MetricKind::Counter,
-    "Processor time of the host, where the system tells",
-);
-const OPEN_FILES: MetricDescription = described(
-    "process_open_fds",
-    MetricKind::Gauge,
-    "File descriptors that the host has open, where the system tells",
-);
-
-/// What a host counts itself.
-const OWN: [MetricDescription; 16] = [
-    REQUEST_DURATION,
-    REQUESTS_IN_FLIGHT,
-    REQUEST_STATEMENTS,
-    CACHE_RESULTS,
-    INSTANCES,
-    INSTANCES_STARTED,
-    INSTANCES_ENDED,
-    KEY_VALUE_OPERATIONS,
-    POOL_CONNECTIONS,
-    POOL_MAX_CONNECTIONS,
-    POOL_WAITING,
-    POSTGRES_UP,
-    TRACE_SPANS,
-    RESIDENT_MEMORY,
-    CPU_TIME,
-    OPEN_FILES,
-];
-
-/// All metrics that a host shows: its own, and those that the database keeps.
-pub fn descriptions() -> impl Iterator<Item = MetricDescription> {
-    OWN.into_iter().chain(STORED)
-}
-
-const fn described(name: &'static str, kind: MetricKind, help: &'static str) -> MetricDescription {
-    MetricDescription { name, kind, help }
-}
-
-/// The id of a component, as a label.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ComponentId(Arc<str>);
-
-impl EncodeLabelValue for ComponentId {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        (&*self.0).encode(encoder)
-    }
-}
-
-/// Labels that are words of a list.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub(crate) enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            pub(crate) const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-                self.as_str().encode(encoder)
-            }
-        }
-    };
-}
-
-words! {
-    /// A request's method. Clients may make methods up, which are all one here.
-    MethodLabel {
-        Get = "GET",
-        Head = "HEAD",
-        Post = "POST",
-        Put = "PUT",
-        Patch = "PATCH",
-        Delete = "DELETE",
-        Options = "OPTIONS",
-        Other = "other",
-    }
-}
-
-words! {
-    /// How the cache took part.
-    CacheResult {
-        Hit = "hit",
-        Miss = "miss",
-        Bypass = "bypass",
-    }
-}
-
-words! {
-    /// Why an instance ended.
-    InstanceEnd {
-        /// It answered as many requests as an instance may.
-        UsedUp = "used_up",
-        /// It had nothing to do, or the host stops.
-        Idle = "idle",
-        /// It trapped.
-        Failed = "failed",
-    }
-}
-
-words! {
-    /// An operation of components on the key-value store.
-    KeyValueOperation {
-        Get = "get",
-        Set = "set",
-        Delete = "delete",
-        Exists = "exists",
-        Keys = "keys",
-    }
-}
-
-words! {
-    /// What became of an operation.
-    Outcome {
-        Ok = "ok",
-        Failed = "failed",
-    }
-}
-
-words! {
-    /// What became of a span.
-    SpanFate {
-        Sent = "sent",
-        Dropped = "dropped",
-    }
-}
-
-words! {
-    /// What a connection to Postgres does.
-    ConnectionState {
-        InUse = "in_use",
-        Idle = "idle",
-    }
-}
-
-impl MethodLabel {
-    pub(crate) fn of(method: &Method) -> Self {
-        match *method {
-            Method::GET => Self::Get,
-            Method::HEAD => Self::Head,
-            Method::POST => Self::Post,
-            Method::PUT => Self::Put,
-            Method::PATCH => Self::Patch,
-            Method::DELETE => Self::Delete,
-            Method::OPTIONS => Self::Options,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl Outcome {
-    const fn of(is_ok: bool) -> Self {
-        if is_ok { Self::Ok } else { Self::Failed }
-    }
-}
-
-/// The status of an answer, or that there was none because the client went away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum StatusLabel {
-    Answered(u16),
-    Aborted,
-}
-
-impl EncodeLabelValue for StatusLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        match self {
-            Self::Answered(status @ 100..=599) => status.encode(encoder),
-            Self::Answered(_) => "other".encode(encoder),
-            Self::Aborted => "aborted".encode(encoder),
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    component: ComponentId,
-    method: MethodLabel,
-    status: StatusLabel,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ComponentLabels {
-    component: ComponentId,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CacheLabels {
-    component: ComponentId,
-    result: CacheResult,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EndLabels {
-    component: ComponentId,
-    reason: InstanceEnd,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OperationLabels {
-    operation: KeyValueOperation,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabels {
-    state: ConnectionState,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SpanLabels {
-    outcome: SpanFate,
-}
-
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// All counters of a host.
@@ -339,12 +56,12 @@ pub(crate) struct Metrics {
     instances: Family<ComponentLabels, Gauge>,
     instances_started: Family<ComponentLabels, Counter>,
     instances_ended: Family<EndLabels, Counter>,
-    key_value_operations: Family<OperationLabels, Counter>,
+    key_value_operations: [[Counter; Outcome::ALL.len()]; KeyValueOperation::ALL.len()],
     pool_connections: Family<StateLabels, Gauge>,
     pool_max_connections: Gauge,
     pool_waiting: Gauge,
     postgres_up: Gauge,
-    trace_spans: Family<SpanLabels, Counter>,
+    trace_spans: [Counter; SpanFate::ALL.len()],
     host: ComponentId,
 }
 
@@ -373,7 +90,9 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let durations: fn() -> Histogram = || Histogram::new(DURATION_BOUNDS);
         let statements: fn() -> Histogram = || Histogram::new(STATEMENT_BOUNDS);
-        let metrics = Self {
+        let key_value: Family<OperationLabels, Counter> = Family::default();
+        let spans: Family<SpanLabels, Counter> = Family::default();
+        let mut metrics = Self {
             registry: Registry::default(),
             request_duration: Family::new_with_constructor(durations),
             requests_in_flight: Gauge::default(),
@@ -382,56 +101,63 @@ impl Metrics {
             instances: Family::default(),
             instances_started: Family::default(),
             instances_ended: Family::default(),
-            key_value_operations: Family::default(),
+            key_value_operations: KeyValueOperation::ALL.map(|operation| {
+                Outcome::ALL.map(|outcome| {
+                    let labels = OperationLabels { operation, outcome };
+                    key_value.get_or_create_owned(&labels)
+                })
+            }),
             pool_connections: Family::default(),
             pool_max_connections: Gauge::default(),
             pool_waiting: Gauge::default(),
             postgres_up: Gauge::default(),
-            trace_spans: Family::default(),
+            trace_spans: SpanFate::ALL
+                .map(|outcome| spans.get_or_create_owned(&SpanLabels { outcome })),
             host: ComponentId(HOST.into()),
         };
-        metrics.registered()
-    }
-
-    /// The same with every metric in the registry, which makes the text.
-    fn registered(mut self) -> Self {
-        let registry = &mut self.registry;
-        register(registry, REQUEST_DURATION, &self.request_duration);
-        register(registry, REQUESTS_IN_FLIGHT, &self.requests_in_flight);
-        register(registry, REQUEST_STATEMENTS, &self.request_statements);
-        register(registry, CACHE_RESULTS, &self.cache_results);
-        register(registry, INSTANCES, &self.instances);
-        register(registry, INSTANCES_STARTED, &self.instances_started);
-        register(registry, INSTANCES_ENDED, &self.instances_ended);
-        register(registry, KEY_VALUE_OPERATIONS, &self.key_value_operations);
-        register(registry, POOL_CONNECTIONS, &self.pool_connections);
-        register(registry, POOL_MAX_CONNECTIONS, &self.pool_max_connections);
-        register(registry, POOL_WAITING, &self.pool_waiting);
-        register(registry, POSTGRES_UP, &self.postgres_up);
-        register(registry, TRACE_SPANS, &self.trace_spans);
-        self
+        let registry = &mut metrics.registry;
+        register(registry, REQUEST_DURATION, &metrics.request_duration);
+        register(registry, REQUESTS_IN_FLIGHT, &metrics.requests_in_flight);
+        register(registry, REQUEST_STATEMENTS, &metrics.request_statements);
+        register(registry, CACHE_RESULTS, &metrics.cache_results);
+        register(registry, INSTANCES, &metrics.instances);
+        register(registry, INSTANCES_STARTED, &metrics.instances_started);
+        register(registry, INSTANCES_ENDED, &metrics.instances_ended);
+        register(registry, KEY_VALUE_OPERATIONS, &key_value);
+        register(registry, POOL_CONNECTIONS, &metrics.pool_connections);
+        register(
+            registry,
+            POOL_MAX_CONNECTIONS,
+            &metrics.pool_max_connections,
+        );
+        register(registry, POOL_WAITING, &metrics.pool_waiting);
+        register(registry, POSTGRES_UP, &metrics.postgres_up);
+        register(registry, TRACE_SPANS, &spans);
+        metrics
     }
 
     /// The counters of one component, which are there from the start: a rate needs the zero that
     /// it began with.
-    pub(crate) fn component(self: &Arc<Self>, id: &Arc<str>) -> ComponentMetrics {
+    pub(crate) fn component(&self, id: &Arc<str>) -> ComponentMetrics {
         let component = ComponentId(Arc::clone(id));
         let labels = ComponentLabels {
             component: component.clone(),
         };
-        let cache = |result| {
-            let component = component.clone();
-            let labels = CacheLabels { component, result };
-            self.cache_results.get_or_create_owned(&labels)
-        };
         ComponentMetrics {
+            successes: [const { OnceLock::new() }; MethodLabel::ALL.len()],
             statements: self.request_statements.get_or_create_owned(&labels),
-            cache_hits: cache(CacheResult::Hit),
-            cache_misses: cache(CacheResult::Miss),
-            cache_bypasses: cache(CacheResult::Bypass),
+            cache_results: CacheResult::ALL.map(|result| {
+                let component = component.clone();
+                let labels = CacheLabels { component, result };
+                self.cache_results.get_or_create_owned(&labels)
+            }),
             instances: self.instances.get_or_create_owned(&labels),
             started: self.instances_started.get_or_create_owned(&labels),
-            metrics: Arc::clone(self),
+            ended: InstanceEnd::ALL.map(|reason| {
+                let component = component.clone();
+                let labels = EndLabels { component, reason };
+                self.instances_ended.get_or_create_owned(&labels)
+            }),
             component,
         }
     }
@@ -451,44 +177,50 @@ impl Metrics {
         took: Duration,
     ) {
         self.requests_in_flight.dec();
-        let labels = RequestLabels {
+        let seconds = took.as_secs_f64();
+        let labels = || RequestLabels {
             component: component.map_or(&self.host, |one| &one.component).clone(),
             method,
             status,
         };
+        if let Some(component) = component.filter(|_| status.is_success()) {
+            let (of, duration) = component.successes[method as usize].get_or_init(|| {
+                let duration = self.request_duration.get_or_create_owned(&labels());
+                (status, duration)
+            });
+            if *of == status {
+                return duration.observe(seconds);
+            }
+        }
         self.request_duration
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+            .get_or_create(&labels())
+            .observe(seconds);
     }
 
     /// Says that an operation on the key-value store ended.
     pub(crate) fn key_value_ends(&self, operation: KeyValueOperation, is_ok: bool) {
-        let outcome = Outcome::of(is_ok);
-        let labels = OperationLabels { operation, outcome };
-        self.key_value_operations.get_or_create(&labels).inc();
+        self.key_value_operations[operation as usize][Outcome::of(is_ok) as usize].inc();
     }
 
     /// Says what became of so many spans.
     pub(crate) fn spans_end(&self, outcome: SpanFate, count: u64) {
-        let labels = SpanLabels { outcome };
-        self.trace_spans.get_or_create(&labels).inc_by(count);
+        self.trace_spans[outcome as usize].inc_by(count);
     }
 
     /// How many spans ended like that.
     #[cfg(test)]
     pub(crate) fn spans(&self, outcome: SpanFate) -> u64 {
-        self.trace_spans
-            .get_or_create(&SpanLabels { outcome })
-            .get()
+        self.trace_spans[outcome as usize].get()
     }
 
     /// The metrics as text, without the line that ends it.
     pub(crate) fn to_text(&self, observed: &Observed) -> String {
         let pool = observed.pool;
-        for (state, count) in [
-            (ConnectionState::InUse, pool.in_use),
-            (ConnectionState::Idle, pool.idle),
-        ] {
+        for state in ConnectionState::ALL {
+            let count = match state {
+                ConnectionState::InUse => pool.in_use,
+                ConnectionState::Idle => pool.idle,
+            };
             let labels = StateLabels { state };
             self.pool_connections
                 .get_or_create(&labels)
@@ -519,16 +251,17 @@ fn gauge_value(count: usize) -> i64 {
 }
 
 /// The counters of one component.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct ComponentMetrics {
-    metrics: Arc<Metrics>,
     component: ComponentId,
+    /// By method: how long requests took that had the status of the first success. Most have it, and
+    /// need not look for their labels among those of all components, behind a lock.
+    successes: [OnceLock<(StatusLabel, Histogram)>; MethodLabel::ALL.len()],
     statements: Histogram,
-    cache_hits: Counter,
-    cache_misses: Counter,
-    cache_bypasses: Counter,
+    cache_results: [Counter; CacheResult::ALL.len()],
     instances: Gauge,
     started: Counter,
+    ended: [Counter; InstanceEnd::ALL.len()],
 }
 
 impl ComponentMetrics {
@@ -539,13 +272,10 @@ impl ComponentMetrics {
 
     /// Counts what an answer says of the cache; what is no known word is not counted.
     pub(crate) fn note_cache(&self, said: &str) {
-        let counter = match said {
-            "hit" => &self.cache_hits,
-            "miss" => &self.cache_misses,
-            "bypass" => &self.cache_bypasses,
-            _ => return,
-        };
-        counter.inc();
+        let mut results = CacheResult::ALL.into_iter();
+        if let Some(result) = results.find(|result| result.as_str() == said) {
+            self.cache_results[result as usize].inc();
+        }
     }
 
     /// Counts an instance until what is returned goes.
@@ -575,18 +305,8 @@ impl CountedInstance<'_> {
 
 impl Drop for CountedInstance<'_> {
     fn drop(&mut self) {
-        let ComponentMetrics {
-            metrics,
-            component,
-            instances,
-            ..
-        } = self.component;
-        instances.dec();
-        let labels = EndLabels {
-            component: component.clone(),
-            reason: self.end,
-        };
-        metrics.instances_ended.get_or_create(&labels).inc();
+        self.component.instances.dec();
+        self.component.ended[self.end as usize].inc();
     }
 }
 
@@ -623,6 +343,8 @@ mod tests {
             for (component, method, status, millis) in [
                 (Some(&health), "GET", StatusLabel::Answered(200), 2),
                 (Some(&health), "GET", StatusLabel::Answered(200), 20),
+                (Some(&health), "GET", StatusLabel::Answered(201), 1),
+                (Some(&health), "GET", StatusLabel::Answered(404), 1),
                 (Some(&health), "BREW", StatusLabel::Answered(405), 1),
                 (Some(&health), "GET", StatusLabel::Aborted, 1),
                 (Some(&health), "GET", StatusLabel::Answered(999), 1),
@@ -645,6 +367,8 @@ mod tests {
             &text,
             &[
                 &count("health", "GET", "200", 2),
+                &count("health", "GET", "201", 1),
+                &count("health", "GET", "404", 1),
                 &count("health", "other", "405", 1),
                 &count("health", "GET", "aborted", 1),
                 &count("health", "GET", "other", 1),
@@ -702,6 +426,9 @@ mod tests {
                 "turnpike_instances_started_total{component=\"health\"} 3",
                 "turnpike_instances_ended_total{component=\"health\",reason=\"used_up\"} 1",
                 "turnpike_instances_ended_total{component=\"health\",reason=\"failed\"} 1",
+                // The first one to end is an increase.
+                "turnpike_instances_ended_total{component=\"health\",reason=\"idle\"} 0",
+                "turnpike_key_value_operations_total{operation=\"get\",outcome=\"failed\"} 0",
             ],
         );
     }

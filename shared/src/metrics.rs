@@ -54,56 +54,59 @@ pub struct MetricDescription {
     pub help: &'static str,
 }
 
-const fn described(name: &'static str, kind: MetricKind, help: &'static str) -> MetricDescription {
-    MetricDescription { name, kind, help }
+impl MetricDescription {
+    /// A metric of this name, to be read as `kind`, with its one sentence.
+    pub const fn new(name: &'static str, kind: MetricKind, help: &'static str) -> Self {
+        Self { name, kind, help }
+    }
 }
 
-const OUTBOX_MESSAGES: MetricDescription = described(
+const OUTBOX_MESSAGES: MetricDescription = MetricDescription::new(
     "turnpike_outbox_messages",
     MetricKind::Gauge,
     "Messages that wait to be sent, 10,000 at most",
 );
-const OUTBOX_OLDEST_DUE_AGE: MetricDescription = described(
+const OUTBOX_OLDEST_DUE_AGE: MetricDescription = MetricDescription::new(
     "turnpike_outbox_oldest_due_age_seconds",
     MetricKind::Gauge,
     "How long the message that waits longest has been due",
 );
-const CONNECTIONS: MetricDescription = described(
+const CONNECTIONS: MetricDescription = MetricDescription::new(
     "turnpike_postgres_connections",
     MetricKind::Gauge,
     "Connections to the Postgres server, of all databases",
 );
-const MAX_CONNECTIONS: MetricDescription = described(
+const MAX_CONNECTIONS: MetricDescription = MetricDescription::new(
     "turnpike_postgres_max_connections",
     MetricKind::Gauge,
     "Connections that the Postgres server takes",
 );
-const TRANSACTIONS: MetricDescription = described(
+const TRANSACTIONS: MetricDescription = MetricDescription::new(
     "turnpike_postgres_transactions",
     MetricKind::Counter,
     "Transactions of the database, by how they ended",
 );
-const DEADLOCKS: MetricDescription = described(
+const DEADLOCKS: MetricDescription = MetricDescription::new(
     "turnpike_postgres_deadlocks",
     MetricKind::Counter,
     "Deadlocks in the database",
 );
-const BLOCKS: MetricDescription = described(
+const BLOCKS: MetricDescription = MetricDescription::new(
     "turnpike_postgres_blocks",
     MetricKind::Counter,
     "Blocks that were read in the database, from its buffers or from outside them",
 );
-const CACHE_LOOKUPS: MetricDescription = described(
+const CACHE_LOOKUPS: MetricDescription = MetricDescription::new(
     "turnpike_cache_lookups",
     MetricKind::Counter,
     "Look-ups in the cache, by namespace and result",
 );
-const USAGE_EVENTS: MetricDescription = described(
+const USAGE_EVENTS: MetricDescription = MetricDescription::new(
     "turnpike_usage_events",
     MetricKind::Counter,
     "Usage events that were sent in, by what became of them",
 );
-const AUTH_OPERATIONS: MetricDescription = described(
+const AUTH_OPERATIONS: MetricDescription = MetricDescription::new(
     "turnpike_auth_operations",
     MetricKind::Counter,
     "Requests to operations of auth, by how they were answered",
@@ -265,8 +268,8 @@ pub fn write_stored(figures: &StoredFigures, text: &mut String) {
     }
 }
 
-/// Writes a metric with its samples, or nothing when it has none.
-fn write_metric<'a, V: Display>(
+/// Writes a metric with its samples, each with its labels, or nothing when it has none.
+pub fn write_metric<'a, V: Display>(
     text: &mut String,
     metric: &MetricDescription,
     samples: impl IntoIterator<Item = (&'a [(&'static str, &'a str)], V)>,
@@ -275,12 +278,14 @@ fn write_metric<'a, V: Display>(
     if samples.peek().is_none() {
         return;
     }
-    let (name, kind) = (metric.name, metric.kind.as_str());
-    text.push_str(&format!(
-        "# HELP {name} {}.\n# TYPE {name} {kind}\n",
-        metric.help
-    ));
-    let suffix = match metric.kind {
+    let MetricDescription { name, kind, help } = metric;
+    // Writing to a text does not fail.
+    let _ = write!(
+        text,
+        "# HELP {name} {help}.\n# TYPE {name} {}\n",
+        kind.as_str()
+    );
+    let suffix = match kind {
         MetricKind::Counter => "_total",
         MetricKind::Gauge | MetricKind::Histogram => "",
     };
@@ -297,7 +302,6 @@ fn write_metric<'a, V: Display>(
         if !labels.is_empty() {
             text.push('}');
         }
-        // Writing to a text does not fail.
         let _ = writeln!(text, " {value}");
     }
 }

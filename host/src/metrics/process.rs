@@ -1,11 +1,10 @@
 //! What the system tells of this process. Where there is no `/proc`, it tells nothing.
 
-use std::fmt::Write as _;
 use std::fs;
 
-use shared::metrics::MetricDescription;
+use shared::metrics::write_metric;
 
-use super::{CPU_TIME, OPEN_FILES, RESIDENT_MEMORY};
+use super::descriptions::{CPU_TIME, OPEN_FILES, RESIDENT_MEMORY};
 
 /// Ticks of a second in `/proc`, which are the same on every machine that has it.
 const TICKS_PER_SECOND: u64 = 100;
@@ -33,29 +32,19 @@ impl ProcessFigures {
 
     /// Adds it to a text.
     pub(super) fn write(self, text: &mut String) {
-        if let Some(bytes) = self.resident_bytes {
-            write_sample(text, &RESIDENT_MEMORY, &bytes.to_string());
-        }
-        if let Some(ticks) = self.cpu_ticks {
+        let cpu_seconds = self.cpu_ticks.map(|ticks| {
             let hundredths = ticks % TICKS_PER_SECOND;
-            let seconds = format!("{}.{hundredths:02}", ticks / TICKS_PER_SECOND);
-            write_sample(text, &CPU_TIME, &seconds);
-        }
-        if let Some(files) = self.open_files {
-            write_sample(text, &OPEN_FILES, &files.to_string());
-        }
+            format!("{}.{hundredths:02}", ticks / TICKS_PER_SECOND)
+        });
+        write_metric(text, &RESIDENT_MEMORY, sample(self.resident_bytes));
+        write_metric(text, &CPU_TIME, sample(cpu_seconds));
+        write_metric(text, &OPEN_FILES, sample(self.open_files));
     }
 }
 
-fn write_sample(text: &mut String, metric: &MetricDescription, value: &str) {
-    let (name, kind, help) = (metric.name, metric.kind, metric.help);
-    let suffix = kind.sample_suffixes().first().copied().unwrap_or_default();
-    // Writing to a text does not fail.
-    let _ = write!(
-        text,
-        "# HELP {name} {help}.\n# TYPE {name} {}\n{name}{suffix} {value}\n",
-        kind.as_str()
-    );
+/// A sample without labels, of what is known.
+fn sample<V>(value: Option<V>) -> Option<(&'static [(&'static str, &'static str)], V)> {
+    value.map(|value| (&[][..], value))
 }
 
 /// The resident memory that `/proc/self/status` has, in KiB there.
