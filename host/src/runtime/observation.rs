@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use serde::Serialize;
 
 use crate::log_sink::LogSink;
@@ -98,12 +98,12 @@ impl<'a> Observation<'a> {
 
     /// Ends with the answer.
     pub(crate) fn end(mut self, response: &Response<ResponseBody>) {
-        let said = Said::by(response.headers());
+        let said = Said(Some(response.headers()));
         if let Some(target) = self.target {
-            if let Some(statements) = said.db_queries {
+            if let Some(statements) = said.db_queries() {
                 target.metrics.note_statements(statements);
             }
-            if let Some(cache) = said.cache {
+            if let Some(cache) = said.cache() {
                 target.metrics.note_cache(cache);
             }
         }
@@ -137,14 +137,14 @@ impl<'a> Observation<'a> {
                 } else {
                     "request aborted"
                 },
-                request_id: said.request_id,
+                request_id: said.request_id(),
                 component: self.target.map(|target| &*target.component_id),
                 method: self.method.as_str(),
                 route: self.target.map(|target| &*target.route),
                 status: status.map(|status| status.as_u16()),
                 duration_ms: Millis(took),
-                db_queries: said.db_queries,
-                cache: said.cache,
+                db_queries: said.db_queries(),
+                cache: said.cache(),
                 trace_id: self.trace.map(SpanContext::trace_id_text),
             };
             let id = self.target.map_or("host", |target| &target.component_id);
@@ -167,10 +167,10 @@ impl Observation<'_> {
         if let Some(status) = status {
             span.set("http.response.status_code", status.as_u16());
         }
-        if let Some(id) = said.request_id {
+        if let Some(id) = said.request_id() {
             span.set("turnpike.request_id", id);
         }
-        if let Some(cache) = said.cache {
+        if let Some(cache) = said.cache() {
             span.set("turnpike.cache", cache);
         }
         if status.is_none_or(|status| status.is_server_error()) {
@@ -183,27 +183,36 @@ impl Observation<'_> {
 impl Drop for Observation<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.note(None, Said::default());
+            self.note(None, Said(None));
         }
     }
 }
 
-/// What a component says of its answer, in the headers that every response has.
-#[derive(Debug, Clone, Copy, Default)]
-struct Said<'a> {
-    request_id: Option<&'a str>,
-    db_queries: Option<u32>,
-    cache: Option<&'a str>,
-}
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static DB_QUERIES: HeaderName = HeaderName::from_static("x-db-queries");
+static CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// What a component says of its answer, in the headers that every response has; nothing where there
+/// is no answer.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a>(Option<&'a HeaderMap>);
 
 impl<'a> Said<'a> {
-    fn by(headers: &'a HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        Self {
-            request_id: text("x-request-id"),
-            db_queries: text("x-db-queries").and_then(|count| count.parse().ok()),
-            cache: text("x-cache"),
-        }
+    fn request_id(self) -> Option<&'a str> {
+        self.text(&REQUEST_ID)
+    }
+
+    fn db_queries(self) -> Option<u32> {
+        let count = self.text(&DB_QUERIES)?;
+        count.parse().ok()
+    }
+
+    fn cache(self) -> Option<&'a str> {
+        self.text(&CACHE)
+    }
+
+    fn text(self, name: &HeaderName) -> Option<&'a str> {
+        self.0?.get(name)?.to_str().ok()
     }
 }
 
@@ -258,9 +267,9 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let said = Said::by(&headers);
-        assert_eq!(said.request_id, Some("req_1"));
-        assert_eq!((said.db_queries, said.cache), (Some(2), Some("miss")));
+        let said = Said(Some(&headers));
+        assert_eq!(said.request_id(), Some("req_1"));
+        assert_eq!((said.db_queries(), said.cache()), (Some(2), Some("miss")));
         let (sink, log) = LogSink::capture();
         let observer = Observer::new(Arc::new(Metrics::new()), Traces::default(), Some(sink));
         let response = Response::new(ResponseBody::Whole(None));
