@@ -26,18 +26,14 @@ pub struct LogSink(Arc<Write>);
 impl LogSink {
     /// Lines go to the process's standard error as `[component] line`.
     pub fn stderr() -> Self {
-        Self::to(|component, line| {
-            // A closed standard error must not stop the server.
-            let _ = writeln!(io::stderr().lock(), "[{component}] {line}");
-        })
+        Self::to(|component, line| write_to_stderr(format!("[{component}] {line}")))
     }
 
     /// Lines go to the process's standard error, each an object of JSON.
     pub fn json() -> Self {
         Self::to(|component, line| {
             let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-            // A closed standard error must not stop the server.
-            let _ = writeln!(io::stderr().lock(), "{}", json_line(component, line, &time));
+            write_to_stderr(json_line(component, line, &time).into_owned());
         })
     }
 
@@ -70,6 +66,13 @@ impl LogSink {
             self.line(component, line);
         }
     }
+}
+
+/// Writes a line at once: standard error has no buffer, and each piece would be a call of the system.
+fn write_to_stderr(mut line: String) {
+    line.push('\n');
+    // A closed standard error must not stop the server.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// A line as an object of JSON with at least the members `time`, `component` and `message` or what
