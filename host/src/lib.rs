@@ -14,6 +14,7 @@
 pub mod cli;
 mod component_statements;
 pub mod function_build;
+mod http_post;
 mod imports;
 mod log_sink;
 pub mod manifest;

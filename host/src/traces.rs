@@ -8,17 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
-use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::http_post::PostAddress;
 use crate::metrics::{Metrics, SpanFate};
 
 mod context;
@@ -72,12 +66,8 @@ enum Message {
 }
 
 impl Sink {
-    fn send(&self, span: Span) {
-        if self
-            .messages
-            .try_send(Message::Ended(Box::new(span)))
-            .is_err()
-        {
+    fn send(&self, span: Box<Span>) {
+        if self.messages.try_send(Message::Ended(span)).is_err() {
             self.metrics.spans_end(SpanFate::Dropped, 1);
         }
     }
@@ -89,7 +79,7 @@ impl Traces {
     /// # Errors
     /// The address is none of plain HTTP.
     pub(crate) fn to(address: &str, metrics: Arc<Metrics>) -> Result<Self> {
-        let collector = Collector::at(address)
+        let collector = collector(address)
             .with_context(|| format!("{address:?} is no address of a collector"))?;
         let (messages, waiting) = mpsc::channel(MAX_WAITING);
         tokio::spawn(deliver(collector, waiting, Arc::clone(&metrics)));
@@ -131,7 +121,8 @@ impl Traces {
 #[derive(Debug)]
 pub(crate) struct OpenSpan {
     sink: Arc<Sink>,
-    span: Option<Span>,
+    /// `Some` until it is dropped; apart, because every request has room for two, and few traces.
+    span: Option<Box<Span>>,
 }
 
 #[derive(Debug)]
@@ -166,7 +157,7 @@ impl OpenSpan {
         };
         Self {
             sink: Arc::clone(sink),
-            span: Some(span),
+            span: Some(Box::new(span)),
         }
     }
 
@@ -261,7 +252,7 @@ fn document(spans: &[Box<Span>]) -> Value {
 
 /// Sends spans to the collector until nobody makes any.
 async fn deliver(
-    collector: Collector,
+    collector: PostAddress,
     mut waiting: mpsc::Receiver<Message>,
     metrics: Arc<Metrics>,
 ) {
@@ -297,7 +288,8 @@ async fn deliver(
         }
         if !spans.is_empty() {
             let count = spans.len() as u64;
-            let sent = tokio::time::timeout(COLLECTOR_PATIENCE, collector.take(&spans));
+            let sent = collector.post("application/json", document(&spans).to_string());
+            let sent = tokio::time::timeout(COLLECTOR_PATIENCE, sent);
             let sent = sent.await.context("it did not answer in time").flatten();
             let fate = match sent {
                 Ok(()) => SpanFate::Sent,
@@ -315,47 +307,17 @@ async fn deliver(
     }
 }
 
-/// Where spans are sent.
-#[derive(Debug)]
-struct Collector {
-    authority: Authority,
-    path: String,
-}
-
-impl Collector {
-    fn at(address: &str) -> Result<Self> {
-        let uri: Uri = address.parse()?;
-        ensure!(
-            uri.scheme_str() == Some("http"),
-            "it must begin with http://: let a collector beside the host send on what leaves the machine"
-        );
-        let authority = uri.authority().cloned().context("it has no host")?;
-        ensure!(!authority.as_str().contains('@'), "it has credentials");
-        Ok(Self {
-            authority,
-            path: format!("{}{PATH}", uri.path().trim_end_matches('/')),
-        })
-    }
-
-    /// # Errors
-    /// It cannot be reached, or takes them not.
-    async fn take(&self, spans: &[Box<Span>]) -> Result<()> {
-        let host = self.authority.host().trim_matches(['[', ']']);
-        let port = self.authority.port_u16().unwrap_or(80);
-        let stream = TcpStream::connect((host, port)).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let body = Bytes::from(document(spans).to_string());
-        let request = Request::post(&self.path)
-            .header(HOST, self.authority.as_str())
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let response = sender.send_request(request).await;
-        connection.abort();
-        let status = response?.status();
-        ensure!(status.is_success(), "it answered {status}");
-        Ok(())
-    }
+/// Where a collector at this address takes spans.
+///
+/// # Errors
+/// The address is none of plain HTTP.
+fn collector(address: &str) -> Result<PostAddress> {
+    let collector: PostAddress = format!("{}{PATH}", address.trim_end_matches('/')).parse()?;
+    ensure!(
+        !collector.is_encrypted,
+        "it must begin with http://: let a collector beside the host send on what leaves the machine"
+    );
+    Ok(collector)
 }
 
 /// Puts the context in place of what the client sent, so that what the component does is part of it.
@@ -387,8 +349,8 @@ mod tests {
             ("http://me:secret@otel:4318", None),
             ("", None),
         ] {
-            let read = Collector::at(address).ok();
-            let shown = read.map(|at| format!("{} {}", at.authority, at.path));
+            let read = collector(address).ok();
+            let shown = read.map(|at| format!("{} {}", at.authority, at.target));
             assert_eq!(shown.as_deref(), expected, "{address:?}");
         }
     }

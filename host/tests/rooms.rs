@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[&str] = &[
     "log_sink",
     "metrics",
-    "traces",
     "postgres_tls",
+    "http_post",
+    "traces",
     "postgres_cluster",
     "manifest",
     "component_statements",

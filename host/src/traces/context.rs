@@ -9,8 +9,8 @@ use super::TRACEPARENT;
 /// A span's place, as the header `traceparent` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpanContext {
-    trace_id: [u8; 16],
-    span_id: [u8; 8],
+    trace_id: u128,
+    span_id: u64,
     /// Whether the trace is recorded, which whoever began it has decided.
     pub(crate) is_sampled: bool,
 }
@@ -24,17 +24,15 @@ impl SpanContext {
     /// Reads `00-<trace>-<span>-<flags>`. Later versions may have more, of which these are a part.
     fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('-');
-        let [version] = hex(fields.next()?)?;
-        let (trace_id, span_id) = (hex(fields.next()?)?, hex(fields.next()?)?);
-        let [flags] = hex(fields.next()?)?;
+        let mut next = |digits| hex(fields.next()?, digits);
+        let (version, trace_id) = (next(2)?, next(32)?);
+        let (span_id, flags) = (next(16)?, next(2)?);
         let has_more = fields.next().is_some();
-        let is_right = version != 0xff
-            && !(version == 0 && has_more)
-            && trace_id != [0; 16]
-            && span_id != [0; 8];
+        let is_right =
+            version != 0xff && !(version == 0 && has_more) && trace_id != 0 && span_id != 0;
         is_right.then_some(Self {
             trace_id,
-            span_id,
+            span_id: u64::try_from(span_id).ok()?,
             is_sampled: flags & 1 == 1,
         })
     }
@@ -42,8 +40,8 @@ impl SpanContext {
     /// The first span of a new trace.
     pub(super) fn root() -> Self {
         Self {
-            trace_id: random(),
-            span_id: random(),
+            trace_id: u128::from_ne_bytes(random()),
+            span_id: u64::from_ne_bytes(random()),
             is_sampled: true,
         }
     }
@@ -51,27 +49,27 @@ impl SpanContext {
     /// A new span of the same trace.
     pub(super) fn child(self) -> Self {
         Self {
-            span_id: random(),
+            span_id: u64::from_ne_bytes(random()),
             ..self
         }
     }
 
     /// The trace's id in hexadecimal digits.
     pub(crate) fn trace_id_text(self) -> String {
-        text(&self.trace_id)
+        format!("{:032x}", self.trace_id)
     }
 
     /// The span's id in hexadecimal digits.
     pub(super) fn span_id_text(self) -> String {
-        text(&self.span_id)
+        format!("{:016x}", self.span_id)
     }
 }
 
 impl fmt::Display for SpanContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = u8::from(self.is_sampled);
-        let (trace, span) = (self.trace_id_text(), self.span_id_text());
-        write!(f, "00-{trace}-{span}-{flags:02x}")
+        let (trace, span) = (self.trace_id, self.span_id);
+        write!(f, "00-{trace:032x}-{span:016x}-{flags:02x}")
     }
 }
 
@@ -83,21 +81,13 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn text(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Bytes from their lower-case hexadecimal digits, which must be as many as they need.
-fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+/// A number from its lower-case hexadecimal digits, which must be so many.
+fn hex(digits: &str, count: usize) -> Option<u128> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if digits.len() != 2 * N || !digits.bytes().all(is_digit) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some(bytes)
+    let are_right = digits.len() == count && digits.bytes().all(is_digit);
+    are_right
+        .then(|| u128::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]

@@ -5,19 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::uri::{Authority, PathAndQuery};
-use http::{Method, Request, Uri};
-use http_body_util::Full;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect as _};
+use anyhow::{Context as _, Result};
 
-use crate::postgres_tls::RustlsConnector;
+use crate::http_post::{InvalidAddress, PostAddress};
 
 /// How long a webhook may take to say that it has the checkpoint.
 const WEBHOOK_PATIENCE: Duration = Duration::from_secs(30);
@@ -33,40 +23,19 @@ pub enum Destination {
     /// A file that must not exist: an earlier checkpoint is evidence, and is not written over.
     File(PathBuf),
     /// An address that it is posted to.
-    Webhook(Webhook),
+    Webhook(PostAddress),
 }
-
-/// An address of HTTP, by TLS or without.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
-    is_encrypted: bool,
-    authority: Authority,
-    target: PathAndQuery,
-}
-
-/// The text is no address that a checkpoint can be posted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidWebhook;
-
-impl fmt::Display for InvalidWebhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write https://host/path, without a user in it")
-    }
-}
-
-impl std::error::Error for InvalidWebhook {}
 
 impl FromStr for Destination {
-    type Err = InvalidWebhook;
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, InvalidWebhook> {
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         if text == "-" {
             return Ok(Self::Output);
         }
         let scheme = text.split_once("://").map(|(scheme, _)| scheme);
         match scheme.map(str::to_ascii_lowercase).as_deref() {
-            Some("https") => Webhook::read(text, true).map(Self::Webhook),
-            Some("http") => Webhook::read(text, false).map(Self::Webhook),
+            Some("https" | "http") => text.parse().map(Self::Webhook),
             _ => Ok(Self::File(PathBuf::from(text))),
         }
     }
@@ -84,7 +53,7 @@ impl Destination {
                 Ok(())
             }
             Self::File(path) => write_new(path, &text),
-            Self::Webhook(webhook) => webhook.post(text).await,
+            Self::Webhook(webhook) => post(webhook, text).await,
         }
     }
 }
@@ -108,67 +77,12 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
         .with_context(|| format!("cannot write to {}", path.display()))
 }
 
-impl Webhook {
-    fn read(text: &str, is_encrypted: bool) -> Result<Self, InvalidWebhook> {
-        let address: Uri = text.parse().map_err(|_| InvalidWebhook)?;
-        let parts = address.into_parts();
-        let authority = parts.authority.ok_or(InvalidWebhook)?;
-        if authority.as_str().contains('@') || authority.host().is_empty() {
-            return Err(InvalidWebhook);
-        }
-        Ok(Self {
-            is_encrypted,
-            authority,
-            target: parts
-                .path_and_query
-                .unwrap_or_else(|| PathAndQuery::from_static("/")),
-        })
-    }
-
-    async fn post(&self, text: String) -> Result<()> {
-        let posted = tokio::time::timeout(WEBHOOK_PATIENCE, self.exchange(text)).await;
-        posted
-            .context("it did not answer in time")
-            .flatten()
-            .with_context(|| format!("{} has not taken the checkpoint", self.authority))
-    }
-
-    async fn exchange(&self, text: String) -> Result<()> {
-        let host = self.authority.host().trim_matches(['[', ']']);
-        let default_port = if self.is_encrypted { 443 } else { 80 };
-        let port = self.authority.port_u16().unwrap_or(default_port);
-        let stream = TcpStream::connect((host, port))
-            .await
-            .context("it cannot be reached")?;
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(self.target.as_str())
-            .header(HOST, self.authority.as_str())
-            .header(CONTENT_TYPE, LINES_OF_JSON)
-            .body(Full::new(Bytes::from(text)))?;
-        if self.is_encrypted {
-            let mut connector = RustlsConnector::new(None)?;
-            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host)?;
-            let stream = tls.connect(stream).await.context("no TLS with it")?;
-            send(stream, request).await
-        } else {
-            send(stream, request).await
-        }
-    }
-}
-
-/// Sends a request, which must be answered with a 2xx.
-async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await;
-    connection.abort();
-    let status = response.context("it did not answer")?.status();
-    ensure!(status.is_success(), "it answered {status}");
-    Ok(())
+async fn post(webhook: &PostAddress, text: String) -> Result<()> {
+    let posted = tokio::time::timeout(WEBHOOK_PATIENCE, webhook.post(LINES_OF_JSON, text)).await;
+    posted
+        .context("it did not answer in time")
+        .flatten()
+        .with_context(|| format!("{} has not taken the checkpoint", webhook.authority))
 }
 
 #[cfg(test)]
