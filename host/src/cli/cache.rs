@@ -3,16 +3,12 @@
 //! Both work on a store in Redis or in a file. The store in memory is its host's own: there
 //! `POST /api/v1/usage/upkeep` and `POST /api/v1/cache/warm` do the same, and `up --warm`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use shared::ids::OrganizationId;
-use shared::store::cache_entry::{self, Generation};
+use shared::store::cache_entry::{self, Generation, StoreAway};
 use shared::store::cache_key;
-use shared::warming::{
-    self, Away, ORGANIZATIONS_AT_ONCE, Source, Values, WarmedStore, WarmingMode,
-};
+use shared::warming::{self, ORGANIZATIONS_AT_ONCE, Values, WarmedStore, WarmingMode};
 use tokio::time::Instant;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -20,6 +16,7 @@ use uuid::Uuid;
 use super::arguments::{CacheCommand, StoreArguments, WarmArguments};
 use super::database::Database;
 use super::project::Project;
+use super::seed::now_millis;
 use super::up::choose_key_value;
 use crate::imports::key_value::store::{KeyValueOptions, KeyValueStore};
 
@@ -31,7 +28,7 @@ pub async fn run(project: &Project, command: CacheCommand) -> Result<()> {
     match command {
         CacheCommand::Sweep(arguments) => {
             let store = open(project, arguments)?;
-            let bar = bar(project, "entries");
+            let bar = project.bar("{spinner} entries: [{bar:30}] {pos}/{len}");
             let swept = sweep(&store, &bar).await?;
             bar.finish_and_clear();
             project.say(format_args!(
@@ -47,7 +44,7 @@ pub async fn run(project: &Project, command: CacheCommand) -> Result<()> {
             let store = open(project, store)?;
             let database = Database::open(project, database).await?;
             let client = database.client().await?;
-            let bar = bar(project, "organizations");
+            let bar = project.bar("{spinner} organizations: [{bar:30}] {pos}/{len}");
             let warmed = warm(&store, &client, &warming, &bar).await?;
             bar.finish_and_clear();
             say_warmed(project, warmed);
@@ -81,20 +78,6 @@ fn open(project: &Project, arguments: StoreArguments) -> Result<KeyValueStore> {
         );
     }
     KeyValueStore::open(&options)
-}
-
-/// A bar that is moved as work is done.
-fn bar(project: &Project, what: &str) -> ProgressBar {
-    let bar = if project.is_quiet() {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new(0)
-    };
-    let template = format!("{{spinner}} {what}: [{{bar:30}}] {{pos}}/{{len}}");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
 }
 
 /// What a sweep did.
@@ -171,8 +154,7 @@ pub async fn warm(
             let values: Values = serde_json::from_str(row.get(0))?;
             Ok::<_, anyhow::Error>(values)
         };
-        let ground = HostStore(store);
-        warmed.values += warming::warm(&ground, &ground, &organizations, read).await?;
+        warmed.values += warming::warm(&HostStore(store), &organizations, read).await?;
         warmed.organizations += u32::try_from(ids.len())?;
         bar.inc(ids.len() as u64);
         after = last;
@@ -185,35 +167,28 @@ pub async fn warm(
 struct HostStore<'a>(&'a KeyValueStore);
 
 impl WarmedStore for HostStore<'_> {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Away> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreAway> {
         self.0.get(key).await.map_err(away)
     }
 
-    async fn set(&self, key: &str, entry: &[u8]) -> Result<(), Away> {
+    async fn set(&self, key: &str, entry: &[u8]) -> Result<(), StoreAway> {
         self.0.set(key, entry).await.map_err(away)
     }
-}
 
-fn away(error: anyhow::Error) -> Away {
-    tracing::warn!("the key-value store failed: {error:#}");
-    Away
-}
-
-impl Source for HostStore<'_> {
     fn now_millis(&self) -> u64 {
         now_millis()
     }
 
-    fn generation(&self) -> Result<Generation, Away> {
+    fn generation(&self) -> Result<Generation, StoreAway> {
         let mut bytes = [0; 16];
         let filled = getrandom::fill(&mut bytes);
-        filled.map(|()| Generation(bytes)).map_err(|_| Away)
+        filled.map(|()| Generation(bytes)).map_err(|_| StoreAway)
     }
 }
 
-fn now_millis() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+fn away(error: anyhow::Error) -> StoreAway {
+    tracing::warn!("the key-value store failed: {error:#}");
+    StoreAway
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::function_build::{BuiltFunction, Progress};
 use crate::manifest::Manifest;
 use crate::migrations::Report;
 use anyhow::{Context, Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::arguments::Common;
 
@@ -76,6 +77,19 @@ impl Project {
 
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// A bar that is moved as work is done, if little is not to be said. The template is indicatif's.
+    pub fn bar(&self, template: &str) -> ProgressBar {
+        let bar = if self.quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar
     }
 
     pub fn progress(&self) -> Progress {

@@ -148,7 +148,7 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     clippy::disallowed_methods,
     reason = "a command that loads data has no request to take the time from"
 )]
-fn now_millis() -> u64 {
+pub fn now_millis() -> u64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u64::try_from(since_epoch.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }

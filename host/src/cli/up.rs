@@ -16,7 +16,7 @@ use crate::migrations::{OlderRelease, Report};
 use crate::runtime::app::{DEFAULT_CACHE_DIR, LoadedApp};
 use crate::runtime::host::{Host, HostOptions};
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::time::Instant;
 
 use super::arguments::{LogFormat, MetricsListen, UpArguments, WarmArguments};
@@ -185,16 +185,7 @@ async fn start(project: &Project, arguments: UpArguments) -> Result<Started> {
 
 /// Loads the components, with a bar while the first start compiles them.
 async fn load(project: &Project) -> Result<Arc<LoadedApp>> {
-    let bar = if project.is_quiet() {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new(0)
-    };
-    if let Ok(style) =
-        ProgressStyle::with_template("{spinner} components: [{bar:30}] {pos}/{len}  {wide_msg}")
-    {
-        bar.set_style(style.progress_chars("=> "));
-    }
+    let bar = project.bar("{spinner} components: [{bar:30}] {pos}/{len}  {wide_msg}");
     let shown = bar.clone();
     let progress = move |done: usize, total: usize, id: &str| {
         shown.set_length(total as u64);
