@@ -78,7 +78,9 @@ macro_rules! component {
     (@operations $($operation:path => $handler:expr),+) => {
         static OPERATIONS: &[$crate::http::operation::Operation] = &[$($operation),+];
 
-        // Known when the component is compiled, so that it carries only what it uses.
+        // Known when the component is compiled, so that it carries only what it uses. What waits
+        // is chosen by a type: an `if` in a future leaves both branches in it, because it can go
+        // on in either.
         const IS_AUDITED: bool = false $(|| $operation.is_audited)+;
         const TAKES_CREDENTIALS: bool = false $(|| $operation.takes_credential())+;
         const IS_AUTH: bool = $crate::component::is_auth(env!("CARGO_PKG_NAME"));
@@ -88,9 +90,7 @@ macro_rules! component {
             request: &$crate::http::Request,
         ) -> Result<$crate::http::Reply, $crate::http::problem::Problem> {
             let id = request.find_operation(OPERATIONS)?;
-            if IS_AUDITED {
-                $crate::component::begin(context, request).await?;
-            }
+            $crate::component::Audited::<IS_AUDITED>::begin(context, request).await?;
             $(if id == $operation.id {
                 let outcome = $handler(context, request).await;
                 if IS_AUTH {
@@ -103,11 +103,8 @@ macro_rules! component {
 
         $crate::component!(@wasi |request| async {
             let component = env!("CARGO_PKG_NAME");
-            if TAKES_CREDENTIALS {
-                $crate::component::serve(component, request, answer).await
-            } else {
-                $crate::http::serve(component, request, answer).await
-            }
+            $crate::component::Credentials::<TAKES_CREDENTIALS>::serve(component, request, answer)
+                .await
         });
     };
     (streamed $($operation:path => $handler:expr),+ $(,)?) => {
@@ -119,18 +116,35 @@ macro_rules! component {
     };
 }
 
-/// Finds out where the request comes from, if its operation leaves events in the audit log.
-/// Every event says it, and no handler has to.
-///
-/// # Errors
-/// Those of [`Request::client_address`].
-pub async fn begin(context: &Context, request: &Request) -> Result<(), Problem> {
-    let operation = request.operation();
-    if operation.is_some_and(|operation| operation.is_audited) {
-        let address = request.client_address(context).await?;
-        request.asker().note_address(address.to_string());
+/// What comes before the handlers of a component of which an operation leaves events in the audit
+/// log, or none does.
+#[derive(Debug)]
+pub struct Audited<const IS_ANY: bool>;
+
+impl Audited<true> {
+    /// Finds out where the request comes from, if its operation leaves events in the audit log.
+    /// Every event says it, and no handler has to.
+    ///
+    /// # Errors
+    /// Those of [`Request::client_address`].
+    pub async fn begin(context: &Context, request: &Request) -> Result<(), Problem> {
+        let operation = request.operation();
+        if operation.is_some_and(|operation| operation.is_audited) {
+            let address = request.client_address(context).await?;
+            request.asker().note_address(address.to_string());
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Audited<false> {
+    /// Does nothing.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn begin(_: &Context, _: &Request) -> Result<(), Problem> {
+        Ok(())
+    }
 }
 
 /// Whether a component's operations are those of auth, whose outcomes are counted.
@@ -156,21 +170,38 @@ fn status(outcome: &Result<Reply, Problem>) -> u16 {
     }
 }
 
-/// Runs `handler` for a request, and makes a response of its reply or problem. Once the answer
-/// is known, the use of the API key that asked is noted.
-pub async fn serve(
-    component: &'static str,
-    request: Request,
-    handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
-) -> Served {
-    http::serve(component, request, async |context, request| {
-        let outcome = handler(context, request).await;
-        if let Some(key) = request.api_key()
-            && api_key_use::shows_use(status(&outcome))
-        {
-            api_key_use::note(context, key).await;
-        }
-        outcome
-    })
-    .await
+/// How a component is served whose operations take credentials, or none does.
+#[derive(Debug)]
+pub struct Credentials<const ARE_TAKEN: bool>;
+
+impl Credentials<true> {
+    /// Runs `handler` for a request, and makes a response of its reply or problem. Once the answer
+    /// is known, the use of the API key that asked is noted.
+    pub async fn serve(
+        component: &'static str,
+        request: Request,
+        handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
+    ) -> Served {
+        http::serve(component, request, async |context, request| {
+            let outcome = handler(context, request).await;
+            if let Some(key) = request.api_key()
+                && api_key_use::shows_use(status(&outcome))
+            {
+                api_key_use::note(context, key).await;
+            }
+            outcome
+        })
+        .await
+    }
+}
+
+impl Credentials<false> {
+    /// As [`http::serve`].
+    pub async fn serve(
+        component: &'static str,
+        request: Request,
+        handler: impl AsyncFnOnce(&Context, &Request) -> Result<Reply, Problem>,
+    ) -> Served {
+        http::serve(component, request, handler).await
+    }
 }
