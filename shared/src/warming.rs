@@ -8,7 +8,6 @@
 //! function `cache_warmed_values`, and a line in `warm`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
@@ -17,12 +16,11 @@ use crate::billing::subscription::Subscription;
 use crate::credits::CreditPool;
 #[cfg(feature = "spin")]
 use crate::http::context::Context;
-use crate::http::problem::Problem;
 use crate::ids::OrganizationId;
 use crate::money::Currency;
 #[cfg(feature = "spin")]
 use crate::store::cache;
-use crate::store::cache_entry::{Entry, Generation, ScopeState};
+use crate::store::cache_entry::{Entry, Generation, ScopeState, StoreAway};
 use crate::store::cache_key::{CacheKey, Namespace, Scope};
 
 /// Organizations whose values are read by one statement. It takes some milliseconds for so many,
@@ -76,43 +74,27 @@ struct Pool {
     pool: CreditPool,
 }
 
-/// The store did not take or give what it was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Away;
-
-impl fmt::Display for Away {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the key-value store does not answer")
-    }
-}
-
-impl std::error::Error for Away {}
-
-/// A store of the cache, as warming needs it.
+/// A store of the cache as warming needs it, with the time and fresh generations.
 pub trait WarmedStore {
     /// The entry under `key`.
-    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Away>>;
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, StoreAway>>;
 
     /// Stores an entry under `key`.
-    fn set(&self, key: &str, entry: &[u8]) -> impl Future<Output = Result<(), Away>>;
-}
+    fn set(&self, key: &str, entry: &[u8]) -> impl Future<Output = Result<(), StoreAway>>;
 
-/// Where warming takes the time and fresh generations from.
-pub trait Source {
     /// Milliseconds since 1970.
     fn now_millis(&self) -> u64;
 
     /// A generation from a cryptographic source.
-    fn generation(&self) -> Result<Generation, Away>;
+    fn generation(&self) -> Result<Generation, StoreAway>;
 }
 
 /// The generations under which values that are read from now on can be stored. A scope that has
 /// none gets one; one that is being written is left out.
 async fn generations(
     store: &impl WarmedStore,
-    source: &impl Source,
     scopes: impl IntoIterator<Item = Scope>,
-) -> Result<BTreeMap<String, Generation>, Away> {
+) -> Result<BTreeMap<String, Generation>, StoreAway> {
     let mut generations = BTreeMap::new();
     for scope in scopes {
         let key = scope.to_string();
@@ -120,11 +102,11 @@ async fn generations(
         let state = bytes.and_then(|bytes| ScopeState::decode(&key, &bytes));
         let generation = match state {
             Some(ScopeState::Stable(generation)) => generation,
-            Some(ScopeState::Writing { until_millis }) if source.now_millis() < until_millis => {
+            Some(ScopeState::Writing { until_millis }) if store.now_millis() < until_millis => {
                 continue;
             }
             Some(ScopeState::Writing { .. }) | None => {
-                let generation = source.generation()?;
+                let generation = store.generation()?;
                 let state = ScopeState::Stable(generation).encode(&key);
                 store.set(&key, &state).await?;
                 generation
@@ -139,9 +121,8 @@ async fn generations(
 ///
 /// # Errors
 /// What `read` failed with, or that the store is away.
-pub async fn warm<E: From<Away>>(
+pub async fn warm<E: From<StoreAway>>(
     store: &impl WarmedStore,
-    source: &impl Source,
     organizations: &[OrganizationId],
     read: impl Future<Output = Result<Values, E>>,
 ) -> Result<u32, E> {
@@ -149,11 +130,10 @@ pub async fn warm<E: From<Away>>(
         .iter()
         .flat_map(|id| [Scope::Organization(*id), Scope::Pool(*id)]);
     // Before anything is read, as a reader's must be known.
-    let generations = generations(store, source, scopes).await?;
+    let generations = generations(store, scopes).await?;
     let values = read.await?;
     let expires_at = |namespace: Namespace, until_millis: u64| {
-        let ttl_millis = u64::from(namespace.ttl_secs()) * 1_000;
-        until_millis.min(source.now_millis() + ttl_millis)
+        until_millis.min(store.now_millis() + namespace.ttl_millis())
     };
     let mut warmed = 0;
     for subscription in values.subscriptions {
@@ -189,7 +169,7 @@ async fn put<V: Serialize>(
     generation: Generation,
     expires_at_millis: u64,
     value: &V,
-) -> Result<(), Away> {
+) -> Result<(), StoreAway> {
     let entry = Entry {
         expires_at_millis,
         generation,
@@ -199,12 +179,6 @@ async fn put<V: Serialize>(
     store.set(key, &entry.encode(key)).await
 }
 
-impl From<Away> for Problem {
-    fn from(_: Away) -> Self {
-        Self::unavailable("The key-value store")
-    }
-}
-
 /// The store of a component.
 #[cfg(feature = "spin")]
 #[derive(Debug)]
@@ -212,25 +186,20 @@ pub struct ComponentStore<'a>(pub &'a Context);
 
 #[cfg(feature = "spin")]
 impl WarmedStore for ComponentStore<'_> {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Away> {
-        let found = cache::get(self.0, LABEL, key).await;
-        found.map_err(|_| Away)
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreAway> {
+        cache::get(self.0, LABEL, key).await
     }
 
-    async fn set(&self, key: &str, entry: &[u8]) -> Result<(), Away> {
-        let stored = cache::put(self.0, LABEL, key, entry).await;
-        stored.map_err(|_| Away)
+    async fn set(&self, key: &str, entry: &[u8]) -> Result<(), StoreAway> {
+        cache::put(self.0, LABEL, key, entry).await
     }
-}
 
-#[cfg(feature = "spin")]
-impl Source for ComponentStore<'_> {
     fn now_millis(&self) -> u64 {
         self.0.now_millis()
     }
 
-    fn generation(&self) -> Result<Generation, Away> {
-        self.0.random().map(Generation).map_err(|_| Away)
+    fn generation(&self) -> Result<Generation, StoreAway> {
+        self.0.random().map(Generation).map_err(|_| StoreAway)
     }
 }
 
@@ -258,24 +227,20 @@ mod tests {
     struct Memory(RefCell<BTreeMap<String, Vec<u8>>>);
 
     impl WarmedStore for Memory {
-        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Away> {
+        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreAway> {
             Ok(self.0.borrow().get(key).cloned())
         }
 
-        async fn set(&self, key: &str, entry: &[u8]) -> Result<(), Away> {
+        async fn set(&self, key: &str, entry: &[u8]) -> Result<(), StoreAway> {
             self.0.borrow_mut().insert(key.to_owned(), entry.to_vec());
             Ok(())
         }
-    }
 
-    struct Fixed;
-
-    impl Source for Fixed {
         fn now_millis(&self) -> u64 {
             NOW_MILLIS
         }
 
-        fn generation(&self) -> Result<Generation, Away> {
+        fn generation(&self) -> Result<Generation, StoreAway> {
             Ok(Generation([7; 16]))
         }
     }
@@ -324,9 +289,9 @@ mod tests {
             let read = async {
                 let renewed = ScopeState::Stable(Generation([1; 16])).encode(&scope);
                 store.0.borrow_mut().insert(scope.clone(), renewed);
-                Ok::<_, Away>(values(id, u64::MAX))
+                Ok::<_, StoreAway>(values(id, u64::MAX))
             };
-            let warmed = finished(warm(&store, &Fixed, &[id], read));
+            let warmed = finished(warm(&store, &[id], read));
             assert_eq!(warmed, Ok(1 + u32::from(expected.is_some())), "{state:?}");
             let key = format!("tp1:subscription:{id}");
             let entries = store.0.borrow();
@@ -347,8 +312,8 @@ mod tests {
         ];
         for (until, expected) in table {
             let store = Memory::default();
-            let read = async { Ok::<_, Away>(values(id, until)) };
-            assert_eq!(finished(warm(&store, &Fixed, &[id], read)), Ok(2));
+            let read = async { Ok::<_, StoreAway>(values(id, until)) };
+            assert_eq!(finished(warm(&store, &[id], read)), Ok(2));
             let key = format!("tp1:credit_pool:{id}:USD");
             let entries = store.0.borrow();
             let entry = entries

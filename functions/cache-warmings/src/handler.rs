@@ -45,7 +45,7 @@ pub async fn warm(context: &Context, request: &Request) -> Result<Reply, Problem
             break;
         }
         let read = queries::values(context, wanted.mode, some);
-        warmed.values += warming::warm(&store, &store, some, read).await?;
+        warmed.values += warming::warm(&store, some, read).await?;
         warmed.organizations += u32::try_from(some.len()).unwrap_or(u32::MAX);
         warmed.last_organization_id = some.last().copied();
     }

@@ -28,7 +28,7 @@ use spin_sdk::time;
 use crate::http::context::{CacheStatus, Context};
 use crate::http::hit_rate;
 use crate::http::problem::Problem;
-use crate::store::cache_entry::{Entry, Generation, ScopeState};
+use crate::store::cache_entry::{Entry, Generation, ScopeState, StoreAway};
 use crate::store::cache_key::{CacheKey, Scope};
 use crate::store::{counts, db};
 
@@ -181,7 +181,7 @@ pub async fn look_up<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> Lo
 async fn find<V>(context: &Context, key: CacheKey<V>, scope: Scope) -> (Lookup<V>, Outcome) {
     let now_millis = context.now_millis();
     let pattern = key.pattern();
-    let ttl_millis = u64::from(key.namespace().ttl_secs()) * 1_000;
+    let ttl_millis = key.namespace().ttl_millis();
     // Of a request that looks for two values, a hit is one that found both.
     let has_missed = context.cache_status() == CacheStatus::Miss;
     let miss = |key, plan| Lookup::Miss(Fill { key, scope, plan });
@@ -271,7 +271,7 @@ impl<V: serde::Serialize> Fill<V> {
                 let _ = establish(context, self.scope, generation).await;
             }
             FillPlan::Store(generation) => {
-                let ttl_millis = u64::from(self.key.namespace().ttl_secs()) * 1_000;
+                let ttl_millis = self.key.namespace().ttl_millis();
                 let entry = Rc::new(Entry {
                     expires_at_millis: (now_millis + ttl_millis).min(valid_until_millis),
                     generation,
@@ -454,9 +454,6 @@ pub(super) async fn delete(
 ) -> Result<(), StoreAway> {
     bounded(context, label, async { store().await?.delete(key).await }).await
 }
-
-/// The store did not answer, or answered with an error.
-pub(crate) struct StoreAway;
 
 /// Waits for the store, but not for long. Most stores answer at once, and then
 /// no timer is set. A failure is counted under `label`.

@@ -5,12 +5,33 @@
 //! covers the key as well, so that an entry that turns up under another key is
 //! no answer to the wrong question.
 
+use std::fmt;
+
 use crate::checksum::crc32;
+use crate::http::problem::Problem;
 
 /// A fresh random name for the state of a scope. Two generations are equal
 /// only if they are the same write's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation(pub [u8; 16]);
+
+/// The store did not answer, or answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreAway;
+
+impl fmt::Display for StoreAway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the key-value store does not answer")
+    }
+}
+
+impl std::error::Error for StoreAway {}
+
+impl From<StoreAway> for Problem {
+    fn from(_: StoreAway) -> Self {
+        Self::unavailable("The key-value store")
+    }
+}
 
 const VALUE_MARK: u8 = b'V';
 const STABLE_MARK: u8 = b'G';

@@ -80,6 +80,11 @@ impl Namespace {
             Self::Token | Self::UsageSummary | Self::Subscription => 300,
         }
     }
+
+    /// [`Namespace::ttl_secs`] in milliseconds.
+    pub const fn ttl_millis(self) -> u64 {
+        self.ttl_secs() as u64 * 1_000
+    }
 }
 
 /// What a key has behind its namespace.
@@ -118,10 +123,7 @@ const DIGEST_CHARS: usize = 43;
 
 /// Whether a key of the store is one of this pattern.
 pub fn has_pattern(key: &str, pattern: &str) -> bool {
-    let Some(rest) = key
-        .strip_prefix(KEY_VERSION)
-        .and_then(|rest| rest.strip_prefix(':'))
-    else {
+    let Some(rest) = unversioned(key) else {
         return false;
     };
     let (mut parts, mut wanted) = (rest.split(':'), pattern.split(':'));
@@ -143,8 +145,12 @@ pub fn has_pattern(key: &str, pattern: &str) -> bool {
 
 /// Whether a key is of this version of the layout. Others in the store are left alone.
 pub fn is_ours(key: &str) -> bool {
-    let rest = key.strip_prefix(KEY_VERSION);
-    rest.is_some_and(|rest| rest.starts_with(':'))
+    unversioned(key).is_some()
+}
+
+/// What a key of this version of the layout has behind the version.
+fn unversioned(key: &str) -> Option<&str> {
+    key.strip_prefix(KEY_VERSION)?.strip_prefix(':')
 }
 
 /// The key of one cached value of type `V`.
@@ -372,8 +378,7 @@ impl ScopeKind {
 
     /// Whether a key of the store is that of a state of this kind.
     pub fn has_state(self, key: &str) -> bool {
-        key.strip_prefix(KEY_VERSION)
-            .and_then(|rest| rest.strip_prefix(':'))
+        unversioned(key)
             .and_then(|rest| rest.strip_prefix(self.label()))
             .is_some_and(|rest| rest.starts_with(':'))
     }

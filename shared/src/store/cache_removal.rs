@@ -16,8 +16,8 @@ use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use crate::checksum::crc32;
 use crate::http::context::Context;
 use crate::http::problem::Problem;
-use crate::store::cache::{self, StoreAway};
-use crate::store::cache_entry::{self, ScopeState};
+use crate::store::cache;
+use crate::store::cache_entry::{self, ScopeState, StoreAway};
 use crate::store::cache_key::{self, PATTERNS, Scope, ScopeKind};
 
 /// For how long the store may list its keys. It has all of them in one list: half a million are
@@ -82,7 +82,7 @@ pub async fn remove(context: &Context, patterns: &[&str]) -> Result<Removed, Pro
             values.push(key);
         }
     });
-    listed.await.map_err(away)?;
+    listed.await?;
     // Readers renew the states that they use, so a call that is not the first one begins elsewhere.
     if !states.is_empty() {
         let start = u32::from_be_bytes(context.random()?);
@@ -132,9 +132,9 @@ pub async fn remove_scopes(context: &Context, scopes: &[Scope]) -> Result<Remove
 
 impl Removed {
     /// Counts what was removed.
-    fn add(&mut self, removals: Vec<Result<bool, StoreAway>>) -> Result<(), Problem> {
+    fn add(&mut self, removals: Vec<Result<bool, StoreAway>>) -> Result<(), StoreAway> {
         for removal in removals {
-            self.entries += u32::from(removal.map_err(away)?);
+            self.entries += u32::from(removal?);
         }
         Ok(())
     }
@@ -268,8 +268,4 @@ async fn list(context: &Context, mut take: impl FnMut(String)) -> Result<(), Sto
             Err(StoreAway)
         }
     }
-}
-
-fn away(_: StoreAway) -> Problem {
-    Problem::unavailable("The key-value store")
 }
