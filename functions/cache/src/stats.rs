@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use shared::http::hit_rate;
 use shared::http::input::FromText;
 use shared::store::cache_key::Namespace;
 
@@ -112,8 +113,7 @@ fn add(sum: &mut CacheFigures, figures: &CacheFigures) {
 }
 
 fn with_rate(figures: CacheFigures) -> CacheFigures {
-    let per_mille = (figures.hits * 1_000).checked_div(figures.hits + figures.misses);
-    let rate = per_mille.map(|rate| format!("{}.{}", rate / 10, rate % 10));
+    let rate = hit_rate::percent(figures.hits, figures.hits + figures.misses);
     CacheFigures {
         hit_rate: rate.and_then(|rate| FromText::from_text(&rate).ok()),
         ..figures

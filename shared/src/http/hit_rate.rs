@@ -36,13 +36,16 @@ impl LookUps {
         }
     }
 
-    /// In percent, with one decimal, rounded down.
     fn rate(self) -> String {
-        match (self.hits * 1_000).checked_div(self.all) {
-            Some(per_mille) => format!("{}.{}", per_mille / 10, per_mille % 10),
-            None => NONE.to_owned(),
-        }
+        let rate = percent(self.hits.into(), self.all.into());
+        rate.unwrap_or_else(|| NONE.to_owned())
     }
+}
+
+/// A share in percent, with one decimal, rounded down; `None` of nothing.
+pub fn percent(part: u64, all: u64) -> Option<String> {
+    let per_mille = (part * 1_000).checked_div(all)?;
+    Some(format!("{}.{}", per_mille / 10, per_mille % 10))
 }
 
 /// Counts a look-up that the store answered.

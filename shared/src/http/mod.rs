@@ -20,7 +20,7 @@ pub mod context;
 #[cfg(feature = "spin")]
 mod gzip;
 #[cfg(feature = "spin")]
-pub(crate) mod hit_rate;
+pub mod hit_rate;
 #[cfg(feature = "spin")]
 pub mod pieces;
 #[cfg(feature = "spin")]
