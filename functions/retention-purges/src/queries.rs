@@ -16,8 +16,8 @@ pub struct Round {
     pub signing_key: Option<SigningKeyId>,
 }
 
-/// Deletes up to `max_rows` of each table of what has lapsed, unless somebody else is doing it. `new_kid` becomes a signing
-/// key if one is due.
+/// Deletes up to `max_rows` of each table of what has lapsed, unless somebody else is doing it.
+/// `new_kid` becomes a signing key if one is due.
 pub async fn purge_round(
     context: &Context,
     digest: TokenDigest,
