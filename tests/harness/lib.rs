@@ -7,6 +7,7 @@
 )]
 
 pub mod api;
+mod books;
 pub mod conformity;
 pub mod database;
 pub mod description;
