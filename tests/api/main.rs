@@ -79,6 +79,7 @@ mod authenticator;
 mod dated_ledger;
 mod metering;
 mod refusals;
+mod together;
 
 // The scenario of load and its runner, which the benchmarks have.
 #[path = "../benches/load"]

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio_postgres::Client;
-use turnpike_tests::database::connect_without_timeouts;
-use turnpike_tests::personas::{fresh_key, sql_digest, sql_hash, sql_id};
+use turnpike_tests::personas::{fresh_key, sql_digest, sql_id};
 use turnpike_tests::{Call, Random, Response, Settings, TestHost, User, api_tests, run};
+
+use crate::together::{self, ATTEMPTS, Holder, WAITING, are_fewer, count, organization_of, revoke};
 
 api_tests![
     each_fares_as_if_it_was_alone,
@@ -19,12 +18,6 @@ api_tests![
     one_that_fails_fails_alone,
     whoever_comes_too_late_is_told_at_once,
 ];
-
-/// Requests that come while the account is held. The host spreads them over a few instances.
-const WAITING: usize = 40;
-
-/// How often a test may try until requests have waited together.
-const ATTEMPTS: usize = 20;
 
 /// A request to spend, as SQL has it.
 struct Spend {
@@ -141,11 +134,6 @@ async fn books(host: &TestHost, organization: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-async fn organization_of(host: &TestHost, user: &User) -> String {
-    let organization = host.organization_of(user).await;
-    format!("'{}'::uuid", organization.as_uuid())
-}
-
 /// Batches of up to twenty spends by these tokens: of few keys and bodies, so that some repeat in
 /// the batch and some from an earlier one, and of few services, so that a day has too many.
 fn batches(random: &mut Random, tokens: usize) -> Vec<Vec<(usize, Spend)>> {
@@ -183,17 +171,6 @@ fn by(tokens: &[String], spends: &[(usize, Spend)]) -> Vec<Spend> {
 
 const FEW_NAMES: &str =
     "CREATE OR REPLACE FUNCTION max_usage_names() RETURNS bigint LANGUAGE sql IMMUTABLE RETURN 4";
-
-async fn revoke(host: &TestHost, token: &str) {
-    let digest = sql_digest(token);
-    let hash = sql_hash(token);
-    host.execute(&format!(
-        "UPDATE sessions SET revoked_at = now() WHERE (organization_id, id) = (
-             SELECT organization_id, session_id FROM access_tokens
-              WHERE organization_id = token_organization({digest}) AND digest = {hash})"
-    ))
-    .await;
-}
 
 /// Two people with the same grants: the one's spends are sent one by one, and the other's together.
 async fn each_fares_as_if_it_was_alone(host: &TestHost) {
@@ -308,69 +285,21 @@ async fn refuses_several_accounts(host: &TestHost) {
     assert_eq!(host.money_state().await, before);
 }
 
-/// A connection that holds rows of accounts.
-struct Holder(Client);
-
-impl Holder {
-    async fn hold(host: &TestHost, which: &str) -> Self {
-        let client = connect_without_timeouts(host.database_url()).await;
-        let client = client.expect("the database can be reached");
-        let sql = format!("BEGIN; SELECT 1 FROM credit_accounts WHERE {which} FOR UPDATE");
-        client.batch_execute(&sql).await.expect("the row is free");
-        Self(client)
-    }
-
-    async fn release(self) {
-        self.0.batch_execute("COMMIT").await.expect("it held rows");
-    }
+/// What holds an account.
+fn hold_account(which: &str) -> String {
+    format!("SELECT 1 FROM credit_accounts WHERE {which} FOR UPDATE")
 }
 
-/// Sends a request while the account is held, and the others while it waits. They are answered
-/// once the account is free, in their order.
+/// Sends a request while the account is held, and the others while it waits.
 async fn send_while_held(host: &TestHost, which: &str, calls: Vec<Call>) -> Vec<Response> {
-    let holder = Holder::hold(host, which).await;
-    let mut calls = calls.into_iter();
-    let first = calls.next().expect("there is a first");
-    let first = tokio::spawn(async move { first.settle().await });
-    host.until_blocked().await;
-    let others = join_all(calls.map(|call| async move { call.settle().await }));
-    let release = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        holder.release().await;
-    };
-    let (others, ()) = tokio::join!(others, release);
-    let mut responses = vec![first.await.expect("it is answered")];
-    responses.extend(others);
-    responses
+    together::send_while_held(host, &hold_account(which), calls).await
 }
 
 /// How many transactions have written the spends of an organization.
 async fn statements(host: &TestHost, organization: &str) -> usize {
-    let rows = host
-        .query(&format!(
-            "SELECT count(DISTINCT xmin::text) FROM ledger_transfers
-              WHERE kind = 'consume' AND organization_id = {organization}"
-        ))
-        .await;
-    usize::try_from(rows[0].get::<_, i64>(0)).unwrap_or(0)
-}
-
-/// Whether at most every second spend had a statement of its own. An instance sends the first that
-/// it gets alone, and there can be several instances.
-async fn were_together(host: &TestHost, organization: &str) -> bool {
-    let rows = host
-        .query(&format!(
-            "SELECT count(*) FROM ledger_transfers WHERE kind = 'consume' AND organization_id = {organization}"
-        ))
-        .await;
-    let spends = usize::try_from(rows[0].get::<_, i64>(0)).unwrap_or(0);
-    let statements = statements(host, organization).await;
-    println!("{statements} statements for {spends} spends");
-    2 * statements <= spends
-}
-
-fn count(responses: &[Response], status: u16) -> usize {
-    responses.iter().filter(|r| r.status == status).count()
+    let spends =
+        format!("ledger_transfers WHERE kind = 'consume' AND organization_id = {organization}");
+    together::statements(host, &spends).await
 }
 
 /// Among those that wait are a key that comes twice, one with two bodies, a token that was revoked,
@@ -414,7 +343,8 @@ async fn those_that_wait_are_one_statement(host: &TestHost) {
             responses.iter().all(|response| response.db_queries() >= 1),
             "each has asked Postgres"
         );
-        if were_together(host, &organization).await {
+        let spends = usize::try_from(spends).expect("it is a count");
+        if are_fewer(statements(host, &organization).await, spends) {
             return;
         }
     }
@@ -445,7 +375,7 @@ async fn those_that_wait_for_a_pool_are_one_statement(host: &TestHost) {
         let within: (bool, i32) = (within[0].get(0), within[0].get(1));
         assert_eq!(within, (true, 24), "each within their own limit");
         assert_eq!(host.pool(&owner, organization).await[0], "0.00");
-        if were_together(host, &id).await {
+        if are_fewer(statements(host, &id).await, 24) {
             return;
         }
     }
@@ -500,7 +430,7 @@ const CROWDED: &str = "Requests before this one take all the time";
 async fn whoever_comes_too_late_is_told_at_once(host: &TestHost) {
     host.execute(LONG_WAITS).await;
     let (user, _) = host.user_with("100").await;
-    let holder = Holder::hold(host, &is_of(&user)).await;
+    let holder = Holder::hold(host, &hold_account(&is_of(&user))).await;
     let first = host.consume_call(&user, "1");
     let first = tokio::spawn(async move { first.settle().await });
     host.until_blocked().await;

@@ -1,15 +1,14 @@
 //! Small batches of one organization that wait for each other are sent as one statement, and each
 //! fares as if it had been sent alone.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 use serde_json::{Value, json};
 use turnpike_tests::database::connect_without_timeouts;
-use turnpike_tests::personas::{sql_digest, sql_hash};
+use turnpike_tests::personas::sql_digest;
 use turnpike_tests::{Call, Random, Response, Settings, TestHost, User, api_tests, run};
 
 use crate::metering::{EVENTS, meter, now_micros, send_call, total};
+use crate::together::{self, ATTEMPTS, WAITING, are_fewer, count, organization_of, revoke};
 use crate::usage_alerts::ALERTS;
 
 api_tests![
@@ -19,12 +18,6 @@ api_tests![
     those_that_wait_are_one_statement,
     one_that_fails_fails_alone,
 ];
-
-/// Requests that come while the organization is held. The host spreads them over a few instances.
-const WAITING: usize = 40;
-
-/// How often a test may try until requests have waited together.
-const ATTEMPTS: usize = 20;
 
 /// An event as SQL has it.
 #[derive(Clone)]
@@ -146,22 +139,6 @@ async fn books(host: &TestHost, organization: &str) -> Vec<String> {
     );
     let rows = host.query(&sql).await;
     rows.iter().map(|row| row.get(0)).collect()
-}
-
-async fn organization_of(host: &TestHost, user: &User) -> String {
-    let organization = host.organization_of(user).await;
-    format!("'{}'::uuid", organization.as_uuid())
-}
-
-async fn revoke(host: &TestHost, token: &str) {
-    let digest = sql_digest(token);
-    let hash = sql_hash(token);
-    host.execute(&format!(
-        "UPDATE sessions SET revoked_at = now() WHERE (organization_id, id) = (
-             SELECT organization_id, session_id FROM access_tokens
-              WHERE organization_id = token_organization({digest}) AND digest = {hash})"
-    ))
-    .await;
 }
 
 /// Up to fifteen requests of up to five events each: of few ids, so that some repeat in a request,
@@ -309,48 +286,16 @@ async fn refuses_several_organizations(host: &TestHost) {
     assert_eq!(answers[1]["accepted"], json!([1]));
 }
 
-/// Sends a request while the organization is held, and the others while it waits. They are answered
-/// once it is free, in their order.
+/// Sends a request while the organization is held, and the others while it waits.
 async fn send_while_held(host: &TestHost, organization: &str, calls: Vec<Call>) -> Vec<Response> {
-    let holder = connect_without_timeouts(host.database_url()).await;
-    let holder = holder.expect("the database can be reached");
-    let hold = format!("BEGIN; SELECT usage_alerts_hold_alone({organization})");
-    holder.batch_execute(&hold).await.expect("nobody holds it");
-    let mut calls = calls.into_iter();
-    let first = calls.next().expect("there is a first");
-    let first = tokio::spawn(async move { first.settle().await });
-    host.until_blocked().await;
-    let others = join_all(calls.map(|call| async move { call.settle().await }));
-    let release = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        holder.batch_execute("COMMIT").await.expect("it held it");
-    };
-    let (others, ()) = tokio::join!(others, release);
-    let mut responses = vec![first.await.expect("it is answered")];
-    responses.extend(others);
-    responses
+    let hold = format!("SELECT usage_alerts_hold_alone({organization})");
+    together::send_while_held(host, &hold, calls).await
 }
 
 /// How many transactions have stored the events of an organization.
 async fn statements(host: &TestHost, organization: &str) -> usize {
-    let rows = host
-        .query(&format!(
-            "SELECT count(DISTINCT xmin::text) FROM usage_event_keys WHERE organization_id = {organization}"
-        ))
-        .await;
-    usize::try_from(rows[0].get::<_, i64>(0)).unwrap_or(0)
-}
-
-/// Whether at most every second request had a statement of its own. An instance sends the first
-/// that it gets alone, and there can be several instances.
-async fn were_together(host: &TestHost, organization: &str, requests: usize) -> bool {
-    let statements = statements(host, organization).await;
-    println!("{statements} statements for {requests} requests");
-    2 * statements <= requests
-}
-
-fn count(responses: &[Response], status: u16) -> usize {
-    responses.iter().filter(|r| r.status == status).count()
+    let events = format!("usage_event_keys WHERE organization_id = {organization}");
+    together::statements(host, &events).await
 }
 
 /// The statuses of the events of all answers, sorted.
@@ -406,7 +351,7 @@ async fn those_that_wait_are_one_statement(host: &TestHost) {
             (Some((counted + 1).to_string()), counted as u64)
         );
         host.assert_usage_is_sound().await;
-        if were_together(host, &organization, requests).await {
+        if are_fewer(statements(host, &organization).await, requests) {
             return;
         }
     }
