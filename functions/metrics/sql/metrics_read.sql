@@ -1,7 +1,6 @@
 -- What the database keeps of what the application does, for whoever may read it.
 CREATE OR REPLACE FUNCTION metrics_read(p_digest bytea) RETURNS json
-LANGUAGE plpgsql STABLE
-SET jit = off AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_refusal json := refusal(authenticate(p_digest), 'metrics:read');
 BEGIN
