@@ -43,6 +43,35 @@ const FUNCTIONS: &str = "
         SELECT explain_id(1), explain_id(1000000 + n), explain_id(1000001), n, 'paid', 50, 1, 0, now(), 'closed', ''
           FROM generate_series(1, 400) n;
         SELECT set_config('session_replication_role', 'origin', true)
+    $$;
+    CREATE PROCEDURE explain_administrator() LANGUAGE sql AS $$
+        UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1)
+    $$;
+    -- Makes the one person's account the pool of the organization.
+    CREATE PROCEDURE explain_pool() LANGUAGE sql AS $$
+        UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1)
+    $$;
+    -- Something of the one account is due: a hold that has lapsed and a grant that has expired.
+    CREATE PROCEDURE explain_due() LANGUAGE sql AS $$
+        UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
+        UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1)
+    $$;
+    -- The meter that everything was counted by.
+    CREATE PROCEDURE explain_meter(p_slug text, p_aggregation text, p_group_by text[] DEFAULT '{}') LANGUAGE sql AS $$
+        INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property, group_by)
+        VALUES (explain_id(1), explain_id(1), p_slug, 'call', p_aggregation,
+                CASE WHEN p_aggregation <> 'count' THEN 'n' END, p_group_by)
+    $$;
+    -- An entitlement to the meter's calls, with a period that was set by a reset.
+    CREATE PROCEDURE explain_entitlement(p_subject text, p_limit numeric, p_started_at timestamptz, p_ends_at timestamptz)
+    LANGUAGE sql AS $$
+        INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
+                                  reset_at, reset_period_started_at, reset_period_ends_at, used_before)
+        VALUES (explain_id(1), explain_id(5000000), p_subject, 'calls', 'metered', explain_id(1), p_limit, 'year', false,
+                now(), p_started_at, p_ends_at, 4);
+        INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
+        VALUES (explain_id(1), p_subject, 'calls', explain_id(5000000))
     $$";
 
 /// The tables and what fills them from a series of numbers `n`, in groups that are filled at the

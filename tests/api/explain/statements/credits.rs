@@ -134,27 +134,21 @@ pub const ROWS: [Row; 30] = [
     },
     Row {
         name: "credits_balance, due",
-        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
-              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
-              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        sql: "CALL explain_due();
               SELECT credits_balance(explain_digest(5), 'USD')",
         answer: "100.000000000",
         indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey"],
     },
     Row {
         name: "credits_transactions, due",
-        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
-              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
-              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        sql: "CALL explain_due();
               SELECT credits_transactions(explain_digest(5), 'USD', 20)",
         answer: "hold expired",
         indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey"],
     },
     Row {
         name: "credits_grants_list, due",
-        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
-              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
-              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        sql: "CALL explain_due();
               SELECT credits_grants_list(explain_digest(5), 'USD', 100,
                                          (SELECT created_at FROM credit_grants WHERE organization_id = explain_id(1) AND id = explain_id(10)),
                                          'USD', explain_id(10))",
@@ -163,27 +157,21 @@ pub const ROWS: [Row; 30] = [
     },
     Row {
         name: "credits_consume, due",
-        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
-              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
-              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        sql: "CALL explain_due();
               SELECT credits_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), 'USD', 1, '')",
         answer: "consumed",
         indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey", "credit_holds_pkey"],
     },
     Row {
         name: "credits_lapsed, due",
-        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
-              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
-              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        sql: "CALL explain_due();
               SELECT count(*) FROM credits_lapsed('USD', now())",
         answer: "1",
         indexes: &["credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring", "credit_grants_pkey", "credit_accounts_due"],
     },
     Row {
         name: "credits_due_are_too_many, due",
-        sql: "UPDATE credit_holds SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
-              UPDATE credit_grants SET expires_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(7);
-              UPDATE credit_accounts SET next_due_at = now() WHERE organization_id = explain_id(1) AND id = explain_id(1);
+        sql: "CALL explain_due();
               SELECT credits_due_are_too_many('USD', now())",
         answer: "f",
         indexes: &["credit_accounts_due", "credit_holds_open", "credit_hold_parts_pkey", "credit_grants_expiring"],
@@ -197,21 +185,21 @@ pub const ROWS: [Row; 30] = [
     },
     Row {
         name: "credits_refund",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT credits_refund(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), explain_id(1), 1, 'USD')",
         answer: "refund",
         indexes: &["organizations_by_slot", "ledger_transfers_pkey", "ledger_transfers_refunds", "credit_movements_pkey", "credit_grants_pkey"],
     },
     Row {
         name: "credits_owner of a transaction",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT credits_owner(explain_digest(5), NULL, explain_id(1))",
         answer: "usr_",
         indexes: &["organizations_by_slot", "ledger_transfers_pkey", "credit_accounts_pkey"],
     },
     Row {
         name: "credits_owner of a grant",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT credits_owner(explain_digest(5), explain_id(1), NULL)",
         answer: "usr_",
         indexes: &["organizations_by_slot", "credit_grants_pkey", "credit_accounts_pkey"],

@@ -56,28 +56,28 @@ pub const ROWS: [Row; 21] = [
     },
     Row {
         name: "analytics_organizations",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT analytics_organizations(explain_digest(5), 'USD', 20, NULL, NULL)",
         answer: "Organization 99999",
         indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_owner"],
     },
     Row {
         name: "analytics_organizations, a further page",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT analytics_organizations(explain_digest(5), 'USD', 20, 500, explain_id(501))",
         answer: "Organization 99499",
         indexes: &["organization_subscriptions_by_mrr", "organizations_pkey", "credit_accounts_by_owner"],
     },
     Row {
         name: "credit_pool_consume",
-        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
+        sql: "CALL explain_pool();
               SELECT credit_pool_consume(explain_digest(5), 'new key', explain_hash(1), gen_random_uuid(), explain_id(1), 'USD', 1, '')",
         answer: "consumed",
         indexes: &["credit_accounts_by_owner", "credit_pool_allocations_pkey", "idempotency_keys_pkey", "credit_grants_spendable"],
     },
     Row {
         name: "credit_pool_consume_many",
-        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
+        sql: "CALL explain_pool();
               SELECT credit_pool_consume_many(
                   ARRAY[explain_digest(5), explain_digest(5)], ARRAY['new key', 'other key'],
                   ARRAY[explain_hash(1), explain_hash(2)], ARRAY[gen_random_uuid(), gen_random_uuid()],
@@ -88,21 +88,21 @@ pub const ROWS: [Row; 21] = [
     },
     Row {
         name: "credit_pool_read",
-        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
+        sql: "CALL explain_pool();
               SELECT credit_pool_read(explain_digest(5), explain_id(1), 'USD')",
         answer: "pool_expires_millis",
         indexes: &["credit_accounts_by_owner"],
     },
     Row {
         name: "credit_pool_transactions",
-        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
+        sql: "CALL explain_pool();
               SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20)",
         answer: "ctx_",
         indexes: &["credit_accounts_by_owner", "ledger_transfers_by_account"],
     },
     Row {
         name: "credit_pool_transactions by kind",
-        sql: "UPDATE credit_accounts SET user_id = NULL WHERE id = explain_id(1);
+        sql: "CALL explain_pool();
               SELECT credit_pool_transactions(explain_digest(5), explain_id(1), 'USD', 20, 'expire')",
         answer: "expire",
         indexes: &["credit_accounts_by_owner", "ledger_transfers_by_kind"],

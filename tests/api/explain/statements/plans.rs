@@ -29,7 +29,7 @@ pub const ROWS: [Row; 5] = [
     },
     Row {
         name: "plan_version_create",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT plan_version_create(explain_digest(5), gen_random_uuid(), 'plan-2', '{\"currency\":\"USD\",\"charges\":[]}', '{USD}', 1000)",
         answer: "is_new",
         indexes: &["plans_by_code", "plan_versions_id_key", "plan_versions_pkey"],

@@ -5,36 +5,35 @@ use super::Row;
 pub const ROWS: [Row; 23] = [
     Row {
         name: "usage_summary",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+        sql: "CALL explain_meter('calls', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "672",
         indexes: &["usage_hour_rollups_pkey"],
     },
     Row {
         name: "usage_summary by hour",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+        sql: "CALL explain_meter('calls', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "2026-01-11T23:00:00",
         indexes: &["usage_hour_rollups_pkey"],
     },
     Row {
         name: "usage_summary by hours that are not those of UTC",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+        sql: "CALL explain_meter('calls', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'hour', 'Asia/Kolkata', NULL, '{}', 800, 10000, 100000, 10000)",
         answer: "2026-01-11T17:30:00",
         indexes: &["usage_rollups_pkey"],
     },
     Row {
         name: "usage_summary of a subject",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+        sql: "CALL explain_meter('calls', 'count');
               SELECT usage_summary(explain_digest(5), 'calls', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000, 10000)",
         answer: "168",
         indexes: &["usage_subject_rollups_pkey"],
     },
     Row {
         name: "usage_summary of time",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
-              VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
+        sql: "CALL explain_meter('seats', 'time_weighted_sum');
               SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', NULL, '{}', 800, 10000, 100000, 10000)",
         // Four levels of 1 for seven days.
         answer: "2419200",
@@ -42,16 +41,14 @@ pub const ROWS: [Row; 23] = [
     },
     Row {
         name: "usage_summary of a subject's time",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
-              VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
+        sql: "CALL explain_meter('seats', 'time_weighted_sum');
               SELECT usage_summary(explain_digest(5), 'seats', '2026-01-05', '2026-01-12', true, true, 'day', 'UTC', 'cus_1', '{}', 800, 10000, 100000, 10000)",
         answer: "604800",
         indexes: &["usage_levels_pkey", "usage_level_series_pkey"],
     },
     Row {
         name: "usage_ingest of levels",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, value_property)
-              VALUES (explain_id(1), explain_id(1), 'seats', 'call', 'time_weighted_sum', 'n');
+        sql: "CALL explain_meter('seats', 'time_weighted_sum');
               SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{\\\"n\\\":1}\"}', false)",
         answer: "\"accepted\" : [1]",
         indexes: &[],
@@ -72,21 +69,21 @@ pub const ROWS: [Row; 23] = [
     },
     Row {
         name: "usage_closed_period_put",
-        sql: "UPDATE users SET platform_role = 'platform_admin' WHERE id = explain_id(1);
+        sql: "CALL explain_administrator();
               SELECT usage_closed_period_put(explain_digest(5), explain_id(1), '2026-02-01Z')",
         answer: "2026-02-01T00:00:00",
         indexes: &["usage_closed_periods_pkey", "organizations_pkey", "audit_heads_pkey"],
     },
     Row {
         name: "usage_ingest with alerts",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+        sql: "CALL explain_meter('calls', 'count');
               SELECT usage_ingest(explain_digest(5), '{1}', '{\"\"}', '{event-new}', '{cus_1}', '{call}', ARRAY[unix_millis(now()) * 1000], '{\"{}\"}', false)",
         answer: "\"accepted\" : [1]",
         indexes: &["usage_alerts_active", "usage_alert_totals_pkey", "usage_subject_rollups_pkey"],
     },
     Row {
         name: "usage_alert_create",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
+        sql: "CALL explain_meter('calls', 'count');
               SELECT usage_alert_create(explain_digest(5), gen_random_uuid(), 'Alert', 'calls', NULL, 'month', '{1}', NULL, 50, 5)",
         answer: "created",
         indexes: &["usage_alerts_active", "usage_rollups_pkey", "usage_alert_totals_pkey"],
@@ -111,40 +108,24 @@ pub const ROWS: [Row; 23] = [
     },
     Row {
         name: "entitlement_check",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
-              INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
-                                        reset_at, reset_period_started_at, reset_period_ends_at, used_before)
-              VALUES (explain_id(1), explain_id(5000000), 'cus_1', 'calls', 'metered', explain_id(1), 1000, 'year', false,
-                      now(), '2026-01-05Z', 'infinity', 4);
-              INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
-              VALUES (explain_id(1), 'cus_1', 'calls', explain_id(5000000));
+        sql: "CALL explain_meter('calls', 'count');
+              CALL explain_entitlement('cus_1', 1000, '2026-01-05Z', 'infinity');
               SELECT entitlement_check(explain_digest(5), 'calls', 'cus_1', 5)",
         answer: "\"used\" : \"400\"",
         indexes: &["entitlement_names_pkey", "entitlements_pkey", "usage_subject_rollups_pkey"],
     },
     Row {
         name: "entitlement_check of a meter with groups",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation, group_by)
-              VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count', '{model}');
-              INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
-                                        reset_at, reset_period_started_at, reset_period_ends_at, used_before)
-              VALUES (explain_id(1), explain_id(5000000), 'cus_1', 'calls', 'metered', explain_id(1), 1000000, 'year', false,
-                      now(), '2026-01-05 05:00Z', '2028-01-05 05:00Z', 4);
-              INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
-              VALUES (explain_id(1), 'cus_1', 'calls', explain_id(5000000));
+        sql: "CALL explain_meter('calls', 'count', '{model}');
+              CALL explain_entitlement('cus_1', 1000000, '2026-01-05 05:00Z', '2028-01-05 05:00Z');
               SELECT entitlement_check(explain_digest(5), 'calls', 'cus_1', 5)",
         answer: "\"has_access\" : true",
         indexes: &["usage_day_totals_pkey", "usage_subject_rollups_pkey"],
     },
     Row {
         name: "entitlement_check of the organization",
-        sql: "INSERT INTO meters (organization_id, id, slug, event_type, aggregation) VALUES (explain_id(1), explain_id(1), 'calls', 'call', 'count');
-              INSERT INTO entitlements (organization_id, id, subject, feature, type, meter_id, usage_limit, period, is_soft,
-                                        reset_at, reset_period_started_at, reset_period_ends_at, used_before)
-              VALUES (explain_id(1), explain_id(5000000), '', 'calls', 'metered', explain_id(1), 1000, 'year', false,
-                      now(), '2026-01-05Z', 'infinity', 4);
-              INSERT INTO entitlement_names (organization_id, subject, feature, entitlement_id)
-              VALUES (explain_id(1), '', 'calls', explain_id(5000000));
+        sql: "CALL explain_meter('calls', 'count');
+              CALL explain_entitlement('', 1000, '2026-01-05Z', 'infinity');
               SELECT entitlement_check(explain_digest(5), 'calls', NULL, 5)",
         answer: "\"used\" : \"1613\"",
         indexes: &["entitlement_names_pkey", "entitlements_pkey", "usage_rollups_pkey"],
