@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::load::arguments::seconds_within;
+
 /// Runs every benchmark that has a target for a short time: six minutes or so in all.
 #[derive(Debug, Parser)]
 #[command(name = "all")]
@@ -35,9 +37,5 @@ pub struct Arguments {
 
 /// A time between half a second and a minute.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok();
-    seconds
-        .filter(|seconds| (0.5..=60.0).contains(seconds))
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "give a number of seconds from 0.5 to 60".to_owned())
+    seconds_within(text, 0.5, 60.0)
 }

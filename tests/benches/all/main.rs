@@ -74,13 +74,9 @@ async fn run(arguments: &Arguments, root: &Path) -> Result<ExitCode> {
     }
     let stored = figures.get("summary");
     let stored = stored.and_then(|summary| summary.pointer("/stored/events")?.as_u64());
-    let mut command = "cargo turnpike bench all".to_owned();
-    for word in std::env::args().skip(1).filter(|word| word != "--bench") {
-        command.push_str(&format!(" {word}"));
-    }
     let report = Report {
         format: report::FORMAT,
-        command,
+        command: load::arguments::command_line("cargo turnpike bench all"),
         machine: Machine::describe(root, date).await?,
         elapsed_secs: began.elapsed().as_secs_f64(),
         commands,
@@ -111,13 +107,7 @@ async fn run(arguments: &Arguments, root: &Path) -> Result<ExitCode> {
         &baseline.compared(),
         arguments.max_regression_percent,
     );
-    println!("\nagainst the baseline");
-    for note in &comparison.notes {
-        println!("  {note}");
-    }
-    for regression in &comparison.regressions {
-        println!("  REGRESSION {regression}");
-    }
+    comparison.print();
     Ok(if comparison.regressions.is_empty() {
         ExitCode::SUCCESS
     } else {

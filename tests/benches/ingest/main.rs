@@ -114,7 +114,7 @@ async fn run(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Result<Re
 
     Ok(Report {
         format: report::FORMAT,
-        command: load::arguments::command_line("ingest"),
+        command: load::arguments::command_line("cargo turnpike bench ingest"),
         cores: std::thread::available_parallelism()?.get(),
         connections: phase.connections,
         warmup_secs: phase.warmup.as_secs_f64(),

@@ -31,24 +31,28 @@ pub struct CommonArguments {
 /// A time between half a second and ten minutes. In less than that not all of many connections
 /// have been answered for the first time.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text
-        .parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration
-        .filter(|duration| (0.5..=600.0).contains(&duration.as_secs_f64()))
-        .ok_or_else(|| "give a number of seconds from 0.5 to 600".to_owned())
+    seconds_within(text, 0.5, 600.0)
 }
 
-/// The command that was given to the benchmark `name`, as one can type it in the project's root.
-pub fn command_line(name: &str) -> String {
-    let given = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench");
-    let mut command = format!("cargo bench -p turnpike-tests --bench {name}");
-    for (number, argument) in given.enumerate() {
-        command.push_str(if number == 0 { " -- " } else { " " });
-        command.push_str(&argument);
-    }
-    command
+/// A time within bounds, which are seconds too.
+///
+/// # Errors
+/// What is to be given instead.
+pub fn seconds_within(text: &str, least: f64, most: f64) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .filter(|seconds| (least..=most).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("give a number of seconds from {least} to {most}"))
+}
+
+/// The command that was given, as one can type it in the project's root: `program` with its
+/// options.
+pub fn command_line(program: &str) -> String {
+    let given = std::env::args().skip(1);
+    given
+        .filter(|argument| argument != "--bench")
+        .fold(program.to_owned(), |command, argument| {
+            format!("{command} {argument}")
+        })
 }

@@ -11,6 +11,19 @@ pub struct Comparison {
     pub notes: Vec<String>,
 }
 
+impl Comparison {
+    /// Prints both.
+    pub fn print(&self) {
+        println!("\nagainst the baseline");
+        for note in &self.notes {
+            println!("  {note}");
+        }
+        for regression in &self.regressions {
+            println!("  REGRESSION {regression}");
+        }
+    }
+}
+
 /// What two runs are compared by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {

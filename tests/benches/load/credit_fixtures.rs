@@ -8,7 +8,6 @@ use serde_json::Value;
 use shared::token;
 use tokio_postgres::Client;
 use turnpike_host::postgres_cluster::Cluster;
-use uuid::Uuid;
 
 use super::fixtures;
 use super::generator::Connection;
@@ -170,23 +169,7 @@ impl Fixtures {
              committed, and nothing may happen twice",
             self.acknowledged
         );
-        let violations = self
-            .client
-            .query(
-                "SELECT violation || ' (account ' || account_id || ')' FROM ledger_violations() LIMIT 10",
-                &[],
-            )
-            .await?;
-        let violations: Vec<String> = violations
-            .iter()
-            .map(|row| row.try_get(0))
-            .collect::<Result<_, _>>()?;
-        ensure!(
-            violations.is_empty(),
-            "the ledger is not sound: {}",
-            violations.join("; ")
-        );
-        Ok(())
+        fixtures::check_ledger(&self.client).await
     }
 }
 
@@ -194,30 +177,8 @@ impl Fixtures {
 /// their tokens.
 async fn register_with_credits(client: &Client, count: usize) -> Result<Vec<String>> {
     let registered = fixtures::register(client, count).await?;
-    let ids: Vec<Uuid> = registered.iter().map(|user| user.id).collect();
-    let tokens: Vec<String> = registered.into_iter().map(|user| user.token).collect();
-    let administrator = tokens.first().map(|token| token::digest(token).0.to_vec());
-    client
-        .execute(
-            "UPDATE users SET platform_role = 'platform_admin' WHERE id = $1",
-            &[&ids.first()],
-        )
-        .await?;
-    let granted: i64 = client
-        .query_one(
-            "SELECT count(*) FILTER (WHERE credits_grant(
-                        $1, 'grant-' || id, token_hash($1), gen_random_uuid(), gen_random_uuid(),
-                        gen_random_uuid(), id, 'USD', $3::text::numeric, 'Benchmark') -> 'grant' IS NOT NULL)
-               FROM unnest($2::uuid[]) AS u (id)",
-            &[&administrator, &ids, &GRANTED_AMOUNT],
-        )
-        .await?
-        .try_get(0)?;
-    ensure!(
-        usize::try_from(granted) == Ok(count),
-        "{granted} of {count} users were granted credits"
-    );
-    Ok(tokens)
+    fixtures::grant_to_each(client, &registered, GRANTED_AMOUNT).await?;
+    Ok(registered.into_iter().map(|user| user.token).collect())
 }
 
 /// Lets a user spend a number of times, which is returned.

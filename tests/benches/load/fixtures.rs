@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use shared::ids::{OrganizationId, SessionId, UserId};
 use shared::token::{self, TokenKind};
 use tokio_postgres::Client;
@@ -118,6 +118,58 @@ pub async fn sign_in(
             &[&opened.0, &opened.1, &opened.2, &opened.3],
         )
         .await?;
+    Ok(())
+}
+
+/// Gives each user `amount` dollars, by the first of them, who becomes an administrator.
+///
+/// # Errors
+/// Postgres refuses something, or not each was granted them.
+pub async fn grant_to_each(client: &Client, users: &[Registered], amount: &str) -> Result<()> {
+    let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+    let granter = users.first().context("nobody can grant credits")?;
+    client
+        .execute(
+            "UPDATE users SET platform_role = 'platform_admin' WHERE id = $1",
+            &[&granter.id],
+        )
+        .await?;
+    let digest = token::digest(&granter.token).0.to_vec();
+    let granted: i64 = client
+        .query_one(
+            "SELECT count(*) FILTER (WHERE credits_grant(
+                        $1, 'grant-' || id, token_hash($1), gen_random_uuid(), gen_random_uuid(),
+                        gen_random_uuid(), id, 'USD', $3::text::numeric, 'Benchmark') -> 'grant' IS NOT NULL)
+               FROM unnest($2::uuid[]) AS u (id)",
+            &[&digest, &ids, &amount],
+        )
+        .await?
+        .try_get(0)?;
+    ensure!(
+        usize::try_from(granted) == Ok(ids.len()),
+        "{granted} of {} users were granted credits",
+        ids.len()
+    );
+    Ok(())
+}
+
+/// Checks the ledger.
+///
+/// # Errors
+/// It is not sound.
+pub async fn check_ledger(client: &Client) -> Result<()> {
+    let sql =
+        "SELECT violation || ' (account ' || account_id || ')' FROM ledger_violations() LIMIT 10";
+    let rows = client.query(sql, &[]).await?;
+    let violations: Vec<String> = rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?;
+    ensure!(
+        violations.is_empty(),
+        "the ledger is not sound: {}",
+        violations.join("; ")
+    );
     Ok(())
 }
 

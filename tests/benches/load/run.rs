@@ -91,13 +91,7 @@ async fn run<R: Figures>(
         &baseline.compared(),
         common.max_regression_percent,
     );
-    println!("\nagainst the baseline");
-    for note in &comparison.notes {
-        println!("  {note}");
-    }
-    for regression in &comparison.regressions {
-        println!("  REGRESSION {regression}");
-    }
+    comparison.print();
     Ok(if comparison.regressions.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -124,7 +124,7 @@ async fn measure(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Resul
     server.stop().await?;
     Ok(Report {
         format: report::FORMAT,
-        command: load::arguments::command_line("ops-center"),
+        command: load::arguments::command_line("cargo turnpike bench ops-center"),
         machine: Machine::describe(root, dataset.date.clone()).await?,
         parameters: Parameters {
             endpoint: arguments.endpoint.to_string(),

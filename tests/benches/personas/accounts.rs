@@ -104,7 +104,7 @@ impl Accounts {
             let with_role = with_role.filter(|(one, _)| scenario.personas[**one].role == role);
             with_role.map(|(_, user)| user).collect()
         };
-        let administrators = of_role(Role::Platform).into_iter().chain([furnisher]);
+        let administrators = of_role(Role::Platform).into_iter();
         let administrators: Vec<Uuid> = administrators.map(|user| user.id).collect();
         write_by_sql(client, &registered, &administrators).await?;
         furnish(address, furnisher, &of_role(Role::Owner)).await?;
@@ -151,26 +151,7 @@ async fn write_by_sql(
             &[&ids],
         )
         .await?;
-    let furnisher = registered.first().map(|user| user.token.as_str());
-    let digest = shared::token::digest(furnisher.unwrap_or_default())
-        .0
-        .to_vec();
-    let granted: i64 = client
-        .query_one(
-            "SELECT count(*) FILTER (WHERE credits_grant(
-                        $1, 'grant-' || id, token_hash($1), gen_random_uuid(), gen_random_uuid(),
-                        gen_random_uuid(), id, 'USD', $3::text::numeric, 'load') -> 'grant' IS NOT NULL)
-               FROM unnest($2::uuid[]) AS u (id)",
-            &[&digest, &ids, &GRANTED_AMOUNT],
-        )
-        .await?
-        .try_get(0)?;
-    ensure!(
-        usize::try_from(granted) == Ok(ids.len()),
-        "{granted} of {} users were granted credits",
-        ids.len()
-    );
-    Ok(())
+    fixtures::grant_to_each(client, registered, GRANTED_AMOUNT).await
 }
 
 /// The plan, and the owners' subscriptions and pools.
@@ -244,18 +225,7 @@ async fn send(connection: &mut Connection, target: &str, request: &Template) -> 
 /// # Errors
 /// It is not.
 pub async fn spends_in_ledger(client: &Client) -> Result<u64> {
-    let rows = client
-        .query("SELECT violation FROM ledger_violations() LIMIT 10", &[])
-        .await?;
-    let violations: Vec<String> = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?;
-    ensure!(
-        violations.is_empty(),
-        "the ledger is not sound: {}",
-        violations.join("; ")
-    );
+    fixtures::check_ledger(client).await?;
     let row = client
         .query_one(
             "SELECT count(*) FROM ledger_transfers WHERE kind = 'consume'",

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::load::arguments::seconds_within;
+
 /// Runs the personas of tests/load/scenario.toml against a host of its own, or against yours.
 #[derive(Debug, Parser)]
 #[command(name = "personas")]
@@ -68,11 +70,7 @@ pub enum Server {
 
 /// A time between a second and a day.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok();
-    seconds
-        .filter(|seconds| (1.0..=86_400.0).contains(seconds))
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "give a number of seconds from 1 to 86400".to_owned())
+    seconds_within(text, 1.0, 86_400.0)
 }
 
 /// The bounds of a pause, in milliseconds.

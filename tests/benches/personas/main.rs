@@ -83,10 +83,7 @@ async fn run(arguments: &Arguments, root: &Path) -> Result<ExitCode> {
         Some(address) => ask_given(arguments, root, scenario.clone(), &course, address).await?,
         None => ask_own(arguments, root, scenario.clone(), &course).await?,
     };
-    let command = std::env::args().skip(1).filter(|word| word != "--bench");
-    let command = command.fold("cargo turnpike load".to_owned(), |line, word| {
-        format!("{line} {word}")
-    });
+    let command = load::arguments::command_line("cargo turnpike load");
     let server = match arguments.server {
         Server::Wasm if arguments.only_native_tasks => "wasm host, tasks of the baseline",
         Server::Wasm => "wasm host",
@@ -116,13 +113,7 @@ async fn run(arguments: &Arguments, root: &Path) -> Result<ExitCode> {
         load::run::write_file(&root.join(path), &html::page(&report, comparison.as_ref()))?;
     }
     let regressions = comparison.map_or(0, |comparison| {
-        println!("\nagainst the baseline");
-        for note in &comparison.notes {
-            println!("  {note}");
-        }
-        for regression in &comparison.regressions {
-            println!("  REGRESSION {regression}");
-        }
+        comparison.print();
         comparison.regressions.len()
     });
     Ok(if report.is_passed() && regressions == 0 {

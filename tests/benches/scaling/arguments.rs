@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::load::arguments::seconds_within;
+
 /// Measures the personas on 1, 2, 4 and 8 hosts behind one Postgres and one Redis.
 #[derive(Debug, Parser)]
 #[command(name = "scaling")]
@@ -35,9 +37,5 @@ pub struct Arguments {
 
 /// A time between a second and ten minutes.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok();
-    seconds
-        .filter(|seconds| (1.0..=600.0).contains(seconds))
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "give a number of seconds from 1 to 600".to_owned())
+    seconds_within(text, 1.0, 600.0)
 }

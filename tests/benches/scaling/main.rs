@@ -83,7 +83,7 @@ async fn run(arguments: &Arguments, root: &Path) -> Result<ExitCode> {
     cluster.stop().await?;
     let report = Report {
         format: report::FORMAT,
-        command: load::arguments::command_line("scaling"),
+        command: load::arguments::command_line("cargo turnpike bench scaling"),
         machine: machine.context("there is no number of hosts")?,
         users: usize::from(arguments.users),
         measured_secs: arguments.seconds.as_secs_f64(),

@@ -59,7 +59,7 @@ async fn run(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Result<Re
     }
     Ok(Report {
         format: report::FORMAT,
-        command: load::arguments::command_line("smoke"),
+        command: load::arguments::command_line("cargo turnpike bench smoke"),
         cores: std::thread::available_parallelism()?.get(),
         connections: usize::from(arguments.connections),
         warmup_secs: arguments.common.warmup_secs.as_secs_f64(),

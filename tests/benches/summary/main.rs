@@ -91,7 +91,7 @@ async fn measure(arguments: &Arguments, root: &Path, cluster: &Cluster) -> Resul
     wasm.stop().await?;
     Ok(Report {
         format: report::FORMAT,
-        command: load::arguments::command_line("summary"),
+        command: load::arguments::command_line("cargo turnpike bench summary"),
         cores: std::thread::available_parallelism()?.get(),
         warmup_secs: phase.warmup.as_secs_f64(),
         measured_secs: phase.measured.as_secs_f64(),

@@ -915,7 +915,7 @@ def judge(environment, **_):
         if millis > bound["p95_ms"] * PATIENCE:
             broken.append(f"{bound['name']}: p95 {millis} ms")
     looked = CACHE["hit"] + CACHE["miss"]
-    hits = 100 * CACHE["hit"] / looked if looked else 100.0
+    hits = 100 * CACHE["hit"] / looked if looked else 0.0
     if hits < (KIND.get("min_cache_hits_percent") or 0):
         broken.append(f"{hits:.1f}% of the look-ups hit")
     print(f"turnpike: {total.num_requests} requests, {hits:.1f}% of the look-ups hit")
