@@ -65,7 +65,7 @@ pub const PURGE: Operation = Operation::new(
 )
 .tag("operations")
 .summary("Delete what has lapsed, and rotate the signing key by its age")
-.details("A scheduler calls it hourly. For a second it deletes sessions, tokens, idempotency keys, counts of guesses and of mail, and mail that was sent, once they are older than they are kept: see Retention in docs/operations.md. Call it again while is_complete is false. Of two calls at once one purges. The ledger, the audit log and what it counts of usage are never touched. A key that has signed JWTs for 90 days gets its successor.")
+.details("A scheduler calls it every ten minutes. For a second it deletes sessions, tokens, idempotency keys, counts of guesses and of mail, and mail that was sent, once they are older than they are kept: see Retention in docs/operations.md. Call it again while is_complete is false. Of two calls at once one purges. The ledger, the audit log and what it counts of usage are never touched. A key that has signed JWTs for 90 days gets its successor.")
 .audited()
 .statements(MAX_ROUNDS)
 .answers(&[Answer::json::<Purged>(

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::imports::instance::Services;
 use crate::imports::postgres::AddressPool;
 use crate::metrics::{Observed, ProcessFigures};
+use crate::runtime::server::ACCEPT_PAUSE;
 
 /// The path, as Prometheus asks for it unless told otherwise.
 const PATH: &str = "/metrics";
@@ -31,10 +32,6 @@ const POSTGRES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Connections at once: a few readers keep one each.
 const MAX_CONNECTIONS: usize = 16;
-
-/// How long to pause after the system could not give us a connection, most likely for want of
-/// file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a reader may take to send a request's head, or stay silent between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(120);

@@ -48,7 +48,7 @@ const LISTEN_BACKLOG: u32 = 1024;
 
 /// How long to pause after the system could not give us a connection, most likely for want of
 /// file descriptors: retrying at once would only use the processor up.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long, and for how many bytes, the rest of what is not HTTP is read after its refusal. The
 /// system resets a connection that is closed with bytes unread, and a client then loses the

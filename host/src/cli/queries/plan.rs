@@ -207,9 +207,8 @@ async fn text_of(client: &Client, sql: &str) -> Result<String> {
 #[derive(Default)]
 struct Steps {
     words: Vec<String>,
-    tables_read_whole: Vec<String>,
-    /// Those tables again, each with the condition of its rows.
-    conditions: Vec<(String, String)>,
+    /// Tables, each with the condition of its rows.
+    read_whole: Vec<(String, String)>,
 }
 
 /// Indexes that are tried for one statement.
@@ -227,8 +226,7 @@ impl Steps {
         let index = member("Index Name");
         let words = match member("Node Type") {
             "Seq Scan" => {
-                self.tables_read_whole.push(table.to_owned());
-                self.conditions
+                self.read_whole
                     .push((table.to_owned(), member("Filter").to_owned()));
                 format!("reads all of {table} for {rows} rows")
             }
@@ -256,12 +254,13 @@ impl Steps {
         statement: &Planned,
         cost_now: f64,
     ) -> Result<Option<String>> {
+        let tables: Vec<_> = self.read_whole.iter().map(|(table, _)| table).collect();
         let row = client
             .query_one(
                 "SELECT string_agg(DISTINCT format('%s has %s rows and is read whole', relname, reltuples::bigint), '; ')
                    FROM pg_class
                   WHERE relname = ANY($1) AND relnamespace = 'public'::regnamespace AND reltuples >= $2::bigint",
-                &[&self.tables_read_whole, &SMALL_TABLE_ROWS],
+                &[&tables, &SMALL_TABLE_ROWS],
             )
             .await?;
         let Some(tables) = row.try_get::<_, Option<String>>(0)? else {
@@ -291,7 +290,7 @@ impl Steps {
         statement: &Planned,
     ) -> Result<Option<(String, f64)>> {
         let mut best: Option<(String, f64)> = None;
-        for (table, condition) in &self.conditions {
+        for (table, condition) in &self.read_whole {
             let columns = client
                 .query(
                     "SELECT format('CREATE INDEX ON %s (%I)', attrelid::regclass, attname)
