@@ -218,6 +218,16 @@ id!(
     "plv_"
 );
 id!(
+    /// An account: who is billed. That of an organization has the UUID of the organization.
+    BillingAccountId,
+    "acc_"
+);
+id!(
+    /// A subscription: a plan that an account has.
+    SubscriptionId,
+    "sub_"
+);
+id!(
     /// Credits that are reserved for an operation that is under way.
     CreditHoldId,
     "hld_"

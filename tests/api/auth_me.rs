@@ -3,9 +3,10 @@ use turnpike_tests::personas::{ME, PLATFORM_PERMISSIONS};
 use turnpike_tests::{TestHost, api_tests};
 
 /// What the owner of an organization may do.
-const OWNER: [&str; 19] = [
+const OWNER: [&str; 20] = [
     "api_keys:manage",
     "audit:read",
+    "billing:manage",
     "billing:read",
     "credits:consume",
     "credits:read",

@@ -202,6 +202,8 @@ matrix![
     auth: rows::auth_rows,
     credits: rows::credit_rows,
     organizations: rows::organization_rows,
+    accounts: rows::account_rows,
+    subscriptions: rows::subscription_rows,
     organization_billing: rows::org_billing_rows,
     metering: rows::usage::metering_rows,
     entitlements: rows::usage::entitlement_rows,

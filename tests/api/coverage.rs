@@ -9,7 +9,8 @@ use turnpike_tests::description::{Description, UNDESCRIBED, template};
 use turnpike_tests::environment::project_root;
 
 /// The success of these is no JSON.
-const OTHER_MEDIA_TYPES: [(&str, &str); 2] = [
+const OTHER_MEDIA_TYPES: [(&str, &str); 3] = [
+    ("/api/v1/accounts/export", "text/csv"),
     ("/api/v1/credits/transactions/export", "text/csv"),
     ("/metrics", "application/openmetrics-text"),
 ];

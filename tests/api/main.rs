@@ -6,6 +6,10 @@
 )]
 
 // One for each component of spin.toml; `coverage` fails when one is missing.
+mod accounts;
+mod accounts_bulk;
+mod accounts_export;
+mod accounts_import;
 mod analytics_platform;
 mod analytics_revenue_trends;
 mod audit_log;
@@ -66,6 +70,7 @@ mod pricing_custom;
 mod pricing_estimate;
 mod pricing_model;
 mod retention_purges;
+mod subscriptions;
 mod usage_alerts;
 mod usage_averages;
 mod usage_closed_periods;
@@ -155,6 +160,7 @@ mod resident_memory;
 mod schema_checker;
 mod shutdown;
 mod spends_together;
+mod subscription_periods;
 mod takeover;
 mod tenancy;
 mod time_zones;

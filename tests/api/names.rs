@@ -23,7 +23,9 @@ const REFUSED: [&str; 7] = [
 
 /// Texts that are no names: passwords, which are compared and never shown, and what somebody
 /// says in their own words.
-const NO_NAMES: [(&str, &str); 8] = [
+const NO_NAMES: [(&str, &str); 10] = [
+    ("/api/v1/accounts", "invoice_settings.footer"),
+    ("/api/v1/accounts/{id}", "invoice_settings.footer"),
     ("/api/v1/auth/login", "password"),
     ("/api/v1/auth/password", "current_password"),
     ("/api/v1/auth/reauthenticate", "password"),
@@ -144,6 +146,9 @@ const OF_PLAN_VERSIONS: (&str, [&str; 3]) = (
     ["charges[0]", "included_units[0]", "trial."],
 );
 
+/// Answers each account by itself, and reads it as the routes of one account do, which are tried.
+const OF_ACCOUNTS: &str = "/api/v1/accounts/bulk";
+
 /// The path with an example of each parameter.
 fn target(description: &Description, path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -228,6 +233,9 @@ async fn no_name_has_characters_that_nobody_sees(host: &TestHost) {
         for text in REFUSED {
             let all = bodies(&description, &content["schema"], &content["example"], text);
             for (place, body) in all {
+                if path == OF_ACCOUNTS {
+                    continue;
+                }
                 let (estimate, of_versions) = OF_PLAN_VERSIONS;
                 if path == estimate && of_versions.iter().any(|one| place.starts_with(one)) {
                     continue;

@@ -10,7 +10,10 @@ use crate::response::Response;
 const PUBLIC_FOR_A_WHILE: [&str; 1] = ["/.well-known/jwks.json"];
 
 /// What may be longer than what is in memory at once, and is then sent without a length.
-const OF_ANY_LENGTH: [&str; 1] = ["/api/v1/credits/transactions/export"];
+const OF_ANY_LENGTH: [&str; 2] = [
+    "/api/v1/accounts/export",
+    "/api/v1/credits/transactions/export",
+];
 
 /// Fails the test when the response lacks a header that every response has, is a fault of the
 /// server's, is an error in another form than a problem document, or is not described.

@@ -21,7 +21,9 @@ use crate::response::Response;
 static COUNTER: AtomicU64 = AtomicU64::new(1);
 
 /// The permissions that reach across tenants, which no organization's owner has.
-pub const PLATFORM_PERMISSIONS: [&str; 15] = [
+pub const PLATFORM_PERMISSIONS: [&str; 17] = [
+    "accounts:manage",
+    "accounts:read",
     "analytics:read",
     "audit:read_platform",
     "cache:manage",
@@ -288,6 +290,22 @@ impl TestHost {
         self.new_user_with(name, "").await
     }
 
+    /// As [`TestHost::new_user`], with an email that was shown to be theirs, so that they may invite.
+    pub async fn verified_user(&self, name: &str) -> User {
+        let user = self.new_user(name).await;
+        self.verify_email(&user).await;
+        user
+    }
+
+    /// Has the user's email count as shown to be theirs, as the link of a mail does.
+    pub async fn verify_email(&self, user: &User) {
+        self.execute(&format!(
+            "UPDATE users SET email_verified_at = now() WHERE id = {}",
+            sql_id(user.id)
+        ))
+        .await;
+    }
+
     /// Somebody new who belongs to no organization, signed in.
     pub async fn new_user_of_none(&self, name: &str) -> User {
         let user = self.new_user(name).await;
@@ -430,13 +448,15 @@ impl TestHost {
         token
     }
 
-    /// Somebody new who is a member of `organization` too, signed in there.
+    /// Somebody new who is a member of `organization` too, signed in there. Their email is verified,
+    /// as an invitation leaves it.
     pub async fn member_of(&self, organization: OrganizationId, role: &str) -> User {
         let mut user = self.new_user(role).await;
         self.execute(&format!(
-            "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, '{role}')",
+            "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {id}, '{role}');
+             UPDATE users SET email_verified_at = now() WHERE id = {id}",
             organization.as_uuid(),
-            sql_id(user.id)
+            id = sql_id(user.id)
         ))
         .await;
         user.token = self.token_in(&user, organization).await;

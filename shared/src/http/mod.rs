@@ -2,6 +2,7 @@
 //! the wrapper that runs it.
 
 mod client_address;
+pub mod entity_tag;
 pub mod input;
 pub mod operation;
 pub mod pagination;

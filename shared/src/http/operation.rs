@@ -202,6 +202,12 @@ impl Operation {
         describe!(self, is_idempotent = true,)
     }
 
+    /// It takes an `If-Match`, and is refused with 412 for another version.
+    #[must_use]
+    pub const fn conditional(self) -> Self {
+        describe!(self, is_conditional = true,)
+    }
+
     /// It never asks Postgres.
     #[must_use]
     pub const fn without_database(self) -> Self {
@@ -345,6 +351,12 @@ impl Answer {
     #[must_use]
     pub const fn as_file(self, content_disposition: &'static str) -> Self {
         describe!(self, file = Some(content_disposition), content_disposition)
+    }
+
+    /// It has an `ETag`: the version of what it shows.
+    #[must_use]
+    pub const fn with_entity_tag(self) -> Self {
+        describe!(self, has_entity_tag = true,)
     }
 
     /// It may be kept: the value of its `Cache-Control`.

@@ -102,6 +102,9 @@ crate::refusals! {
     /// Another statement holds what this one needs.
     REQUEST_IN_FLIGHT = 409 "request_in_flight", "Another request is in flight",
         "another statement held what this one needs for longer than a second. Nothing was changed.";
+    /// The resource has another version than `If-Match` wants.
+    VERSION_CONFLICT = 412 "version_conflict", "The resource has another version",
+        "the resource has another version than If-Match says; nothing was changed.";
     /// The body is larger than the operation reads.
     BODY_TOO_LARGE = 413 "body_too_large", "The request body is too large",
         "the body is larger than this operation reads.";
@@ -265,6 +268,13 @@ impl Problem {
             allow: Some(allow),
             ..METHOD_NOT_ALLOWED.because(detail)
         }
+    }
+
+    /// 412, with the version that the resource has.
+    pub fn version_conflict(version: u64) -> Self {
+        VERSION_CONFLICT.because(format!(
+            "Its version is {version}. Read it, and decide anew."
+        ))
     }
 
     /// 413, with the most bytes that a body may have.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::http::entity_tag::entity_tag;
 use crate::http::pieces::Pieces;
 use crate::http::problem::{self, Problem};
 
@@ -93,6 +94,13 @@ impl Reply {
                 "{name}={value}; Path=/; Max-Age={max_age_secs}; Secure; HttpOnly; SameSite=Lax"
             ),
         ));
+        self
+    }
+
+    /// Says which version of the resource the body shows, by its `ETag`.
+    #[must_use]
+    pub fn with_entity_tag(mut self, version: u64) -> Self {
+        self.headers.push(("etag", entity_tag(version)));
         self
     }
 

@@ -11,6 +11,7 @@ use spin_sdk::variables;
 use crate::http::asker::Asker;
 use crate::http::client_address::{ClientAddress, TrustedProxies};
 use crate::http::context::Context;
+use crate::http::entity_tag;
 use crate::http::gzip;
 use crate::http::input::{self, Input};
 use crate::http::operation::{self, Operation};
@@ -509,6 +510,28 @@ impl Request {
         self.require_media_type("application/json")?;
         let body = self.body_within(max_bytes).await?;
         Ok((input::json(&body)?, body))
+    }
+
+    /// A JSON merge patch (RFC 7396), read into one type: one that tells what is absent from
+    /// what is null. It may come as plain JSON too.
+    ///
+    /// # Errors
+    /// Those of [`Request::json`].
+    pub async fn merge_patch<T: Input>(&self) -> Result<T, Problem> {
+        const PATCH: &str = "application/merge-patch+json";
+        if !self.media_type()?.eq_ignore_ascii_case("application/json") {
+            self.require_media_type(PATCH)?;
+        }
+        input::json(&self.body().await?)
+    }
+
+    /// The version that `If-Match` wants the resource to have; `None` when any will do.
+    ///
+    /// # Errors
+    /// 400 when the header is repeated, or is no entity tag of ours.
+    pub fn if_match(&self) -> Result<Option<i64>, Problem> {
+        let header = self.header(entity_tag::IF_MATCH)?;
+        header.map_or(Ok(None), entity_tag::wanted_version)
     }
 
     /// The Idempotency-Key that every request for money must carry.

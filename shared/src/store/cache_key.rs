@@ -9,7 +9,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::ids::{OrganizationId, UserId};
+use crate::ids::{BillingAccountId, OrganizationId, UserId};
 use crate::money::Currency;
 use crate::token::{self, TokenDigest};
 
@@ -36,11 +36,13 @@ pub enum Namespace {
     /// What a user has spent in a period, as answered to one token; what an
     /// organization's meter counted, for whoever may see it.
     UsageSummary,
+    /// An account, for whoever may see it.
+    Account,
 }
 
 impl Namespace {
     /// Every namespace. A new one is added here, with its patterns to [`PATTERNS`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CreditBalance,
         Self::User,
         Self::Token,
@@ -48,6 +50,7 @@ impl Namespace {
         Self::Subscription,
         Self::CreditPool,
         Self::UsageSummary,
+        Self::Account,
     ];
 
     /// The namespace with this name.
@@ -67,6 +70,7 @@ impl Namespace {
             Self::Subscription => "subscription",
             Self::CreditPool => "credit_pool",
             Self::UsageSummary => "usage_summary",
+            Self::Account => "account",
         }
     }
 
@@ -77,7 +81,7 @@ impl Namespace {
         match self {
             Self::CreditBalance | Self::CreditPool => 60,
             Self::User | Self::Permissions => 900,
-            Self::Token | Self::UsageSummary | Self::Subscription => 300,
+            Self::Token | Self::UsageSummary | Self::Subscription | Self::Account => 300,
         }
     }
 
@@ -98,11 +102,12 @@ enum Shape {
     Organization,
     OrganizationCurrency,
     OrganizationQuery,
+    Account,
 }
 
 /// Every pattern of keys that there is, with the scopes under which its values are. By it the
 /// look-ups are counted, and values are taken away.
-pub const PATTERNS: [(&str, ScopeKind); 10] = [
+pub const PATTERNS: [(&str, ScopeKind); 11] = [
     ("credit_balance:{token}:{currency}", ScopeKind::Credits),
     ("user:{token}", ScopeKind::Auth),
     ("token:{token}", ScopeKind::Auth),
@@ -116,6 +121,7 @@ pub const PATTERNS: [(&str, ScopeKind); 10] = [
     ("credit_pool:{organization}:{currency}", ScopeKind::Pool),
     ("usage_summary:{token}:{query}", ScopeKind::Credits),
     ("usage_summary:{organization}:{query}", ScopeKind::Usage),
+    ("account:{account}", ScopeKind::Account),
 ];
 
 /// Characters of a SHA-256 in a key.
@@ -134,6 +140,7 @@ pub fn has_pattern(key: &str, pattern: &str) -> bool {
             (Some(part), Some("{currency}")) => part.parse::<Currency>().is_ok(),
             (Some(part), Some("{namespace}")) => Namespace::named(part).is_some(),
             (Some(part), Some("{organization}")) => part.parse::<OrganizationId>().is_ok(),
+            (Some(part), Some("{account}")) => part.parse::<BillingAccountId>().is_ok(),
             (Some(part), Some(name)) => part == name,
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -247,6 +254,17 @@ impl<V> CacheKey<V> {
         key
     }
 
+    /// A key for an account, which is the same for all who may see it. Whether the caller
+    /// may is looked up under [`CacheKey::for_own_reader`].
+    pub fn for_account(namespace: Namespace, account: BillingAccountId) -> Self {
+        Self {
+            text: format!("{KEY_VERSION}:{}:{account}", namespace.name()),
+            namespace,
+            shape: Shape::Account,
+            value: PhantomData,
+        }
+    }
+
     fn push(&mut self, part: &str, shape: Shape) {
         self.text.push(':');
         self.text.push_str(part);
@@ -272,6 +290,7 @@ impl<V> CacheKey<V> {
             (Namespace::UsageSummary, Shape::OrganizationQuery) => {
                 "usage_summary:{organization}:{query}"
             }
+            (Namespace::Account, Shape::Account) => "account:{account}",
             // A key that nobody listed is counted, and can be taken away by its owner only.
             (namespace, _) => namespace.name(),
         }
@@ -307,6 +326,8 @@ pub enum Scope {
     Pool(OrganizationId),
     /// What an organization's meters have counted, and the zone of its days.
     Usage(OrganizationId),
+    /// An account.
+    Account(BillingAccountId),
 }
 
 impl Scope {
@@ -315,12 +336,13 @@ impl Scope {
         [Self::Auth(user), Self::Credits(user)]
     }
 
-    /// Every scope of an organization.
-    pub const fn all_of_organization(organization: OrganizationId) -> [Self; 3] {
+    /// Every scope of an organization, its own account's among them.
+    pub const fn all_of_organization(organization: OrganizationId) -> [Self; 4] {
         [
             Self::Organization(organization),
             Self::Pool(organization),
             Self::Usage(organization),
+            Self::Account(BillingAccountId::from_uuid(organization.as_uuid())),
         ]
     }
 
@@ -332,6 +354,7 @@ impl Scope {
             Self::Organization(_) => ScopeKind::Organization,
             Self::Pool(_) => ScopeKind::Pool,
             Self::Usage(_) => ScopeKind::Usage,
+            Self::Account(_) => ScopeKind::Account,
         }
     }
 }
@@ -345,6 +368,7 @@ impl fmt::Display for Scope {
             Self::Organization(organization)
             | Self::Pool(organization)
             | Self::Usage(organization) => organization.fmt(f),
+            Self::Account(account) => account.fmt(f),
         }
     }
 }
@@ -362,6 +386,8 @@ pub enum ScopeKind {
     Pool,
     /// [`Scope::Usage`].
     Usage,
+    /// [`Scope::Account`].
+    Account,
 }
 
 impl ScopeKind {
@@ -373,6 +399,7 @@ impl ScopeKind {
             Self::Organization => "generation:organization",
             Self::Pool => "generation:pool",
             Self::Usage => "generation:usage",
+            Self::Account => "generation:account",
         }
     }
 
@@ -394,6 +421,7 @@ mod tests {
         let user = UserId::new(1, &[1; 10]);
         let organization = OrganizationId::new(1, &[1; 10]);
         let other = OrganizationId::new(1, &[2; 10]);
+        let account = BillingAccountId::new(1, &[1; 10]);
         let (a, b) = (token::digest("a"), token::digest("b"));
         let usd: Currency = "USD".parse().expect("USD is a currency");
         let eur: Currency = "EUR".parse().expect("EUR is a currency");
@@ -435,6 +463,8 @@ mod tests {
             Scope::Pool(other).to_string(),
             Scope::Usage(organization).to_string(),
             Scope::Usage(other).to_string(),
+            CacheKey::<()>::for_account(Namespace::Account, account).text,
+            Scope::Account(account).to_string(),
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(!keys[..i].contains(key), "two things share the key {key}");
@@ -458,6 +488,7 @@ mod tests {
             CacheKey::for_organization_and_currency(Namespace::CreditPool, organization, usd),
             CacheKey::for_token_and_query(Namespace::UsageSummary, token, "[]"),
             CacheKey::for_organization_and_query(Namespace::UsageSummary, organization, "[]"),
+            CacheKey::for_account(Namespace::Account, BillingAccountId::new(1, &[1; 10])),
         ];
         assert_eq!(keys.len(), PATTERNS.len());
         for key in keys {

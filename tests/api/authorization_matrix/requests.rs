@@ -1,7 +1,7 @@
 //! The request of a row: a path that names something that is there, and a body that is right.
 
 use serde_json::{Value, json};
-use shared::ids::{OrganizationId, UserId};
+use shared::ids::{BillingAccountId, OrganizationId, UserId};
 use shared::token::TokenKind;
 use turnpike_tests::personas::{PASSWORD, fresh_key, invented_in, sql_hash, sql_id, unique};
 use turnpike_tests::{Call, TestHost, User};
@@ -13,6 +13,7 @@ enum Payload {
     Nothing,
     Json(Value),
     Form(&'static str),
+    Csv(&'static str),
 }
 
 /// A request without its credential.
@@ -30,6 +31,7 @@ impl Prepared {
             Payload::Nothing => bare,
             Payload::Json(body) => bare.json(body),
             Payload::Form(text) => bare.form(text),
+            Payload::Csv(text) => bare.header("content-type", "text/csv").body(*text),
         }
     }
 
@@ -46,6 +48,9 @@ impl Prepared {
             Payload::Form(text) => bare
                 .header("content-type", "application/x-www-form-urlencoded")
                 .body(encode(text.as_bytes())),
+            Payload::Csv(text) => bare
+                .header("content-type", "text/csv")
+                .body(encode(text.as_bytes())),
         })
     }
 
@@ -53,7 +58,7 @@ impl Prepared {
     pub(super) fn json(&self) -> Option<&Value> {
         match &self.payload {
             Payload::Json(body) => Some(body),
-            Payload::Nothing | Payload::Form(_) => None,
+            Payload::Nothing | Payload::Form(_) | Payload::Csv(_) => None,
         }
     }
 }
@@ -128,6 +133,35 @@ pub(super) async fn prepare(
             path.replace(":kid", &kid)
         }
         Named::Organization => within(path),
+        Named::Account => {
+            let account = BillingAccountId::from_uuid(organization.as_uuid());
+            path.replace(":id", &account.to_string())
+        }
+        Named::TestAccount => {
+            host.execute(&format!(
+                "UPDATE billing_accounts SET is_test = true WHERE id = '{}'",
+                organization.as_uuid()
+            ))
+            .await;
+            let account = BillingAccountId::from_uuid(organization.as_uuid());
+            path.replace(":id", &account.to_string())
+        }
+        Named::PlanSubscription | Named::EndingSubscription | Named::PausedSubscription => {
+            let id = subscribe(host, of, organization).await;
+            let made = "/api/v1/subscriptions";
+            let earlier = match row.named {
+                Named::EndingSubscription => Some(("cancel", json!({"when": "period_end"}))),
+                Named::PausedSubscription => Some(("pause", json!({}))),
+                _ => None,
+            };
+            if let Some((action, body)) = earlier {
+                let admin = newest_admin(host).await;
+                let call = host.post(format!("{made}/{id}/{action}"));
+                let call = call.bearer(&admin.token).idempotency_key(&fresh_key());
+                call.json(&body).settle().await.expect(200);
+            }
+            path.replace(":id", &id)
+        }
         Named::Subscription => {
             let path = within(path);
             let admin = newest_admin(host).await;
@@ -220,6 +254,11 @@ async fn payload(
     Payload::Json(match body {
         Body::None | Body::Feature | Body::Keyed => return Payload::Nothing,
         Body::Token => return Payload::Form("token=garbage"),
+        Body::AccountFile => return Payload::Csv("name,phone\nAda,1\n"),
+        Body::Account => json!({"name": "Ada", "billing_address": {"country": "GB"}}),
+        Body::AccountChange => json!({"name": "Ada", "billing_address": {"country": null}}),
+        Body::AccountOwner => json!({"user_id": of.id}),
+        Body::AccountBatch => json!({"items": [{"create": {"name": "Ada"}}]}),
         Body::SignUp => {
             let email = format!("new-{}@example.com", unique());
             json!({"email": email, "password": PASSWORD})
@@ -251,6 +290,7 @@ async fn payload(
         Body::Role => json!({"role": guest}),
         Body::Permissions => json!({"permissions": []}),
         Body::Invitation => {
+            host.verify_email(of).await;
             let email = format!("guest-{}@example.com", unique());
             json!({"email": email, "role": guest})
         }
@@ -288,6 +328,12 @@ async fn payload(
         Body::UsageClosing => json!({"until": "2026-01-01T00:00:00Z"}),
         Body::Disabled => json!({"disabled": false}),
         Body::Subscription => terms(),
+        Body::PlanSubscription => plan_subscription(host, of, organization).await,
+        Body::SubscriptionChange => json!({"quantity": 2}),
+        Body::SubscriptionCancellation => json!({"when": "now", "credit": "unused"}),
+        Body::SubscriptionPause => json!({"resumes_at": null}),
+        Body::SubscriptionAction => json!({"type": "change", "quantity": 2}),
+        Body::TestClock => json!({"to": "2031-01-01T00:00:00Z"}),
         Body::PoolGrant => json!({"amount": "0.01", "currency": "USD"}),
         Body::PoolSpend => {
             give_pool(host, organization).await;
@@ -314,6 +360,22 @@ async fn plan_of(host: &TestHost, maker: &User) -> String {
     ))
     .await;
     code
+}
+
+/// What makes a subscription of the organization's account.
+async fn plan_subscription(host: &TestHost, maker: &User, organization: OrganizationId) -> Value {
+    let account = BillingAccountId::from_uuid(organization.as_uuid());
+    json!({"account_id": account, "plan": plan_of(host, maker).await})
+}
+
+/// Makes a subscription of the organization's account; returns its id.
+async fn subscribe(host: &TestHost, maker: &User, organization: OrganizationId) -> String {
+    let admin = newest_admin(host).await;
+    let call = host.post("/api/v1/subscriptions").bearer(&admin.token);
+    let call = call.idempotency_key(&fresh_key());
+    let body = plan_subscription(host, maker, organization).await;
+    let made = call.json(&body).settle().await.expect(201);
+    made.text_at("/subscription/id")
 }
 
 /// Makes a meter; returns its name.

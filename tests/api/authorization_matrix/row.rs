@@ -33,6 +33,12 @@ pub(super) enum Body {
     Acceptance,
     Disabled,
     Subscription,
+    PlanSubscription,
+    SubscriptionChange,
+    SubscriptionCancellation,
+    SubscriptionPause,
+    SubscriptionAction,
+    TestClock,
     PoolGrant,
     PoolSpend,
     Allocation,
@@ -51,6 +57,12 @@ pub(super) enum Body {
     Estimate,
     /// Of a plan in the catalog.
     EstimateOfPlan,
+    Account,
+    AccountChange,
+    AccountOwner,
+    AccountBatch,
+    /// Accounts in a table.
+    AccountFile,
 }
 
 impl Body {
@@ -62,6 +74,10 @@ impl Body {
                 | Self::Grant
                 | Self::Keyed
                 | Self::Refund
+                | Self::PlanSubscription
+                | Self::SubscriptionChange
+                | Self::SubscriptionCancellation
+                | Self::SubscriptionPause
                 | Self::PoolGrant
                 | Self::PoolSpend
         )
@@ -69,7 +85,10 @@ impl Body {
 
     /// Whether it is JSON.
     pub(super) fn is_json(self) -> bool {
-        !matches!(self, Self::None | Self::Keyed | Self::Feature | Self::Token)
+        !matches!(
+            self,
+            Self::None | Self::Keyed | Self::Feature | Self::Token | Self::AccountFile
+        )
     }
 }
 
@@ -109,6 +128,16 @@ pub(super) enum Named {
     Entitlement,
     /// A plan with a version, which is every tenant's.
     Plan,
+    /// The account of the organization.
+    Account,
+    /// The same in test mode.
+    TestAccount,
+    /// An active subscription of the organization's account to a plan.
+    PlanSubscription,
+    /// One that is to be canceled.
+    EndingSubscription,
+    /// One that is paused.
+    PausedSubscription,
 }
 
 /// An operation and the statuses of each kind of caller.

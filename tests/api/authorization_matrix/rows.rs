@@ -158,6 +158,127 @@ pub(super) fn organization_rows() -> Vec<Row> {
     rows
 }
 
+/// The largest body of many accounts.
+const MAX_ACCOUNTS_BYTES: usize = 1_000 * 2 * 1_024;
+
+/// Who is billed.
+pub(super) fn account_rows() -> Vec<Row> {
+    let manages = Some("accounts:manage");
+    let account = "/api/v1/accounts/:id";
+    let of_account = |method, route, body, permission| {
+        row(method, route, body, permission).names(Named::Account)
+    };
+    let mut rows = vec![
+        row(Method::POST, "/api/v1/accounts", Body::Account, manages)
+            .creates()
+            .owner(403),
+        of_account(Method::GET, account, Body::None, Some("billing:read")),
+        of_account(
+            Method::PATCH,
+            account,
+            Body::AccountChange,
+            Some("billing:manage"),
+        ),
+        of_account(
+            Method::PUT,
+            "/api/v1/accounts/:id/owner",
+            Body::AccountOwner,
+            manages,
+        )
+        .owner(403)
+        .key_with(403),
+    ];
+    for route in ["/api/v1/accounts/:id/close", "/api/v1/accounts/:id/reopen"] {
+        rows.push(of_account(Method::POST, route, Body::None, manages).owner(403));
+    }
+    for (route, body) in [
+        ("/api/v1/accounts/bulk", Body::AccountBatch),
+        ("/api/v1/accounts/import", Body::AccountFile),
+    ] {
+        let many = row(Method::POST, route, body, manages);
+        rows.push(many.owner(403).up_to(MAX_ACCOUNTS_BYTES));
+    }
+    rows
+}
+
+/// Plans that accounts have.
+pub(super) fn subscription_rows() -> Vec<Row> {
+    let reads = Some("billing:read");
+    let manages = Some("subscriptions:manage");
+    let all = "/api/v1/subscriptions";
+    let mut rows = vec![
+        row(Method::GET, all, Body::None, reads),
+        row(Method::POST, all, Body::PlanSubscription, manages)
+            .creates()
+            .owner(403),
+        row(
+            Method::POST,
+            "/api/v1/subscriptions/preview",
+            Body::PlanSubscription,
+            manages,
+        )
+        .owner(403),
+        row(
+            Method::POST,
+            "/api/v1/subscriptions/advance",
+            Body::None,
+            manages,
+        )
+        .owner(403),
+        row(
+            Method::POST,
+            "/api/v1/accounts/:id/test-clock",
+            Body::TestClock,
+            manages,
+        )
+        .names(Named::TestAccount)
+        .owner(403),
+    ];
+    for route in [
+        "/api/v1/subscriptions/:id",
+        "/api/v1/subscriptions/:id/adjustments",
+        "/api/v1/subscriptions/:id/changes",
+    ] {
+        rows.push(row(Method::GET, route, Body::None, reads).names(Named::PlanSubscription));
+    }
+    for (route, body, named) in [
+        (
+            "/api/v1/subscriptions/:id/change",
+            Body::SubscriptionChange,
+            Named::PlanSubscription,
+        ),
+        (
+            "/api/v1/subscriptions/:id/cancel",
+            Body::SubscriptionCancellation,
+            Named::PlanSubscription,
+        ),
+        (
+            "/api/v1/subscriptions/:id/resume",
+            Body::Keyed,
+            Named::EndingSubscription,
+        ),
+        (
+            "/api/v1/subscriptions/:id/pause",
+            Body::SubscriptionPause,
+            Named::PlanSubscription,
+        ),
+        (
+            "/api/v1/subscriptions/:id/unpause",
+            Body::Keyed,
+            Named::PausedSubscription,
+        ),
+        (
+            "/api/v1/subscriptions/:id/preview",
+            Body::SubscriptionAction,
+            Named::PlanSubscription,
+        ),
+    ] {
+        let row = row(Method::POST, route, body, manages);
+        rows.push(row.names(named).owner(403));
+    }
+    rows
+}
+
 /// What an organization has subscribed to, its pool, and what is spent of it.
 pub(super) fn org_billing_rows() -> Vec<Row> {
     let (get, post, put, delete) = (

@@ -1,10 +1,12 @@
 //! The statements that are explained. `explain_digest(5)` is the access token of session 5, which is
 //! the user's with many of everything.
 
+mod accounts;
 mod auth;
 mod credits;
 mod organizations;
 mod plans;
+mod platform;
 mod retention;
 mod usage;
 
@@ -19,11 +21,13 @@ pub struct Row {
 
 /// Every statement.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    let domains: [&'static [Row]; 6] = [
+    let domains: [&'static [Row]; 8] = [
+        &accounts::ROWS,
         &auth::ROWS,
         &credits::ROWS,
         &organizations::ROWS,
         &plans::ROWS,
+        &platform::ROWS,
         &retention::ROWS,
         &usage::ROWS,
     ];

@@ -11,8 +11,9 @@ use turnpike_tests::explain::Explainer;
 /// so that a plan with a scan in it is one without a choice.
 const ROWS: u32 = 100_000;
 
-/// Those of the grants. In a smaller table, the planner would rather sort the account's own.
-const GRANT_ROWS: u32 = 2 * ROWS;
+/// Those of the grants, and of the accounts that are billed. In a smaller table, the planner would
+/// rather sort the account's own.
+const MORE_ROWS: u32 = 2 * ROWS;
 
 /// Of those, the rows of the one user, organization and account that the statements ask for.
 /// Sorting so many would cost more than reading a page in order.
@@ -248,6 +249,20 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), '', 'event-' || n",
         ),
         (
+            // The one organization has many, and nearly all are of one status and currency.
+            "billing_accounts (organization_id, id, user_id, kind, name, external_id, email, status, closed_at, currency,
+                               metadata, parent_organization_id, parent_id)",
+            "explain_owner(n), explain_id(n), CASE WHEN n BETWEEN 2 AND {own} THEN explain_id(n) END, 'person',
+             'Account ' || n, 'crm-' || n,
+             'user-' || n || '@example.com', CASE WHEN n % 100 = 0 THEN 'closed' ELSE 'active' END,
+             CASE WHEN n % 100 = 0 THEN now() END, CASE WHEN n % 100 = 0 THEN 'EUR' ELSE 'USD' END,
+             jsonb_build_object('tier', n % 100), explain_owner(1 + n % 1000), explain_id(1 + n % 1000)",
+        ),
+        (
+            "billing_account_metadata (organization_id, key, value, account_id)",
+            "explain_owner(n), 'tier', (n % 100)::text, explain_id(n)",
+        ),
+        (
             "plans (id, code, name, currency, billing_period, versions)",
             "explain_id(n), 'plan-' || n, 'Plan ' || n, 'USD', 'month', CASE WHEN n = 1 THEN {own} ELSE 0 END",
         ),
@@ -311,8 +326,13 @@ pub(super) async fn fill(url: &str) -> Result<()> {
             .await?;
         for (table, values) in tables {
             let values = values.replace("{own}", own);
-            let rows = if table.starts_with("credit_grants ") {
-                GRANT_ROWS
+            let is_larger = [
+                "credit_grants ",
+                "billing_accounts ",
+                "billing_account_metadata ",
+            ];
+            let rows = if is_larger.iter().any(|name| table.starts_with(name)) {
+                MORE_ROWS
             } else {
                 ROWS
             };

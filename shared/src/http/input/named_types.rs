@@ -20,6 +20,7 @@ macro_rules! from_str {
 from_str!(
     Currency,
     ids::ApiKeyId,
+    ids::BillingAccountId,
     ids::CreditAccountId,
     ids::CreditGrantId,
     ids::CreditHoldId,
@@ -35,6 +36,7 @@ from_str!(
     ids::PlanId,
     ids::PlanVersionId,
     ids::SessionId,
+    ids::SubscriptionId,
     ids::UsageAlertId,
     ids::UserId,
 );

@@ -103,6 +103,7 @@ macro_rules! ids {
 
 ids! {
     ApiKeyId: "An API key.",
+    BillingAccountId: "An account: who is billed.",
     CreditAccountId: "The credits of one user in one currency.",
     CreditGrantId: "Credits that were given at once.",
     CreditHoldId: "Credits that are reserved for an operation under way.",
@@ -118,6 +119,7 @@ ids! {
     PlanId: "A plan of the platform's catalog.",
     PlanVersionId: "One version of a plan's prices.",
     SessionId: "One sign-in, from login to logout or expiry.",
+    SubscriptionId: "A plan that an account has.",
     UsageAlertId: "Whom to tell when how much of something was used.",
     UserId: "A user.",
 }

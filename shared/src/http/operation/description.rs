@@ -38,6 +38,7 @@ pub(super) struct Docs {
     pub body: Option<Body>,
     pub other_bodies: &'static [OtherBody],
     pub is_idempotent: bool,
+    pub is_conditional: bool,
     pub max_statements: u32,
     pub answers: &'static [Answer],
     pub refusals: &'static [&'static Refusal],
@@ -53,6 +54,7 @@ impl Docs {
         body: None,
         other_bodies: &[],
         is_idempotent: false,
+        is_conditional: false,
         max_statements: ONE_STATEMENT,
         answers: &[],
         refusals: &[],
@@ -100,6 +102,7 @@ pub(super) struct AnswerDocs {
     pub(super) sets_cookies: bool,
     pub(super) cache_control: Option<&'static str>,
     pub(super) file: Option<&'static str>,
+    pub(super) has_entity_tag: bool,
 }
 
 impl AnswerDocs {
@@ -118,6 +121,7 @@ impl AnswerDocs {
             sets_cookies: false,
             cache_control: None,
             file: None,
+            has_entity_tag: false,
         }
     }
 }
@@ -314,6 +318,9 @@ impl Description {
         if docs.is_idempotent {
             parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         }
+        if docs.is_conditional {
+            parameters.push(json!({"$ref": "#/components/parameters/IfMatch"}));
+        }
         Ok(parameters)
     }
 
@@ -325,6 +332,9 @@ impl Description {
             if docs.is_idempotent {
                 let name = "Idempotent-Replayed";
                 headers.insert(name.into(), header(name));
+            }
+            if answer.has_entity_tag {
+                headers.insert("ETag".into(), header("ETag"));
             }
             if answer.sets_cookies {
                 headers.insert("Set-Cookie".into(), header("Set-Cookie"));
@@ -452,6 +462,7 @@ fn refusals(operation: &Operation) -> Vec<Refusal> {
         (true, problem::METHOD_NOT_ALLOWED),
         (has_body, problem::BODY_TIMEOUT),
         (has_database, problem::REQUEST_IN_FLIGHT),
+        (docs.is_conditional, problem::VERSION_CONFLICT),
         (has_body, problem::BODY_TOO_LARGE),
         (has_body, problem::UNSUPPORTED_MEDIA_TYPE),
         (has_body, problem::UNSUPPORTED_CONTENT_ENCODING),
