@@ -98,8 +98,9 @@ fn cut_days() -> impl Strategy<Value = CutPeriod> {
 fn cut_period() -> impl Strategy<Value = (Proration, CutPeriod)> {
     prop_oneof![
         cut_months().prop_map(|cut| (Proration::Fixed30, cut)),
-        cut_months().prop_map(|cut| (Proration::Actual, cut)),
-        cut_days().prop_map(|cut| (Proration::Actual, cut)),
+        cut_months().prop_map(|cut| (Proration::Day, cut)),
+        cut_days().prop_map(|cut| (Proration::Day, cut)),
+        cut_days().prop_map(|cut| (Proration::None, cut)),
     ]
 }
 
@@ -280,25 +281,25 @@ proptest! {
         let mut amounts = vec![];
         let mut days = 0;
         for part in parts {
-            let share = policy.share(&period, &part)
+            let share = policy.share(&period, &part.clone().into())
                 .map_err(|error| TestCaseError::fail(error.to_string()))?;
             let amount = due(part.clone())?;
             prop_assert_eq!(share.of(price, rounding), Ok(amount));
             prop_assert!(amount.is_zero() || amount.is_negative() == price.is_negative(), "{amount} of {price}");
             // |part - price * days / whole| <= 1 minor unit, without dividing.
-            let difference = amount.amount() * Decimal::from(share.period_days())
-                - price.amount() * Decimal::from(share.days());
+            let difference = amount.amount() * Decimal::from(share.period_count())
+                - price.amount() * Decimal::from(share.count());
             let minor_unit = Decimal::new(1, price.currency().exponent());
             prop_assert!(
-                difference.abs() <= minor_unit * Decimal::from(share.period_days()),
+                difference.abs() <= minor_unit * Decimal::from(share.period_count()),
                 "{amount} is more than a unit off its share of {price}: {part:?} of {period:?}"
             );
-            days += share.days();
-            prop_assert_eq!(share.period_days(), policy.share(&period, period.dates()).map_or(0, PeriodShare::days));
+            days += share.count();
+            prop_assert_eq!(share.period_count(), policy.share(&period, &period.dates().clone().into()).map_or(0, PeriodShare::count));
             amounts.push(amount);
         }
         prop_assert_eq!(sum(&amounts, price.currency()), Ok(whole));
-        prop_assert_eq!(Ok(days), policy.share(&period, period.dates()).map(PeriodShare::days));
+        prop_assert_eq!(Ok(days), policy.share(&period, &period.dates().clone().into()).map(PeriodShare::count));
     }
 
     #[test]
@@ -322,8 +323,8 @@ proptest! {
                 + i64::from(to.month()) - i64::from(from.month());
             months * 30 + day(to) - day(from)
         };
-        let counted = |part: &Range<NaiveDate>| Proration::Fixed30.share(&period, part)
-            .map(|share| i64::from(share.days()))
+        let counted = |part: &Range<NaiveDate>| Proration::Fixed30.share(&period, &part.clone().into())
+            .map(|share| i64::from(share.count()))
             .map_err(|error| TestCaseError::fail(error.to_string()));
         let dates = period.dates();
         let months = i64::from(dates.end.year() - dates.start.year()) * 12

@@ -1,4 +1,4 @@
-//! The part of a period's price that falls on some of its days.
+//! The part of a period's price that falls on some of its days, or seconds.
 //!
 //! [`prorate`] is the one function for this. A part is what is due through its last day
 //! less what is due before its first one, each rounded from the beginning of the
@@ -36,13 +36,17 @@ use super::{Money, Rounding, signed_decimal};
 /// The days of a month under [`Proration::Fixed30`].
 const FIXED_MONTH_DAYS: i64 = 30;
 
-/// How the days of a period are counted. In JSON `actual` or `fixed_30`.
+/// How a period is counted. In JSON `day`, `second`, `fixed_30` or `none`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Proration {
     /// Calendar days. The default.
     #[default]
-    #[serde(rename = "actual")]
-    Actual,
+    #[serde(rename = "day")]
+    Day,
+    /// Seconds, of which a day has 23, 24 or 25 hours' worth. The period and the part must say
+    /// theirs.
+    #[serde(rename = "second")]
+    Second,
     /// Days of months that have 30 each, so that a part costs the same in every month.
     ///
     /// This is 30E/360, the Eurobond basis (2006 ISDA Definitions, section 4.16(g)):
@@ -52,6 +56,34 @@ pub enum Proration {
     /// a month of the subscription begins to the next there are 30 days.
     #[serde(rename = "fixed_30")]
     Fixed30,
+    /// Nothing is divided: the part that begins with the period's first day costs all of it, and
+    /// any other nothing.
+    #[serde(rename = "none")]
+    None,
+}
+
+/// A part of a period: its dates and, for [`Proration::Second`], its seconds since 1970, the end
+/// of each exclusive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeriodPart {
+    dates: Range<NaiveDate>,
+    secs: Option<Range<i64>>,
+}
+
+impl PeriodPart {
+    /// The part of these dates and seconds.
+    pub const fn new(dates: Range<NaiveDate>, secs: Range<i64>) -> Self {
+        Self {
+            dates,
+            secs: Some(secs),
+        }
+    }
+}
+
+impl From<Range<NaiveDate>> for PeriodPart {
+    fn from(dates: Range<NaiveDate>) -> Self {
+        Self { dates, secs: None }
+    }
 }
 
 /// The period of a price: its dates, the end exclusive, and the day of the month on which the
@@ -63,17 +95,19 @@ pub enum Proration {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnchoredPeriod {
     dates: Range<NaiveDate>,
+    secs: Option<Range<i64>>,
     anchor_day: u32,
 }
 
-/// Which days of a period a part of it has, and out of how many.
+/// Which days of a period a part of it has, and out of how many; under [`Proration::Second`]
+/// which seconds, and under [`Proration::None`] all of one or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeriodShare {
-    /// Days of the period before the part.
+    /// Of the period before the part.
     start: u32,
-    /// Days of the period through the part's last.
+    /// Of the period through the part's last.
     end: u32,
-    /// Days of the period.
+    /// Of the period.
     whole: u32,
 }
 
@@ -91,15 +125,16 @@ pub struct PeriodShare {
 /// # Errors
 ///
 /// [`ProrationError`], when the part is inverted or reaches outside the period, or, under
-/// [`Proration::Fixed30`], the period is not a whole number of months from anchor to anchor.
+/// [`Proration::Fixed30`], the period is not a whole number of months from anchor to anchor, or,
+/// under [`Proration::Second`], one of them does not say its seconds.
 pub fn prorate(
     amount: Money,
     policy: Proration,
     period: &AnchoredPeriod,
-    part: Range<NaiveDate>,
+    part: impl Into<PeriodPart>,
     rounding: Rounding,
 ) -> Result<Money, ProrationError> {
-    policy.share(period, &part)?.of(amount, rounding)
+    policy.share(period, &part.into())?.of(amount, rounding)
 }
 
 impl AnchoredPeriod {
@@ -116,7 +151,25 @@ impl AnchoredPeriod {
         if !(1..=31).contains(&anchor_day) {
             return Err(ProrationError::NoSuchAnchorDay);
         }
-        Ok(Self { dates, anchor_day })
+        Ok(Self {
+            dates,
+            secs: None,
+            anchor_day,
+        })
+    }
+
+    /// The same period with its seconds since 1970, the end exclusive, for
+    /// [`Proration::Second`].
+    ///
+    /// # Errors
+    ///
+    /// [`ProrationError::EmptyPeriod`].
+    pub fn with_secs(mut self, secs: Range<i64>) -> Result<Self, ProrationError> {
+        if secs.end <= secs.start {
+            return Err(ProrationError::EmptyPeriod);
+        }
+        self.secs = Some(secs);
+        Ok(self)
     }
 
     /// Its dates, the end exclusive.
@@ -139,8 +192,7 @@ impl AnchoredPeriod {
 }
 
 impl Proration {
-    /// The days that `part` has of `period`, for several prices and for the words of an
-    /// invoice.
+    /// What `part` has of `period`, for several prices and for the words of an invoice.
     ///
     /// # Errors
     ///
@@ -148,42 +200,56 @@ impl Proration {
     pub fn share(
         self,
         period: &AnchoredPeriod,
-        part: &Range<NaiveDate>,
+        part: &PeriodPart,
     ) -> Result<PeriodShare, ProrationError> {
-        let dates = period.dates();
-        if part.end < part.start {
-            return Err(ProrationError::InvertedPart);
-        }
-        if part.start < dates.start || part.end > dates.end {
-            return Err(ProrationError::PartOutsidePeriod);
+        let whole = &period.dates;
+        if self == Self::Second {
+            let whole = period.secs.as_ref().ok_or(ProrationError::NoSeconds)?;
+            let part = part.secs.as_ref().ok_or(ProrationError::NoSeconds)?;
+            return share_by(whole, part, |second| *second);
         }
         if self == Self::Fixed30 && !period.is_whole_months() {
             return Err(ProrationError::NotWholeMonths);
         }
-        let number = |date: NaiveDate| match self {
-            Self::Actual => i64::from(date.num_days_from_ce()),
-            Self::Fixed30 => fixed_30_number(date, period.anchor_day),
-        };
-        // The calendar has 2^28 days, so the fallback only avoids a panic.
-        let since_start = |date: NaiveDate| {
-            u32::try_from(number(date) - number(dates.start)).map_err(|_| ProrationError::Overflow)
-        };
-        Ok(PeriodShare {
-            start: since_start(part.start)?,
-            end: since_start(part.end)?,
-            whole: since_start(dates.end)?,
+        share_by(whole, &part.dates, |date| match self {
+            Self::Day | Self::Second => i64::from(date.num_days_from_ce()),
+            Self::Fixed30 => fixed_30_number(*date, period.anchor_day),
+            Self::None => i64::from(*date > whole.start),
         })
     }
 }
 
+/// The share of a part, of which `number` counts the bounds.
+fn share_by<T: PartialOrd>(
+    whole: &Range<T>,
+    part: &Range<T>,
+    number: impl Fn(&T) -> i64,
+) -> Result<PeriodShare, ProrationError> {
+    if part.end < part.start {
+        return Err(ProrationError::InvertedPart);
+    }
+    if part.start < whole.start || part.end > whole.end {
+        return Err(ProrationError::PartOutsidePeriod);
+    }
+    let start = number(&whole.start);
+    // The calendar has 2^28 days, and 2^32 seconds are 136 years.
+    let since_start =
+        |at: &T| u32::try_from(number(at) - start).map_err(|_| ProrationError::Overflow);
+    Ok(PeriodShare {
+        start: since_start(&part.start)?,
+        end: since_start(&part.end)?,
+        whole: since_start(&whole.end)?,
+    })
+}
+
 impl PeriodShare {
-    /// The days of the part, as the policy counts them.
-    pub const fn days(self) -> u32 {
+    /// The days, or seconds, of the part, as the policy counts them.
+    pub const fn count(self) -> u32 {
         self.end - self.start
     }
 
-    /// The days of the period, as the policy counts them.
-    pub const fn period_days(self) -> u32 {
+    /// The days, or seconds, of the period, as the policy counts them.
+    pub const fn period_count(self) -> u32 {
         self.whole
     }
 
@@ -201,20 +267,20 @@ impl PeriodShare {
     }
 }
 
-/// `amount * days / whole_days`, rounded once from the exact quotient.
+/// `amount * count / whole`, rounded once from the exact quotient.
 fn share(
     amount: Money,
-    days: u32,
-    whole_days: u32,
+    count: u32,
+    whole: u32,
     rounding: Rounding,
 ) -> Result<Money, ProrationError> {
     let exponent = amount.currency().exponent();
     let decimal = amount.amount();
     let negative = decimal.is_sign_negative();
     // The widest numerator is 2^32 * 10^4 < 2^46, and the widest denominator
-    // 2^28 * 10^28 < 2^122.
-    let numerator = u128::from(days) * 10_u128.pow(exponent);
-    let denominator = u128::from(whole_days)
+    // 2^32 * 10^28 < 2^126.
+    let numerator = u128::from(count) * 10_u128.pow(exponent);
+    let denominator = u128::from(whole)
         .checked_mul(10_u128.pow(decimal.scale()))
         .ok_or(ProrationError::Overflow)?;
     mul_div(decimal.mantissa().unsigned_abs(), numerator, denominator)
@@ -259,6 +325,8 @@ pub enum ProrationError {
     PartOutsidePeriod,
     /// [`Proration::Fixed30`] needs a period of whole months, from anchor to anchor.
     NotWholeMonths,
+    /// [`Proration::Second`] needs the seconds of the period and of the part.
+    NoSeconds,
     /// A part needs more digits than a decimal holds when it is written in the
     /// currency's minor units.
     Overflow,
@@ -274,6 +342,7 @@ impl fmt::Display for ProrationError {
             Self::NotWholeMonths => {
                 "Proration by months of 30 days needs a period of whole months from the anchor day."
             }
+            Self::NoSeconds => "Proration by seconds needs those of the period and of its part.",
             Self::Overflow => "The amount is too large to be prorated.",
         })
     }

@@ -62,26 +62,26 @@ const MID_MAY: &str = "2026-05-15..2026-06-15";
 
 #[test]
 fn a_part_of_a_period_costs_its_share() {
-    use Proration::{Actual, Fixed30};
+    use Proration::{Day, Fixed30};
     for (amount, policy, whole, part, expected) in [
         // Published answers.
         (
             "100 USD",
-            Actual,
+            Day,
             JANUARY,
             "2026-01-17..2026-02-01",
             "48.39 USD",
         ),
         (
             "100 USD",
-            Actual,
+            Day,
             JANUARY,
             "2026-01-22..2026-02-01",
             "32.26 USD",
         ),
         (
             "1000 JPY",
-            Actual,
+            Day,
             JANUARY,
             "2026-01-05..2026-01-15",
             "323 JPY",
@@ -103,7 +103,7 @@ fn a_part_of_a_period_costs_its_share() {
         // A month whose subscription began on the 5th, after a trial of 45 days.
         (
             "5000000 USD",
-            Actual,
+            Day,
             "2024-04-01..2024-05-01",
             "2024-04-19..2024-05-01",
             "2000000.00 USD",
@@ -118,7 +118,7 @@ fn a_part_of_a_period_costs_its_share() {
         // Paused at the end of its second day.
         (
             "249.95 USD",
-            Actual,
+            Day,
             "2026-03-02..2026-04-02",
             "2026-03-04..2026-04-02",
             "233.82 USD",
@@ -126,24 +126,24 @@ fn a_part_of_a_period_costs_its_share() {
         // Five seats become ten when 15 of 30 days are left.
         (
             "-50 USD",
-            Actual,
+            Day,
             "2026-04-01..2026-05-01",
             "2026-04-16..2026-05-01",
             "-25.00 USD",
         ),
         (
             "100 USD",
-            Actual,
+            Day,
             "2026-04-01..2026-05-01",
             "2026-04-16..2026-05-01",
             "50.00 USD",
         ),
-        ("100 USD", Actual, JANUARY, JANUARY, "100.00 USD"),
+        ("100 USD", Day, JANUARY, JANUARY, "100.00 USD"),
         ("100 USD", Fixed30, JANUARY, JANUARY, "100.00 USD"),
         ("100 USD", Fixed30, FEBRUARY, FEBRUARY, "100.00 USD"),
         (
             "100 USD",
-            Actual,
+            Day,
             JANUARY,
             "2026-01-09..2026-01-09",
             "0.00 USD",
@@ -151,7 +151,7 @@ fn a_part_of_a_period_costs_its_share() {
         // A leap day counts, and a year is twelve months of 30.
         (
             "366 USD",
-            Actual,
+            Day,
             "2028-01-01..2029-01-01",
             "2028-02-29..2028-03-01",
             "1.00 USD",
@@ -166,21 +166,21 @@ fn a_part_of_a_period_costs_its_share() {
         // An amount finer than the currency is rounded at the end of the part.
         (
             "0.009999 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-01-03",
             "2026-01-01..2026-01-02",
             "0.00 USD",
         ),
         (
             "0.010001 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-01-03",
             "2026-01-01..2026-01-02",
             "0.01 USD",
         ),
         (
             "999999999999.999999999 USD",
-            Actual,
+            Day,
             JANUARY,
             JANUARY,
             "1000000000000.00 USD",
@@ -188,21 +188,21 @@ fn a_part_of_a_period_costs_its_share() {
         // Three days of a cent: none of them costs a third.
         (
             "0.01 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-01-04",
             "2026-01-01..2026-01-02",
             "0.00 USD",
         ),
         (
             "0.01 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-01-04",
             "2026-01-02..2026-01-03",
             "0.01 USD",
         ),
         (
             "0.01 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-01-04",
             "2026-01-03..2026-01-04",
             "0.00 USD",
@@ -343,9 +343,9 @@ fn days_are_counted_by_the_policy() {
             (30, 90),
         ),
     ] {
-        for (policy, expected) in [(Proration::Actual, actual), (Proration::Fixed30, fixed)] {
-            let share = period(whole).and_then(|period| policy.share(&period, &range(part)));
-            let got = share.map(|share| (share.days(), share.period_days()));
+        for (policy, expected) in [(Proration::Day, actual), (Proration::Fixed30, fixed)] {
+            let share = period(whole).and_then(|period| policy.share(&period, &range(part).into()));
+            let got = share.map(|share| (share.count(), share.period_count()));
             assert_eq!(got, Ok(expected), "{part} of {whole}, {policy:?}");
         }
     }
@@ -370,8 +370,8 @@ fn every_month_from_anchor_to_anchor_has_30_days() {
                     .unwrap_or_else(|error| panic!("{dates:?}: {error}"));
                 for cut in start..start + months {
                     let part = begins(cut)..begins(cut + 1);
-                    let share = Proration::Fixed30.share(&period, &part);
-                    let days = share.map(|share| (share.days(), i64::from(share.period_days())));
+                    let share = Proration::Fixed30.share(&period, &part.clone().into());
+                    let days = share.map(|share| (share.count(), i64::from(share.period_count())));
                     assert_eq!(
                         days,
                         Ok((30, i64::from(months) * 30)),
@@ -397,8 +397,92 @@ fn moments_are_the_local_dates_of_their_zone() {
         };
         let dates = date(start)..date(end);
         let share = AnchoredPeriod::new(dates.clone(), 1)
-            .and_then(|period| Proration::Actual.share(&period, &dates));
-        assert_eq!(share.map(PeriodShare::days), Ok(days), "{start} to {end}");
+            .and_then(|period| Proration::Day.share(&period, &dates.into()));
+        assert_eq!(share.map(PeriodShare::count), Ok(days), "{start} to {end}");
+    }
+}
+
+#[test]
+fn seconds_are_counted_where_they_are_asked_for() {
+    let dates = || range("2017-02-14..2017-03-14");
+    let period = |secs: Range<i64>| {
+        AnchoredPeriod::new(dates(), 14).and_then(|period| period.with_secs(secs))
+    };
+    let whole = 1_487_030_400..1_489_449_600;
+    for (amount, secs, part, expected) in [
+        // A published answer.
+        (
+            "1000 JPY",
+            whole.clone(),
+            1_488_568_488..1_489_449_600,
+            Ok("364 JPY"),
+        ),
+        (
+            "1000 JPY",
+            whole.clone(),
+            1_487_030_400..1_488_568_488,
+            Ok("636 JPY"),
+        ),
+        ("10 USD", whole.clone(), whole.clone(), Ok("10.00 USD")),
+        // A day of 23 hours: its last costs more than one of 24.
+        ("24 USD", 0..82_800, 79_200..82_800, Ok("1.04 USD")),
+        (
+            "10 USD",
+            whole.clone(),
+            whole.start - 1..whole.end,
+            Err(ProrationError::PartOutsidePeriod),
+        ),
+        (
+            "10 USD",
+            whole.clone(),
+            whole.end..whole.start,
+            Err(ProrationError::InvertedPart),
+        ),
+        (
+            "10 USD",
+            whole.end..whole.start,
+            whole.clone(),
+            Err(ProrationError::EmptyPeriod),
+        ),
+    ] {
+        let got = period(secs.clone()).and_then(|period| {
+            let part = PeriodPart::new(dates(), part.clone());
+            let (amount, rounding) = (money(amount), Rounding::HalfEven);
+            prorate(amount, Proration::Second, &period, part, rounding)
+        });
+        let got = got.map(|part| part.to_string());
+        assert_eq!(
+            got,
+            expected.map(str::to_owned),
+            "{amount} for {part:?} of {secs:?}"
+        );
+    }
+    let without = prorated(
+        "1 USD",
+        Proration::Second,
+        JANUARY,
+        JANUARY,
+        Rounding::HalfEven,
+    );
+    assert_eq!(without, Err(ProrationError::NoSeconds));
+}
+
+#[test]
+fn without_proration_the_first_part_costs_all() {
+    for (part, expected) in [
+        (JANUARY, "10.00 USD"),
+        ("2026-01-01..2026-01-02", "10.00 USD"),
+        ("2026-01-01..2026-01-01", "0.00 USD"),
+        ("2026-01-02..2026-02-01", "0.00 USD"),
+        ("2026-01-31..2026-02-01", "0.00 USD"),
+        ("2026-02-01..2026-02-01", "0.00 USD"),
+    ] {
+        let got = prorated("10 USD", Proration::None, JANUARY, part, Rounding::HalfEven);
+        assert_eq!(
+            got.map(|part| part.to_string()),
+            Ok(expected.to_owned()),
+            "{part}"
+        );
     }
 }
 
@@ -417,7 +501,7 @@ fn rounding_is_the_callers() {
     for (rounding, expected) in Rounding::ALL.into_iter().zip(expected) {
         let got = prorated(
             "-1 USD",
-            Proration::Actual,
+            Proration::Day,
             "2026-01-01..2026-01-09",
             "2026-01-01..2026-01-02",
             rounding,
@@ -432,33 +516,33 @@ fn rounding_is_the_callers() {
 
 #[test]
 fn periods_that_make_no_sense_are_refused() {
-    use Proration::{Actual, Fixed30};
+    use Proration::{Day, Fixed30};
     let day = "2026-01-02..2026-01-03";
     for (amount, policy, whole, part, error) in [
         (
             "1 USD",
-            Actual,
+            Day,
             "2026-01-02..2026-01-02",
             "2026-01-02..2026-01-02",
             ProrationError::EmptyPeriod,
         ),
         (
             "1 USD",
-            Actual,
+            Day,
             "2026-02-01..2026-01-01",
             day,
             ProrationError::EmptyPeriod,
         ),
         (
             "1 USD",
-            Actual,
+            Day,
             JANUARY,
             "2026-01-03..2026-01-02",
             ProrationError::InvertedPart,
         ),
         (
             "1 USD",
-            Actual,
+            Day,
             JANUARY,
             "2025-12-31..2026-01-02",
             ProrationError::PartOutsidePeriod,
@@ -508,21 +592,21 @@ fn periods_that_make_no_sense_are_refused() {
         ),
         (
             "1 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-02-01@0",
             day,
             ProrationError::NoSuchAnchorDay,
         ),
         (
             "1 USD",
-            Actual,
+            Day,
             "2026-01-01..2026-02-01@32",
             day,
             ProrationError::NoSuchAnchorDay,
         ),
         (
             "79228162514264337593543950335 USD",
-            Actual,
+            Day,
             JANUARY,
             day,
             ProrationError::Overflow,
@@ -540,8 +624,10 @@ fn periods_that_make_no_sense_are_refused() {
 #[test]
 fn names_are_stable() {
     for (policy, name) in [
-        (Proration::Actual, "actual"),
+        (Proration::Day, "day"),
+        (Proration::Second, "second"),
         (Proration::Fixed30, "fixed_30"),
+        (Proration::None, "none"),
     ] {
         assert_eq!(
             serde_json::to_value(policy).ok(),
@@ -554,7 +640,7 @@ fn names_are_stable() {
             "{name} must be read"
         );
     }
-    for name in ["fixed30", "Actual", ""] {
+    for name in ["fixed30", "Day", "actual", ""] {
         assert!(
             serde_json::from_value::<Proration>(name.into()).is_err(),
             "{name:?} names no policy and must be refused"

@@ -90,7 +90,7 @@ fn percentage() {
 /// A flat charge for a part of a period is its line, prorated.
 #[test]
 fn prorated_flat_charges() {
-    use Proration::{Actual, Fixed30};
+    use Proration::{Day, Fixed30};
     let date = |text: &str| {
         text.parse::<NaiveDate>()
             .unwrap_or_else(|error| panic!("{text:?} in the table is no date: {error}"))
@@ -101,7 +101,7 @@ fn prorated_flat_charges() {
         (
             "100",
             Currency::USD,
-            Actual,
+            Day,
             january,
             "2026-01-17",
             "2026-02-01",
@@ -110,7 +110,7 @@ fn prorated_flat_charges() {
         (
             "100",
             Currency::USD,
-            Actual,
+            Day,
             january,
             "2026-01-22",
             "2026-02-01",
@@ -119,7 +119,7 @@ fn prorated_flat_charges() {
         (
             "1000",
             Currency::JPY,
-            Actual,
+            Day,
             january,
             "2026-01-01",
             "2026-01-11",
