@@ -366,7 +366,8 @@ impl Answer {
     }
 }
 
-/// The operation that answers `method` at `path`.
+/// The operation that answers `method` at `path`. What has the path itself goes before what has a
+/// parameter in it.
 ///
 /// # Errors
 /// 404 when no operation has the path, 405 when none that has it has the method.
@@ -376,8 +377,9 @@ pub fn find(
     path: &str,
 ) -> Result<&'static Operation, Problem> {
     let mut allow = String::new();
+    let is_literal = operations.iter().any(|operation| operation.path == path);
     for operation in operations {
-        if !operation.matches(path) {
+        if !operation.matches(path) || (is_literal && operation.path != path) {
             continue;
         }
         let verb = operation.verb.as_str();
@@ -399,7 +401,7 @@ pub fn find(
 mod tests {
     use super::*;
 
-    const OPERATIONS: [Operation; 4] = [
+    const OPERATIONS: [Operation; 5] = [
         Operation::new("list", Verb::Get, "/a", Access::Public),
         Operation::new("make", Verb::Post, "/a", Access::User),
         Operation::new("all", Verb::Delete, "/a/all", Access::Session),
@@ -409,6 +411,7 @@ mod tests {
             "/a/{id}/b",
             Access::Permission("a:end"),
         ),
+        Operation::new("one", Verb::Get, "/a/{id}", Access::User),
     ];
 
     #[test]
@@ -420,6 +423,8 @@ mod tests {
             ("PUT", "/a", allow("GET, POST")),
             ("HEAD", "/a", allow("GET, POST")),
             ("DELETE", "/a/all", Ok("all")),
+            ("GET", "/a/all", allow("DELETE")),
+            ("GET", "/a/x", Ok("one")),
             ("DELETE", "/a/x/b", Ok("end")),
             ("GET", "/a/x/b", allow("DELETE")),
             ("GET", "/a/", Err((404, None))),
@@ -427,7 +432,7 @@ mod tests {
             ("DELETE", "/a/x/b/", Err((404, None))),
             ("GET", "", Err((404, None))),
         ];
-        static STATIC: [Operation; 4] = OPERATIONS;
+        static STATIC: [Operation; 5] = OPERATIONS;
         for (method, path, expected) in table {
             let got = find(&STATIC, method, path).map(|operation| operation.id);
             let got = got.map_err(|problem| (problem.status, problem.allow));

@@ -31,9 +31,7 @@ pub use amount::{
     AmountError, MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, format_amount, parse_amount,
 };
 pub use currency::{Currency, CurrencyError, DEFAULT_CURRENCY};
-pub use proration::{
-    AnchoredPeriod, PeriodPart, PeriodShare, Proration, ProrationError, prorate,
-};
+pub use proration::{AnchoredPeriod, PeriodPart, PeriodShare, Proration, ProrationError, prorate};
 pub use rounding::{Rounding, round_decimal};
 pub use split::{Leftover, MAX_SPLIT_PARTS, SplitError};
 
