@@ -244,9 +244,9 @@ async fn a_change_is_merged_into_what_is_there(host: &TestHost) {
         (json!({"external_id": null}), "external_id", json!(null)),
         (json!({"currency": "EUR"}), "currency", json!("EUR")),
         (
-            json!({"time_zone": "GB"}),
+            json!({"time_zone": "MET"}),
             "time_zone",
-            json!("Europe/London"),
+            json!("Europe/Brussels"),
         ),
     ];
     for (change, field, expected) in table {

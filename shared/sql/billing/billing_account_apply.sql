@@ -91,24 +91,30 @@ BEGIN
     account := v_result.patched;
     account.version := v_old.version + 1;
     account.updated_at := v_now;
-    BEGIN
-        UPDATE billing_accounts a
-           SET name = account.name, external_id = account.external_id, email = account.email, phone = account.phone,
-               billing_address = account.billing_address, shipping_address = account.shipping_address,
-               tax_ids = account.tax_ids, currency = account.currency, time_zone = account.time_zone,
-               locale = account.locale, payment_terms_days = account.payment_terms_days,
-               invoice_settings = account.invoice_settings, metadata = account.metadata,
-               parent_organization_id = account.parent_organization_id, parent_id = account.parent_id,
-               version = account.version, updated_at = account.updated_at
-         WHERE a.organization_id = v_old.organization_id AND a.id = v_old.id;
-    EXCEPTION WHEN unique_violation THEN
-        refusal := json_build_object('refusal', 'external_id_taken');
-        RETURN;
-    END;
+    -- By itself, because what can be refused costs a subtransaction.
+    IF account.external_id IS DISTINCT FROM v_old.external_id THEN
+        BEGIN
+            UPDATE billing_accounts a SET external_id = account.external_id
+             WHERE a.organization_id = v_old.organization_id AND a.id = v_old.id;
+        EXCEPTION WHEN unique_violation THEN
+            refusal := json_build_object('refusal', 'external_id_taken');
+            RETURN;
+        END;
+    END IF;
+    UPDATE billing_accounts a
+       SET name = account.name, email = account.email, phone = account.phone,
+           billing_address = account.billing_address, shipping_address = account.shipping_address,
+           tax_ids = account.tax_ids, currency = account.currency, time_zone = account.time_zone,
+           locale = account.locale, payment_terms_days = account.payment_terms_days,
+           invoice_settings = account.invoice_settings, metadata = account.metadata,
+           parent_organization_id = account.parent_organization_id, parent_id = account.parent_id,
+           version = account.version, updated_at = account.updated_at
+     WHERE a.organization_id = v_old.organization_id AND a.id = v_old.id;
     event := 'account.changed';
     -- The fields, and not their values: the log is not where addresses are kept.
     detail := jsonb_build_object('version', account.version, 'fields', (
-        SELECT jsonb_agg(k ORDER BY k) FROM jsonb_object_keys(v_patch) k
-         WHERE to_jsonb(account) -> k IS DISTINCT FROM to_jsonb(v_old) -> k));
+        SELECT jsonb_agg(k ORDER BY k)
+          FROM (SELECT to_jsonb(account) AS now, to_jsonb(v_old) AS before) d, jsonb_object_keys(v_patch) k
+         WHERE d.now -> k IS DISTINCT FROM d.before -> k));
 END;
 $$;

@@ -13,7 +13,8 @@ DECLARE
     v_result record;
     v_account billing_accounts;
     v_answers json[] := ARRAY[]::json[];
-    v_events jsonb := '[]'::jsonb;
+    -- An array, because a document would be copied whole for each event.
+    v_events jsonb[] := ARRAY[]::jsonb[];
     v_event record;
 BEGIN
     IF v_refusal IS NOT NULL THEN
@@ -39,7 +40,7 @@ BEGIN
             json_build_object('is_new', v_item.value ->> 'op' = 'create',
                               'account', billing_account_json(v_account)));
         IF v_result.event IS NOT NULL THEN
-            v_events := v_events || jsonb_build_object(
+            v_events[coalesce(array_length(v_events, 1), 0) + 1] := jsonb_build_object(
                 'organization_id', v_account.organization_id, 'id', v_account.id,
                 'event', v_result.event, 'detail', v_result.detail);
         END IF;
@@ -47,8 +48,8 @@ BEGIN
     FOR v_event IN
         SELECT (e.value ->> 'organization_id')::uuid AS organization_id, (e.value ->> 'id')::uuid AS id,
                e.value ->> 'event' AS event, e.value -> 'detail' AS detail
-          FROM jsonb_array_elements(v_events) WITH ORDINALITY e
-         ORDER BY 1, e.ordinality
+          FROM unnest(v_events) WITH ORDINALITY e(value, place)
+         ORDER BY 1, e.place
     LOOP
         PERFORM audit_append(v_event.organization_id, v_event.event, v_principal.user_id,
                              prefixed_id('acc_', v_event.id), v_event.detail);
