@@ -10,6 +10,7 @@ mod accounts;
 mod accounts_bulk;
 mod accounts_export;
 mod accounts_import;
+mod accounts_spend;
 mod analytics_platform;
 mod analytics_revenue_trends;
 mod audit_log;

@@ -174,6 +174,12 @@ pub(super) fn account_rows() -> Vec<Row> {
             .owner(403),
         of_account(Method::GET, account, Body::None, Some("billing:read")),
         of_account(
+            Method::GET,
+            "/api/v1/accounts/:id/spend",
+            Body::None,
+            Some("billing:read"),
+        ),
+        of_account(
             Method::PATCH,
             account,
             Body::AccountChange,
