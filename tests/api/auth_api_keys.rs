@@ -132,7 +132,7 @@ async fn a_change_with_a_key_beside_an_end(host: &TestHost) {
     host.fail_on_deadlock().await;
     let admin = host.platform_admin().await;
     for round in 0..ROUNDS {
-        let user = host.new_user("ada").await;
+        let user = host.verified_user("ada").await;
         let organization = host.organization_of(&user).await;
         let me = host.get(ME).bearer(&user.token).send().await.expect(200);
         let body = json!({"name": "all", "scopes": me.json()["permissions"]});

@@ -208,7 +208,7 @@ async fn owns_what_they_make(host: &TestHost) {
 }
 
 async fn joins_by_invitation_once(host: &TestHost) {
-    let boss = host.new_user("boss").await;
+    let boss = host.verified_user("boss").await;
     let organization = host.organization_of(&boss).await;
     let ada = host.new_user_of_none("ada").await;
     let invitations = format!("{ORGANIZATIONS}/{organization}/invitations");

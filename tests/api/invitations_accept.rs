@@ -42,7 +42,7 @@ api_tests![
 ];
 
 async fn makes_its_recipient_a_member(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let bob = host.new_user("bob").await;
     let organization = host.organization_of(&ada).await;
     let token = invite(host, &ada, organization, &bob, "member").await;
@@ -83,7 +83,7 @@ async fn makes_its_recipient_a_member(host: &TestHost) {
 
 async fn makes_one_membership_of_many_at_once(host: &TestHost) {
     host.fail_on_deadlock().await;
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let bob = host.new_user("bob").await;
     let organization = host.organization_of(&ada).await;
     let token = invite(host, &ada, organization, &bob, "member").await;
@@ -103,7 +103,7 @@ async fn makes_one_membership_of_many_at_once(host: &TestHost) {
 }
 
 async fn is_for_its_recipient_alone(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let (bob, eve) = (host.new_user("bob").await, host.new_user("eve").await);
     let organization = host.organization_of(&ada).await;
     let token = invite(host, &ada, organization, &bob, "member").await;
@@ -120,7 +120,7 @@ async fn is_for_its_recipient_alone(host: &TestHost) {
 }
 
 async fn is_dead_once_expired_or_used(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let bob = host.new_user("bob").await;
     let organization = host.organization_of(&ada).await;
     let token = invite(host, &ada, organization, &bob, "member").await;

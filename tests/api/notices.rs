@@ -131,7 +131,7 @@ async fn nobody_is_told_without_end(host: &TestHost) {
 
 /// Sessions that are not fresh make nothing that outlives them.
 async fn a_recent_sign_in_is_asked_for(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let bob = host.member_of(organization, "member").await;
     let key = host
@@ -305,7 +305,7 @@ fn demote(
 }
 
 async fn invitations_end_with_the_role_that_offered_them(host: &TestHost) {
-    let boss = host.new_user("boss").await;
+    let boss = host.verified_user("boss").await;
     let organization = host.organization_of(&boss).await;
     let table = [
         // (offered, the inviter's new role, whether the invitation still works)
@@ -317,6 +317,7 @@ async fn invitations_end_with_the_role_that_offered_them(host: &TestHost) {
     ];
     for (offered, role, is_good) in table {
         let ada = host.member_of(organization, "owner").await;
+        host.verify_email(&ada).await;
         let (guest, token) = invited(host, &ada, organization, offered).await;
         let (bystander, good) = invited(host, &boss, organization, offered).await;
         demote(host, &boss, organization, &ada, role)
@@ -335,10 +336,11 @@ async fn invitations_end_with_the_role_that_offered_them(host: &TestHost) {
 
 /// An acceptance beside the demotion comes first, or is refused.
 async fn a_demotion_races_with_an_acceptance(host: &TestHost) {
-    let boss = host.new_user("boss").await;
+    let boss = host.verified_user("boss").await;
     let organization = host.organization_of(&boss).await;
     for round in 0..ROUNDS {
         let ada = host.member_of(organization, "owner").await;
+        host.verify_email(&ada).await;
         let (guest, token) = invited(host, &ada, organization, "admin").await;
         let (accepted, demoted) = join(
             accept(host, &guest, &token).settle(),

@@ -38,7 +38,7 @@ api_tests![
 ];
 
 async fn mails_a_token_that_is_stored_nowhere(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let call = invite(host, &ada, organization, "Bob@Example.COM", "member");
     let made = call.send().await.expect(201);
@@ -67,7 +67,7 @@ async fn mails_a_token_that_is_stored_nowhere(host: &TestHost) {
 
 async fn a_second_one_replaces_the_first(host: &TestHost) {
     host.fail_on_deadlock().await;
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let bob = host.new_user("bob").await;
     let first = invite(host, &ada, organization, &bob.email, "member");
@@ -102,7 +102,7 @@ async fn a_second_one_replaces_the_first(host: &TestHost) {
 }
 
 async fn is_taken_back(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let bob = host.new_user("bob").await;
     let made = invite(host, &ada, organization, &bob.email, "member");
@@ -149,7 +149,7 @@ async fn is_taken_back(host: &TestHost) {
 
 async fn are_bounded(host: &TestHost) {
     host.fail_on_deadlock().await;
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     host.execute(&format!(
         "INSERT INTO invitations (organization_id, id, email, role, invited_by, digest, expires_at)
@@ -194,9 +194,10 @@ async fn are_bounded(host: &TestHost) {
 }
 
 async fn nobody_invites_beyond_their_own_role(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let admin = host.member_of(organization, "admin").await;
+    host.verify_email(&admin).await;
     let made = invite(host, &ada, organization, "bob@example.com", "owner");
     let made = made.send().await.expect(201);
     let call = invite(host, &admin, organization, "carl@example.com", "owner");
@@ -221,7 +222,7 @@ async fn nobody_invites_beyond_their_own_role(host: &TestHost) {
 }
 
 async fn refuses(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let eve = host.new_user("eve").await;
     let organization = host.organization_of(&ada).await;
     let member = host.member_of(organization, "member").await;

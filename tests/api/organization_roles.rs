@@ -45,7 +45,7 @@ api_tests![
 ];
 
 async fn are_made_changed_listed_and_deleted(host: &TestHost) {
-    let ada = host.new_user("ada").await;
+    let ada = host.verified_user("ada").await;
     let organization = host.organization_of(&ada).await;
     let made = put(
         host,

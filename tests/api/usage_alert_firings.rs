@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use turnpike_tests::personas::{sql_digest, sql_id};
+use turnpike_tests::personas::sql_digest;
 use turnpike_tests::{TestHost, User, api_tests};
 
 use crate::metering::{METERS, meter, send, send_call, total};
@@ -127,11 +127,7 @@ async fn tells_whom_it_names_once(host: &TestHost) {
 
 async fn tells_a_stranger_so_often_in_a_day(host: &TestHost) {
     let user = metered(host, "ada").await;
-    let verify = format!(
-        "UPDATE users SET email_verified_at = now() WHERE id = {}",
-        sql_id(user.id)
-    );
-    host.execute(&verify).await;
+    host.verify_email(&user).await;
     let ten: Vec<String> = (1..=10).map(|n| n.to_string()).collect();
     let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
     let daily = with(alert(&ten), "period", json!("day"));

@@ -448,15 +448,13 @@ impl TestHost {
         token
     }
 
-    /// Somebody new who is a member of `organization` too, signed in there. Their email is verified,
-    /// as an invitation leaves it.
+    /// Somebody new who is a member of `organization` too, signed in there.
     pub async fn member_of(&self, organization: OrganizationId, role: &str) -> User {
         let mut user = self.new_user(role).await;
         self.execute(&format!(
-            "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {id}, '{role}');
-             UPDATE users SET email_verified_at = now() WHERE id = {id}",
+            "INSERT INTO memberships (organization_id, user_id, role) VALUES ('{}', {}, '{role}')",
             organization.as_uuid(),
-            id = sql_id(user.id)
+            sql_id(user.id)
         ))
         .await;
         user.token = self.token_in(&user, organization).await;

@@ -1,28 +1,21 @@
 -- Spends the token, sets the password, and ends every session with what is pending. Of N uses at
 -- the same moment the user's row lets one through, and the rest find the token spent. A second
--- factor stays what it was. Answers the mail, or none when it was sent before.
---
--- The account of an email that nobody had proved becomes new (account_renew()). p_known_member_ids
--- are those whom the caller is ready to see removed from its organizations; when somebody is
--- missing, the answer names all of them, and nothing was done.
+-- factor stays what it was. Answers the mail, or none when it was sent before. The account of an
+-- email that nobody had proved becomes new (account_renew()).
 --
 -- A link that was asked for before the last change of the password is worth nothing, even if that
 -- change could not see it yet.
 CREATE OR REPLACE FUNCTION auth_password_reset(
-    p_token_digest bytea, p_use_id uuid, p_new_hash text, p_message_id uuid, p_lease_id uuid, p_address text,
-    p_known_member_ids uuid[]
+    p_token_digest bytea, p_use_id uuid, p_new_hash text, p_message_id uuid, p_lease_id uuid, p_address text
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
     v_token email_tokens;
     v_user users;
-    v_member_ids uuid[];
 BEGIN
     PERFORM hash_lease_release(p_lease_id);
     SELECT * INTO v_token FROM email_tokens
      WHERE digest = token_hash(p_token_digest) AND purpose = 'reset_password';
-    -- Organizations before people, as everyone holds them.
-    PERFORM account_organizations_hold(v_token.user_id);
     -- The user before the token, as everyone locks who spends several tokens.
     SELECT * INTO v_user FROM users WHERE id = v_token.user_id FOR NO KEY UPDATE;
     SELECT * INTO v_token FROM email_tokens
@@ -33,12 +26,6 @@ BEGIN
     IF NOT email_token_is_good(v_token) OR v_user.id IS NULL OR v_token.created_at < v_user.devices_since
        OR v_user.email <> v_token.email OR v_user.disabled_at IS NOT NULL THEN
         RETURN json_build_object('refusal', 'invalid_token');
-    END IF;
-    IF v_user.email_verified_at IS NULL THEN
-        v_member_ids := account_guests(v_user.id);
-        IF NOT v_member_ids <@ p_known_member_ids THEN
-            RETURN json_build_object('member_ids', (SELECT json_agg(prefixed_id('usr_', m)) FROM unnest(v_member_ids) m));
-        END IF;
     END IF;
     UPDATE email_tokens SET spent_at = now(), spent_by = p_use_id WHERE digest = token_hash(p_token_digest);
     -- The mail arrived, or there were no token.

@@ -13,14 +13,9 @@ use shared::http::{Reply, Request};
 use shared::mail::outbox;
 use shared::store::cache;
 use shared::store::cache_key::Scope;
-use shared::token::TokenDigest;
 
 use crate::operations::PasswordReset;
-use crate::queries::{self, Holder, Reset};
-
-/// How often a reset begins anew because somebody else has just joined an organization that
-/// it takes back.
-const ATTEMPTS: u32 = 4;
+use crate::queries::{self, Holder};
 
 pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let (reset, _) = request.json::<PasswordReset>().await?;
@@ -35,7 +30,11 @@ pub async fn reset(context: &Context, request: &Request) -> Result<Reply, Proble
             return Err(problem);
         }
     };
-    change(context, token.digest, &holder, &hash, &lease).await?;
+    let message_id = outbox::message_to_person(context)?;
+    let write = queries::reset(context, token.digest, message_id, &hash, &lease);
+    let scopes = Scope::all_of_user(holder.user_id);
+    let mail = cache::during_write(context, &scopes, write).await?;
+    outbox::announce(context, mail.as_ref(), None).await?;
     Reply::json(200, &PasswordChanged::ANSWER)
 }
 
@@ -48,27 +47,6 @@ async fn hash(context: &Context, new: NewPassword, holder: &Holder) -> Result<St
         context.log("error", &error.to_string());
         Problem::internal()
     })
-}
-
-async fn change(
-    context: &Context,
-    digest: TokenDigest,
-    holder: &Holder,
-    new_hash: &str,
-    lease: &HashLease,
-) -> Result<(), Problem> {
-    let message_id = outbox::message_to_person(context)?;
-    let mut members = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let people = [holder.user_id].into_iter().chain(members.iter().copied());
-        let scopes: Vec<Scope> = people.flat_map(Scope::all_of_user).collect();
-        let write = queries::reset(context, digest, message_id, new_hash, lease, &members);
-        match cache::during_write(context, &scopes, write).await? {
-            Reset::Done { mail } => return outbox::announce(context, mail.as_ref(), None).await,
-            Reset::Renews { member_ids } => members = member_ids,
-        }
-    }
-    Err(Problem::in_flight())
 }
 
 #[cfg(test)]

@@ -36,31 +36,22 @@ pub async fn begin(
     db::call(context, sql, &parameters, refuse_begin).await
 }
 
-/// What a reset has done, or what it waits for.
+/// What a reset has done.
 #[derive(Deserialize)]
-#[serde(untagged)]
-pub enum Reset {
-    /// Nothing was done: these people lose memberships by it, and not all of them were named.
-    Renews { member_ids: Vec<UserId> },
-    /// The password is replaced. No mail is written by a statement that is sent twice.
-    Done { mail: Option<Written> },
+struct Reset {
+    mail: Option<Written>,
 }
 
-/// Spends the token and replaces the password. `known_members` are those who may lose memberships
-/// by it, so that what is cached of them is invalidated. The id of the message that this causes
-/// names the use: by it, a statement that is sent twice knows itself, and answers no message then.
+/// Spends the token and replaces the password; returns the mail that tells of it. The id of the
+/// message names the use: by it, a statement that is sent twice knows itself, and answers no mail
+/// then.
 pub async fn reset(
     context: &Context,
     digest: TokenDigest,
     message_id: OutboxMessageId,
     new_hash: &str,
     lease: &HashLease,
-    known_members: &[UserId],
-) -> Result<Reset, Problem> {
-    let known_members: Vec<String> = known_members
-        .iter()
-        .map(|member| member.as_uuid().to_string())
-        .collect();
+) -> Result<Option<Written>, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         message_id.as_uuid().into(),
@@ -68,8 +59,8 @@ pub async fn reset(
         message_id.as_uuid().into(),
         lease.id(),
         lease.address(),
-        known_members.into(),
     ];
-    let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5, $6, $7::text[]::uuid[])::text";
-    db::call(context, sql, &parameters, mail::refuse).await
+    let sql = "SELECT auth_password_reset($1, $2, $3, $4, $5, $6)::text";
+    let reset: Reset = db::call(context, sql, &parameters, mail::refuse).await?;
+    Ok(reset.mail)
 }

@@ -25,6 +25,11 @@ BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
     END IF;
+    -- Whoever signed up with an email that is not theirs brings nobody in, so that the owner of the
+    -- email finds nobody there.
+    IF NOT EXISTS (SELECT 1 FROM users WHERE id = v_caller.user_id AND email_verified_at IS NOT NULL) THEN
+        RETURN json_build_object('refusal', 'email_not_verified');
+    END IF;
     -- Sent twice, it was made by the first.
     SELECT * INTO v_invitation FROM invitations
      WHERE organization_id = p_organization_id AND digest = token_hash(p_token_digest);

@@ -42,6 +42,8 @@ pub enum InvitationRevocation {
 }
 
 shared::refusals! {
+    EMAIL_NOT_VERIFIED = 403 "email_not_verified", "Your email is not verified",
+        "nobody has shown yet that the caller's email is theirs; POST /api/v1/auth/email/verification sends the link that does.";
     ALREADY_MEMBER = 409 "already_member", "The user is a member already",
         "a member has the email.";
     INVITATION_LIMIT = 409 "invitation_limit", "Too many invitations are pending",
@@ -73,7 +75,7 @@ pub const CREATE: Operation = Operation::new(
 .audited()
 .tag("organizations")
 .summary("Invite somebody")
-.details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again. To invite an owner, or into a role with all that an owner has, needs a session with a recent login. The invitation ends when whoever invited has less than it offers.")
+.details("Mails a token that can be accepted for seven days. An email that was invited before gets a new token, and the old one is dead; so after a 503 send this again. Whoever invites must have a verified email. To invite an owner, or into a role with all that an owner has, needs a session with a recent login. The invitation ends when whoever invited has less than it offers.")
 .path_parameter::<OrganizationId>("id")
 .body::<NewInvitation>(r#"{"email": "charles@example.com", "role": "member"}"#)
 .answers(&[Answer::json::<Invitation>(
@@ -82,6 +84,7 @@ pub const CREATE: Operation = Operation::new(
     r#"{"id": "ivt_0199a2c4e5669f708192a3b4c5d6e7f8", "email": "charles@example.com", "role": "member", "invited_by": "usr_0199a2c4e1f07b3c8d5e6f708192a3b4", "created_at": "2026-11-21T09:30:00.123456Z", "expires_at": "2026-11-28T09:30:00.123456Z"}"#,
 )])
 .refuses(&[
+    &EMAIL_NOT_VERIFIED,
     &ROLE_EXCEEDS_OWN,
     &ALREADY_MEMBER,
     &INVITATION_LIMIT,

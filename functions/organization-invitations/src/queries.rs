@@ -7,7 +7,8 @@ use shared::store::db::{self, Refused};
 use shared::token::{self, TokenDigest};
 
 use crate::operations::{
-    ALREADY_MEMBER, INVITATION_LIMIT, Invitation, InvitationList, InvitationRevoked, NewInvitation,
+    ALREADY_MEMBER, EMAIL_NOT_VERIFIED, INVITATION_LIMIT, Invitation, InvitationList,
+    InvitationRevoked, NewInvitation,
 };
 
 /// Most invitations of an organization that can be accepted at a time. All are listed.
@@ -25,6 +26,8 @@ pub struct Draft {
 
 fn refuse(refused: &Refused) -> Option<Problem> {
     Some(match refused.code.as_str() {
+        "email_not_verified" => EMAIL_NOT_VERIFIED
+            .because("Open the link in the mail that verifies your email, and send this again."),
         "role_unknown" => organizations::role_unknown(),
         "role_exceeds_own" => organizations::role_exceeds_own(),
         "already_member" => ALREADY_MEMBER.because("A member of the organization has this email."),

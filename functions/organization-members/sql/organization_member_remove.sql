@@ -26,7 +26,7 @@ BEGIN
     IF is_last_owner(v_membership) THEN
         RETURN json_build_object('refusal', 'last_owner');
     END IF;
-    PERFORM membership_end(v_membership, v_caller.user_id, 'member.removed');
+    PERFORM membership_end(v_membership, v_caller.user_id);
     RETURN json_build_object('status', 'removed');
 END;
 $$;

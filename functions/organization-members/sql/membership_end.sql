@@ -5,7 +5,7 @@
 -- The member's allocations end with the membership: what is not spent of them is
 -- unallocated again. A spend that is under way holds the allocation, and one that comes
 -- after finds none.
-CREATE OR REPLACE FUNCTION membership_end(p_membership memberships, p_actor_id uuid, p_event_type text) RETURNS void
+CREATE OR REPLACE FUNCTION membership_end(p_membership memberships, p_actor_id uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     -- As whoever signs in or moves here holds them.
@@ -23,7 +23,7 @@ BEGIN
     PERFORM allocations_remove(p_membership.organization_id, p_membership.user_id, NULL, p_actor_id);
     DELETE FROM memberships
      WHERE organization_id = p_membership.organization_id AND user_id = p_membership.user_id;
-    PERFORM audit_append(p_membership.organization_id, p_event_type, p_actor_id,
+    PERFORM audit_append(p_membership.organization_id, 'member.removed', p_actor_id,
                          prefixed_id('usr_', p_membership.user_id), jsonb_build_object('role', p_membership.role));
 END;
 $$;
