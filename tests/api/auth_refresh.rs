@@ -10,7 +10,7 @@ use crate::refusals::refuse;
 /// Uses of one token at once, and how often that is repeated. A fresh instance for every request
 /// makes no difference to what is raced for, which is a row of Postgres, and so has fewer rounds.
 const RACERS: usize = 64;
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 25;
 const FRESH_ROUNDS: usize = 5;
 
 const ACCESS_COOKIE: &str = "__Host-turnpike_access";

@@ -10,7 +10,7 @@ use crate::refusals::refuse;
 
 /// Sessions that are revoked at once, and clients that validate them meanwhile. A fresh instance
 /// for every request has nothing in its memory, which leaves less to race for.
-const REVOKED: usize = 2_000;
+const REVOKED: usize = 1_000;
 const REVOKED_FRESH: usize = 200;
 const CLIENTS: usize = 16;
 

@@ -207,6 +207,9 @@ async fn all_that_can_be_open_falls_due_at_once(host: &TestHost) {
         for _ in 0..4 {
             taken = taken.min(time_of(host, &statement).await);
             compared = compared.min(time_of(host, COMPARED).await);
+            if taken < compared * MOST_TIMES_COMPARED {
+                break;
+            }
         }
         assert!(
             taken < compared * MOST_TIMES_COMPARED,

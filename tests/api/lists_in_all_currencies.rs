@@ -10,7 +10,6 @@ use turnpike_tests::pools::billing_path;
 use turnpike_tests::{Call, TestHost, User, api_tests};
 
 api_tests![
-    fresh_too:
     have_all_currencies_in_one_order,
     go_on_while_entries_are_added_and_posted,
     leave_out_nothing_that_was_decided_before_what_fell_due,

@@ -344,7 +344,13 @@ async fn check_types(compiler: &Path, script: &Path) -> (bool, String) {
     let folder = script.parent().unwrap_or(script);
     let mut command = Command::new(compiler);
     command
-        .args(["--noEmit", "--allowJs", "--checkJs", "--strict"])
+        .args([
+            "--noEmit",
+            "--allowJs",
+            "--checkJs",
+            "--strict",
+            "--skipLibCheck",
+        ])
         .args([
             "--target",
             "es2022",

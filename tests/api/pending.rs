@@ -17,7 +17,7 @@ use crate::authenticator::Authenticator;
 const PARALLEL_USES: usize = 6;
 
 /// Rounds in which something is made beside an end.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 40;
 
 api_tests![
     every_cell_of_the_table,

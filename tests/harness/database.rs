@@ -6,12 +6,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::statvfs;
 use sha2::{Digest as _, Sha256};
 use shared::store::timeouts::SESSION_TIMEOUTS;
+use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::Client;
 use turnpike_host::migrations;
 use turnpike_host::postgres_cluster::{Cluster, Durability, connect};
@@ -30,15 +30,23 @@ const MEMORY_NEEDED_BYTES: u64 = 2 << 30;
 /// another container.
 const NUMBERS_TRIED: i32 = 1_000;
 
-/// The server, and the right to create databases on it.
+/// Clones that wait to be taken, beside the one that is made next: a test finds one, and its
+/// successor is made while it runs.
+const READY: usize = 1;
+
+/// Databases for tests, made ahead.
 pub struct Databases {
+    ready: Mutex<mpsc::Receiver<Result<TestDatabase>>>,
+}
+
+/// The server, and the right to create databases on it.
+struct Cloner {
     maintenance: Arc<Client>,
     maintenance_url: String,
     server: Server,
     number: i32,
     /// How databases are copied, as `CREATE DATABASE` is told.
     strategy: &'static str,
-    created: AtomicU64,
 }
 
 enum Server {
@@ -97,7 +105,8 @@ fn with_database(url: &str, database: &str) -> String {
 }
 
 impl Databases {
-    /// Starts the server unless DATABASE_URL names one, and migrates the template.
+    /// Starts the server unless DATABASE_URL names one, migrates the template, and begins to clone it.
+    /// What was cloned for nobody is dropped by the next process of tests.
     ///
     /// # Errors
     /// When there is no server, the user may not create databases, or a migration fails.
@@ -122,26 +131,30 @@ impl Databases {
         };
         drop_leftovers(&maintenance, number).await?;
 
-        let databases = Self {
+        let cloner = Cloner {
             maintenance: Arc::new(maintenance),
             maintenance_url,
             server,
             number,
             strategy,
-            created: AtomicU64::new(0),
         };
-        let template = databases.template();
-        databases
+        let template = cloner.template();
+        cloner
             .maintenance
             .batch_execute(&format!("CREATE DATABASE {template}"))
             .await
             .context("the tests need a Postgres user who may create databases")?;
-        migrations::migrate(&databases.server.url(&template), root).await?;
-        Ok(databases)
-    }
-
-    fn template(&self) -> String {
-        format!("turnpike_template_{}", self.number)
+        migrations::migrate(&cloner.server.url(&template), root).await?;
+        let (sender, ready) = mpsc::channel(READY);
+        tokio::spawn(async move {
+            let mut count = 0;
+            while sender.send(cloner.create(count).await).await.is_ok() {
+                count += 1;
+            }
+        });
+        Ok(Self {
+            ready: Mutex::new(ready),
+        })
     }
 
     /// A migrated, empty database.
@@ -149,7 +162,17 @@ impl Databases {
     /// # Errors
     /// When the server refuses.
     pub async fn create(&self) -> Result<TestDatabase> {
-        let count = self.created.fetch_add(1, Ordering::Relaxed);
+        let made = self.ready.lock().await.recv().await;
+        made.context("nobody makes databases any more")?
+    }
+}
+
+impl Cloner {
+    fn template(&self) -> String {
+        format!("turnpike_template_{}", self.number)
+    }
+
+    async fn create(&self, count: u64) -> Result<TestDatabase> {
         let name = format!("turnpike_test_{}_{count}", self.number);
         // On a connection of its own: a session remembers each file that it ever copied, so that
         // its hundredth clone takes 370 ms where the first one takes 60.

@@ -448,23 +448,17 @@ impl TestHost {
         }
     }
 
-    /// Checks the books, shuts the host down and drops the database.
+    /// Checks the books, shuts the host down, and has the database dropped.
     pub async fn finish(self) {
         self.assert_books_are_sound().await;
         self.remove().await;
     }
 
-    /// Shuts the host down and drops the database.
+    /// Shuts the host down, and has the database dropped.
     pub async fn remove(mut self) {
         self.shut_down().await;
         if self.fails_on_deadlock.load(Ordering::Relaxed) {
             self.assert_no_deadlock().await;
-        }
-        if let Some(database) = self.database.take() {
-            database
-                .remove()
-                .await
-                .unwrap_or_else(|error| panic!("{error:#}"));
         }
     }
 
@@ -544,7 +538,8 @@ impl TestHost {
     }
 }
 
-/// A test that failed leaves its log to be printed and its database to be dropped here.
+/// Has the database dropped while other tests go on: it takes as long as many a test. A test that
+/// failed leaves its log to be printed.
 impl Drop for TestHost {
     fn drop(&mut self) {
         if std::thread::panicking() {
