@@ -43,7 +43,7 @@ pub const ROWS: [Row; 16] = [
         sql: "CALL explain_administrator();
               SELECT billing_accounts_list(explain_digest(5), NULL, NULL, NULL, 'tier', '7', NULL, 20, '', explain_id(90010))",
         answer: "Account 90007",
-        indexes: &["billing_account_metadata_by_value", "billing_accounts_pkey"],
+        indexes: &["billing_account_metadata_by_value", "billing_accounts_by_id"],
     },
     Row {
         name: "billing_accounts_list by name",
@@ -69,7 +69,7 @@ pub const ROWS: [Row; 16] = [
         name: "billing_account_read",
         sql: "SELECT billing_account_read(explain_digest(5), explain_id(7))",
         answer: "Account 7",
-        indexes: &["billing_accounts_pkey"],
+        indexes: &["billing_accounts_by_id"],
     },
     Row {
         name: "billing_account_read of any",
@@ -83,14 +83,14 @@ pub const ROWS: [Row; 16] = [
         sql: "SELECT billing_account_change(explain_digest(5), jsonb_build_object(
                   'op', 'update', 'id', explain_id(7), 'version', 1, 'patch', '{\"name\":\"Other\"}'::jsonb))",
         answer: "Other",
-        indexes: &["billing_accounts_pkey"],
+        indexes: &["billing_accounts_by_id"],
     },
     Row {
         name: "billing_account_create",
         sql: "CALL explain_administrator();
               SELECT billing_account_create(explain_digest(5), jsonb_build_object(
                   'op', 'create', 'id', gen_random_uuid(), 'kind', 'person', 'is_test', false,
-                  'patch', jsonb_build_object('name', 'New', 'parent_id', explain_id(190000))))",
+                  'patch', jsonb_build_object('name', 'New', 'parent_id', explain_id(190001))))",
         answer: "has_parent",
         indexes: &["billing_accounts_by_id"],
     },
