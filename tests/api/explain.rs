@@ -19,7 +19,27 @@ const BY_ACCESS_TOKEN: [&str; 3] = ["access_tokens_pkey", "sessions_pkey", "user
 
 /// How many rows some statements may read by an index: those of the range that they ask for, of
 /// the many that the organization has.
-const ROWS_READ: [(&str, &str, u64); 36] = [
+const ROWS_READ: [(&str, &str, u64); 40] = [
+    (
+        "billing_accounts_list by name",
+        "billing_accounts_by_name",
+        21,
+    ),
+    (
+        "billing_accounts_list by email",
+        "billing_accounts_by_email",
+        21,
+    ),
+    (
+        "billing_accounts_list by currency",
+        "billing_accounts_by_currency",
+        21,
+    ),
+    (
+        "billing_accounts_list by metadata",
+        "billing_account_metadata_by_value",
+        21,
+    ),
     // Of all currencies a page is read of each account, of which there are two, and to begin
     // elsewhere the one is halved: 1 + 11 of 2,000 for the moment.
     (
@@ -135,7 +155,7 @@ const ROWS_READ: [(&str, &str, u64); 36] = [
 
 /// How many rows of large tables some statements may sort: the parts of one hold, the grants of one
 /// spend, and what is due. They were read by an index, and no index has them in that order.
-const ROWS_SORTED: [(&str, u64); 9] = [
+const ROWS_SORTED: [(&str, u64); 11] = [
     // The beginnings of names and of emails, which two indexes have in order.
     ("billing_accounts_list by name", 2 * 21),
     ("billing_accounts_list by email", 2 * 21),
@@ -147,6 +167,9 @@ const ROWS_SORTED: [(&str, u64); 9] = [
     // The allocations of those who spend, so that they are locked in one order.
     ("credit_pool_consume", 1),
     ("credit_pool_consume_many", 1),
+    // What was billed of one period.
+    ("subscription_begin", 1),
+    ("subscriptions_due", 1),
 ];
 
 #[test]

@@ -14,7 +14,8 @@ SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     v_before uuid := coalesce(p_after_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     v_after_id uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000');
-    v_after_text text := coalesce(p_after_text, '');
+    -- Where the page begins in the index: one lower bound, because Postgres would begin at either of two.
+    v_after_text text := coalesce(p_after_text, p_q);
     -- No text that begins with p_q is as great as this.
     v_q_end text := p_q || chr(1114111);
 BEGIN
@@ -52,7 +53,7 @@ BEGIN
         RETURN ARRAY(
             SELECT f.account FROM (
                 (SELECT a AS account, left(lower(a.name), 100) COLLATE "C" AS text, a.id FROM billing_accounts a
-                  WHERE left(lower(a.name), 100) COLLATE "C" >= p_q AND left(lower(a.name), 100) COLLATE "C" < v_q_end
+                  WHERE left(lower(a.name), 100) COLLATE "C" < v_q_end
                     AND (left(lower(a.name), 100) COLLATE "C", a.id) > (v_after_text, v_after_id)
                     AND (p_status IS NULL OR a.status = p_status)
                     AND (p_currency IS NULL OR a.currency = p_currency)
@@ -61,7 +62,7 @@ BEGIN
                 UNION ALL
                 (SELECT a, left(lower(a.email), 100) COLLATE "C", a.id FROM billing_accounts a
                   WHERE a.email IS NOT NULL
-                    AND left(lower(a.email), 100) COLLATE "C" >= p_q AND left(lower(a.email), 100) COLLATE "C" < v_q_end
+                    AND left(lower(a.email), 100) COLLATE "C" < v_q_end
                     AND (left(lower(a.email), 100) COLLATE "C", a.id) > (v_after_text, v_after_id)
                     AND NOT starts_with(left(lower(a.name), 100), p_q)
                     AND (p_status IS NULL OR a.status = p_status)
