@@ -125,11 +125,15 @@ CREATE TABLE subscription_adjustments (
     share           bigint NOT NULL CHECK (share > 0),
     share_of        bigint NOT NULL CHECK (share_of >= share),
     happened_at     timestamptz NOT NULL,
-    -- Serves the list, newest first, and what was billed of a period.
+    -- Serves the list, newest first.
     PRIMARY KEY (organization_id, subscription_id, version, line),
     FOREIGN KEY (organization_id, subscription_id, version)
         REFERENCES subscription_versions (organization_id, subscription_id, version)
 );
+
+-- Serves what was billed of a period.
+CREATE INDEX subscription_adjustments_by_period
+    ON subscription_adjustments (organization_id, subscription_id, period_index);
 
 CREATE TRIGGER subscription_adjustments_append_only
     BEFORE UPDATE OR DELETE ON subscription_adjustments

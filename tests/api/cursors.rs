@@ -16,6 +16,7 @@ use crate::analytics_platform::PLATFORM;
 use crate::entitlements::ENTITLEMENTS;
 use crate::metering::{meter, send};
 use crate::plans::PLANS;
+use crate::subscriptions::SUBSCRIPTIONS;
 use crate::usage_alerts::{ALERTS, FIRINGS};
 
 api_tests![
@@ -86,7 +87,8 @@ async fn fill(host: &TestHost, user: &User) -> Vec<List> {
         post(host, user, PLANS, plan).await;
         for amount in ["1", "2"] {
             let model = json!({"type": "flat", "amount": amount});
-            let charge = json!({"code": "base", "name": "Base", "model": model});
+            let charge =
+                json!({"code": "base", "name": "Base", "billing": "advance", "model": model});
             let terms = json!({"currency": "USD", "charges": [charge]});
             post(host, user, &format!("{PLANS}/{code}/versions"), terms).await;
         }
@@ -137,10 +139,39 @@ async fn fill(host: &TestHost, user: &User) -> Vec<List> {
         let call = call.bearer(&user.token).json(&terms);
         call.settle().await.expect(201);
     }
+    let account = format!("acc_{}", organization.as_uuid().simple());
+    let mut subscriptions = Vec::new();
+    for code in &codes {
+        let new = json!({"account_id": account, "plan": code});
+        let made = post(host, user, SUBSCRIPTIONS, new).await;
+        let made: serde_json::Value = serde_json::from_str(&made).expect("an answer is JSON");
+        let id = made["subscription"]["id"].as_str().unwrap_or_default();
+        let price = json!({"amount": "3", "currency": "USD"});
+        let change = json!({"price_overrides": [{"charge": "base", "price": price}]});
+        let call = host.post(format!("{SUBSCRIPTIONS}/{id}/change"));
+        let call = call.bearer(&user.token).idempotency_key(&fresh_key());
+        call.json(&change).settle().await.expect(200);
+        subscriptions.push(id.to_owned());
+    }
+    let of_subscription = |id: &str, what: &str| format!("{SUBSCRIPTIONS}/{id}/{what}");
     let pool = |rest: &str| billing_path(organization, &format!("credit-pool/{rest}"));
     let firings = |alert: &str| format!("{ALERTS}/{alert}/firings");
     let versions = |code: &str| format!("{PLANS}/{code}/versions");
     vec![
+        List::new("accounts-list", "/api/v1/accounts", "status=active").but_by(""),
+        List::new("subscriptions-list", SUBSCRIPTIONS, "").but_by("status=active"),
+        List::new(
+            "subscriptions-adjustments",
+            of_subscription(&subscriptions[0], "adjustments"),
+            "",
+        )
+        .but_at(of_subscription(&subscriptions[1], "adjustments")),
+        List::new(
+            "subscriptions-changes",
+            of_subscription(&subscriptions[0], "changes"),
+            "",
+        )
+        .but_at(of_subscription(&subscriptions[1], "changes")),
         List::new("audit-log-list", AUDIT_LOG, "since=2020-01-01T00:00:00Z")
             .but_by("since=2020-01-02T00:00:00Z"),
         List::new(

@@ -80,6 +80,9 @@ fn times(
     }
 }
 
+/// Takes the body of several requests, each with a name for it: the two that have times are sent.
+const OF_PREVIEWS: &str = "/api/v1/subscriptions/{id}/preview";
+
 /// Every place of every operation.
 fn places(description: &Description) -> Vec<Place> {
     let mut places = Vec::new();
@@ -186,6 +189,11 @@ impl Place {
                 (Value::Object(members), rest)
             }
             (example, names) => (example, names),
+        };
+        let example = match (&*self.path, names) {
+            (OF_PREVIEWS, [name]) if name == "at" => json!({"type": "cancel", "when": "date"}),
+            (OF_PREVIEWS, _) => json!({"type": "pause"}),
+            _ => example,
         };
         let body = with_time(example, names, time).to_string();
         let content_type: &'static str = media_type.clone().leak();

@@ -2,6 +2,8 @@
 //! a preview is what then happens.
 
 use futures::future::join_all;
+use jiff::Span;
+use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use shared::ids::OrganizationId;
@@ -11,7 +13,7 @@ use turnpike_tests::{Call, Response, TestHost, User, api_tests};
 
 use crate::refusals::refuse;
 
-const SUBSCRIPTIONS: &str = "/api/v1/subscriptions";
+pub const SUBSCRIPTIONS: &str = "/api/v1/subscriptions";
 
 api_tests![
     is_made_shown_and_listed,
@@ -378,7 +380,7 @@ async fn lines_are_those_of_known_answers(host: &TestHost) {
             "2026-02-10T00:00:00Z",
             none.clone(),
             "2026-04-01T00:00:00Z",
-            vec!["base 21.00 21/30", "base 30.00 30/30", "base 30.00 30/30"],
+            vec!["base 20.00 20/30", "base 30.00 30/30", "base 30.00 30/30"],
         ),
         // Without proration whoever is there when a period begins pays all of it.
         (
@@ -813,17 +815,117 @@ async fn a_preview_is_what_then_happens(host: &TestHost) {
             }
         }
         replayed(&desk, &id).await;
+        if proration == "day" {
+            days_cost_what_their_terms_do(&desk, &id).await;
+        }
+    }
+}
+
+/// What each day of a period costs, in parts of the price of the period.
+struct Days {
+    index: i64,
+    first: Date,
+    prices: Vec<Decimal>,
+}
+
+impl Days {
+    fn of(period: &Value) -> Self {
+        let [first, end] = ["started_at", "ends_at"].map(|name| date_of(&period[name]));
+        let count = usize::try_from((end - first).get_days()).unwrap_or(0);
+        Self {
+            index: period["index"].as_i64().unwrap_or_default(),
+            first,
+            prices: vec![Decimal::ZERO; count],
+        }
+    }
+
+    /// From a day on, each costs its part of a price.
+    fn cost_from(&mut self, day: Date, price: Decimal) {
+        let past = usize::try_from((day - self.first).get_days()).unwrap_or(0);
+        self.prices
+            .iter_mut()
+            .skip(past)
+            .for_each(|day| *day = price);
+    }
+
+    fn cost(&self) -> Decimal {
+        self.prices.iter().sum::<Decimal>() / Decimal::from(self.prices.len())
+    }
+}
+
+fn date_of(time: &Value) -> Date {
+    let text = time.as_str().unwrap_or_default();
+    text[..10].parse().expect("a time begins with its date")
+}
+
+/// The lines of each period sum to what its days cost one by one, as the versions say it, but for
+/// the cent to which each line is rounded.
+async fn days_cost_what_their_terms_do(desk: &Desk<'_>, id: &str) {
+    let id = uuid_of(id);
+    let rows = desk
+        .host
+        .query(&format!(
+            "SELECT action, to_jsonb(happened_at)::text, state::text FROM subscription_versions
+              WHERE subscription_id = '{id}' ORDER BY version"
+        ))
+        .await;
+    let mut periods: Vec<Days> = Vec::new();
+    let mut paused_on = None;
+    for row in rows {
+        let [at, state] = [1, 2].map(|column| {
+            serde_json::from_str::<Value>(row.get(column)).expect("the database writes JSON")
+        });
+        if periods.last().map(|days| days.index) != state["period"]["index"].as_i64() {
+            periods.push(Days::of(&state["period"]));
+        }
+        let days = periods.last_mut().expect("there is a period");
+        let (today, tomorrow) = (date_of(&at), date_of(&at) + Span::new().days(1));
+        let seat = state["price_overrides"].pointer("/0/price/amount");
+        let seat = decimal(seat.and_then(Value::as_str).unwrap_or("10"));
+        let quantity = Decimal::from(state["quantity"].as_i64().unwrap_or_default());
+        let price = Decimal::from(100) + quantity * seat;
+        match row.get::<_, &str>(0) {
+            "paused" => {
+                days.cost_from(tomorrow, Decimal::ZERO);
+                paused_on = Some(today);
+            }
+            "canceled" => days.cost_from(tomorrow, Decimal::ZERO),
+            "unpaused" => {
+                let is_paid = paused_on == Some(today);
+                days.cost_from(if is_paid { tomorrow } else { today }, price);
+            }
+            _ if state["status"] == "active" => days.cost_from(today, price),
+            _ => {}
+        }
+    }
+    for days in periods {
+        let rows = desk
+            .host
+            .query(&format!(
+                "SELECT coalesce(sum(amount), 0)::text, count(*) FROM subscription_adjustments
+                  WHERE subscription_id = '{id}' AND period_index = {}",
+                days.index
+            ))
+            .await;
+        let (sum, count): (String, i64) = (rows[0].get(0), rows[0].get(1));
+        let difference = (decimal(&sum) - days.cost()).abs();
+        let bound = Decimal::new(count + 1, 2);
+        assert!(
+            difference <= bound,
+            "{sum} of period {} of {id}, which costs {}",
+            days.index,
+            days.cost()
+        );
     }
 }
 
 /// The first moment of the day so many days after the end of 2025.
 fn day_of_year(day: i64) -> String {
-    let date = jiff::civil::date(2026, 1, 1) + jiff::Span::new().days(day - 1);
+    let date = jiff::civil::date(2026, 1, 1) + Span::new().days(day - 1);
     format!("{date}T00:00:00Z")
 }
 
-/// Versions are numbered without gaps, each line is of one of them, and each period that somebody
-/// was active through at one price costs that price.
+/// Versions are numbered without gaps, and the last of them is the subscription.
 async fn replayed(desk: &Desk<'_>, id: &str) {
     let rows = desk
         .host

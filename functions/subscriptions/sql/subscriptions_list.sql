@@ -52,9 +52,12 @@ BEGIN
             SELECT s FROM subscriptions s WHERE s.plan_id = v_plan_id AND s.id < v_before
              ORDER BY s.id DESC LIMIT p_limit + 1);
     ELSIF p_status IS NOT NULL THEN
+        -- An equality would have Postgres look through all by their ids, because it does not know how
+        -- rare the status is.
         v_page := ARRAY(
-            SELECT s FROM subscriptions s WHERE s.status = p_status AND s.id < v_before
-             ORDER BY s.id DESC LIMIT p_limit + 1);
+            SELECT s FROM subscriptions s
+             WHERE s.status >= p_status AND (s.status, s.id) < (p_status, v_before)
+             ORDER BY s.status DESC, s.id DESC LIMIT p_limit + 1);
     ELSE
         v_page := ARRAY(
             SELECT s FROM subscriptions s WHERE s.id < v_before

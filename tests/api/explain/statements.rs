@@ -8,6 +8,7 @@ mod organizations;
 mod plans;
 mod platform;
 mod retention;
+mod subscriptions;
 mod usage;
 
 /// A statement, what its answer must contain so that it did what its name says, and the indexes
@@ -21,7 +22,7 @@ pub struct Row {
 
 /// Every statement.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    let domains: [&'static [Row]; 8] = [
+    let domains: [&'static [Row]; 9] = [
         &accounts::ROWS,
         &auth::ROWS,
         &credits::ROWS,
@@ -29,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         &plans::ROWS,
         &platform::ROWS,
         &retention::ROWS,
+        &subscriptions::ROWS,
         &usage::ROWS,
     ];
     domains.into_iter().flatten()

@@ -263,6 +263,27 @@ const TABLES: [&[(&str, &str)]; 3] = [
             "explain_owner(n), 'tier', (n % 100)::text, explain_id(n)",
         ),
         (
+            // Of plans each has many, and nearly all are active. Sixty are due.
+            "subscriptions (organization_id, id, account_id, plan_id, plan_version, currency, quantity, billing_unit,
+                            billing_count, alignment, anchor_at, anchor_day, time_zone, proration, status, starts_at,
+                            period_index, period_started_at, period_ends_at, ended_at, version, is_test, created_at,
+                            updated_at)",
+            "explain_owner(n), explain_id(n), explain_id(1 + n % 1000), explain_id(1 + n % 100), 1, 'USD', 1, 'year',
+             1, 'anniversary', '2020-01-01', 1, 'UTC', 'day', CASE WHEN n % 2000 = 0 THEN 'canceled' ELSE 'active' END,
+             '2020-01-01', 0, '2020-01-01', now() + (n - 60) * interval '1 hour',
+             CASE WHEN n % 2000 = 0 THEN now() END, 1, false, now(), now()",
+        ),
+        (
+            "subscription_versions (organization_id, subscription_id, version, action, happened_at, state)",
+            "explain_owner(n), explain_owner(n), n, 'renewed', now(), '{}'",
+        ),
+        (
+            "subscription_adjustments (organization_id, subscription_id, version, line, period_index, charge_code,
+                                       description, currency, amount, from_date, to_date, proration, share, share_of,
+                                       happened_at)",
+            "explain_owner(n), explain_owner(n), n, 1, n, 'base', 'Base', 'USD', 1, now(), now(), 'day', 1, 1, now()",
+        ),
+        (
             "plans (id, code, name, currency, billing_period, versions)",
             "explain_id(n), 'plan-' || n, 'Plan ' || n, 'USD', 'month', CASE WHEN n = 1 THEN {own} ELSE 0 END",
         ),
@@ -336,12 +357,20 @@ pub(super) async fn fill(url: &str) -> Result<()> {
             } else {
                 ROWS
             };
-            client
-                .batch_execute(&format!(
-                    "INSERT INTO {table} SELECT {values} FROM generate_series(1, {rows}) AS n"
-                ))
-                .await
-                .with_context(|| (*table).to_owned())?;
+            let name = table.split(' ').next().unwrap_or_default();
+            // To sort an index once takes a fraction of what it takes to add row after row to it.
+            for statement in [
+                format!(
+                    "UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid = '{name}'::regclass"
+                ),
+                format!("INSERT INTO {table} SELECT {values} FROM generate_series(1, {rows}) AS n"),
+                format!("REINDEX TABLE {name}"),
+            ] {
+                client
+                    .batch_execute(&statement)
+                    .await
+                    .with_context(|| (*table).to_owned())?;
+            }
         }
         anyhow::Ok(())
     }))
