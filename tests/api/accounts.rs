@@ -1,7 +1,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::ids::{BillingAccountId, OrganizationId};
-use turnpike_tests::personas::{ORGANIZATIONS, sql_id, unique};
+use turnpike_tests::personas::{ORGANIZATIONS, sql_digest, sql_id, unique};
 use turnpike_tests::{Call, Response, TestHost, User, api_tests};
 
 use crate::refusals::refuse;
@@ -15,6 +15,7 @@ const RACERS: usize = 8;
 api_tests![
     every_organization_has_one,
     is_made_and_changed,
+    a_statement_that_is_sent_twice_is_done_once,
     a_change_is_merged_into_what_is_there,
     the_same_again_changes_nothing,
     a_lost_update_is_refused,
@@ -198,6 +199,63 @@ async fn is_made_and_changed(host: &TestHost) {
         ]
     );
     host.assert_audit_log_is_sound().await;
+}
+
+/// A statement whose connection was lost is sent again, and may have taken effect.
+async fn a_statement_that_is_sent_twice_is_done_once(host: &TestHost) {
+    let admin = host.platform_admin().await;
+    let owner = host.new_user("owner").await;
+    let organization = host.organization_of(&owner).await.as_uuid();
+    let digest = sql_digest(&admin.token);
+    let item = |more: Value| {
+        let mut item = json!({"op": "create", "is_test": false, "patch": {"name": "Ada"}});
+        if let (Some(item), Some(more)) = (item.as_object_mut(), more.as_object()) {
+            item.extend(more.clone());
+        }
+        item
+    };
+    let own = OrganizationId::new(7, &[3; 10]).as_uuid().to_string();
+    let person = BillingAccountId::owned(OrganizationId::from_uuid(organization), 7, &[3; 10]);
+    let person = person.as_uuid().to_string();
+    let change = json!({"op": "update", "id": own, "version": 1, "patch": {"phone": "1"}});
+    let table = [
+        (
+            "billing_account_create",
+            item(json!({"id": own, "kind": "organization"})),
+            1,
+        ),
+        (
+            "billing_account_create",
+            item(
+                json!({"id": person, "kind": "person", "organization_id": organization.to_string(),
+                        "user_id": owner.id.as_uuid().to_string()}),
+            ),
+            1,
+        ),
+        ("billing_account_change", change, 1),
+        ("billing_account_close", json!({"id": own}), 1),
+    ];
+    for (function, item, events) in table {
+        let count = || async {
+            let rows = host
+                .query("SELECT count(*) FROM audit_events WHERE event_type LIKE 'account.%'")
+                .await;
+            rows[0].get::<_, i64>(0)
+        };
+        let before = count().await;
+        let arguments = match function {
+            "billing_account_close" => format!("'{own}', true"),
+            _ => format!("'{item}'"),
+        };
+        let sql = format!(
+            "SELECT audit_asker('127.0.0.1', {digest}), {function}({digest}, {arguments})::text"
+        );
+        let first: String = host.query(&sql).await[0].get(1);
+        let second: String = host.query(&sql).await[0].get(1);
+        assert_eq!(second, first, "{function} {item}");
+        assert!(!first.contains("refusal"), "{function} {item}: {first}");
+        assert_eq!(count().await, before + events, "{function} {item}");
+    }
 }
 
 async fn a_change_is_merged_into_what_is_there(host: &TestHost) {

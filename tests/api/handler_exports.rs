@@ -184,7 +184,7 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> String {
 fn all_components_but_streamed_ones_have_both() {
     assert_eq!(
         environment().app.without_plain_export(),
-        ["credits-transactions-export"].into()
+        ["accounts-export", "credits-transactions-export"].into()
     );
 }
 
