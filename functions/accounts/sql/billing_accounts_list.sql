@@ -19,7 +19,7 @@ BEGIN
         CASE WHEN NOT v_is_platform THEN v_principal.organization_id END, p_status, p_currency, p_external_id,
         p_key, p_value, v_q, p_limit, p_after_text, p_after_id);
     RETURN (SELECT coalesce(json_agg(json_build_object(
-                       'text', coalesce(billing_account_match(v_page[n], v_q), ''),
+                       'id', prefixed_id('acc_', (v_page[n]).id), 'text', coalesce(billing_account_match(v_page[n], v_q), ''),
                        'account', billing_account_json(v_page[n])) ORDER BY n), '[]'::json)
               FROM generate_subscripts(v_page, 1) n);
 END;

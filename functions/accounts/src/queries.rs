@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use serde_json::Value;
-use shared::billing::account::{self, Account, AccountReader};
+use shared::billing::account::{self, AccountReader};
 use shared::http::context::Context;
 use shared::http::pagination::{Listed, Page, Place};
 use shared::http::problem::Problem;
@@ -46,14 +46,15 @@ impl Place for AccountPlace {
 /// An account of a list.
 #[derive(Debug, Deserialize)]
 pub struct Row {
+    id: BillingAccountId,
     text: String,
-    pub account: Account,
+    pub account: Value,
 }
 
 impl Row {
     pub fn place(&self) -> AccountPlace {
         AccountPlace {
-            id: self.account.id,
+            id: self.id,
             text: self.text.clone(),
         }
     }
@@ -64,7 +65,7 @@ impl Row {
 pub struct Found {
     pub token_expires_millis: u64,
     pub reader: AccountReader,
-    pub account: Account,
+    pub account: Value,
 }
 
 fn refuse(refused: &Refused) -> Option<Problem> {
@@ -134,7 +135,7 @@ pub async fn create(
     context: &Context,
     digest: TokenDigest,
     item: &Value,
-) -> Result<Account, Problem> {
+) -> Result<Value, Problem> {
     let parameters = [digest.0.to_vec().into(), item.to_string().into()];
     let sql = "SELECT billing_account_create($1, $2::text::jsonb)::text";
     db::call(context, sql, &parameters, refuse).await
@@ -144,7 +145,7 @@ pub async fn change(
     context: &Context,
     digest: TokenDigest,
     item: &Value,
-) -> Result<Account, Problem> {
+) -> Result<Value, Problem> {
     let parameters = [digest.0.to_vec().into(), item.to_string().into()];
     let sql = "SELECT billing_account_change($1, $2::text::jsonb)::text";
     db::call(context, sql, &parameters, refuse).await
@@ -155,7 +156,7 @@ pub async fn close(
     digest: TokenDigest,
     id: BillingAccountId,
     is_closed: bool,
-) -> Result<Account, Problem> {
+) -> Result<Value, Problem> {
     let parameters = [
         digest.0.to_vec().into(),
         id.as_uuid().into(),
