@@ -11,10 +11,11 @@ use turnpike_tests::description::Description;
 use turnpike_tests::environment::project_root;
 
 /// What a scheduler has to call.
-const JOBS: [&str; 4] = [
+const JOBS: [&str; 5] = [
     "/api/v1/cache/warm",
     "/api/v1/outbox/deliveries",
     "/api/v1/retention/purges",
+    "/api/v1/subscriptions/advance",
     "/api/v1/usage/upkeep",
 ];
 

@@ -725,45 +725,52 @@ async fn the_job_lets_time_pass(host: &TestHost) {
         .await;
     let plan = desk.plan("USD", json!([flat("base", "30")])).await;
     let daily = json!({"billing": {"unit": "day"}});
-    let (late, current) = (
-        desk.create(&plan, daily.clone()).await,
-        desk.create(&plan, daily).await,
-    );
-    // As if nobody had called for twenty days.
+    let late = desk.create(&plan, daily.clone()).await;
+    let current = desk.create(&plan, daily).await;
+    twenty_days_pass(host, &late).await;
+    let call = host.post(format!("{SUBSCRIPTIONS}/advance"));
+    let call = call.bearer(&desk.admin.token);
+    for (advanced, is_complete) in [(2, true), (0, true)] {
+        let done = call.send().await.expect(200).json();
+        let expected = json!({"advanced": advanced, "failed": 0, "is_complete": is_complete});
+        assert_eq!(done, expected);
+    }
+    assert_eq!(desk.shown(&late).await["period"]["index"], 20);
+    assert_eq!(desk.lines(&late).await.len(), 21, "each period once");
+    assert_eq!(desk.shown(&current).await["period"]["index"], 0);
+    // Whoever asks for something takes time in first, and a preview cannot.
+    twenty_days_pass(host, &current).await;
+    let change = json!({"price_overrides": [
+        {"charge": "base", "price": {"amount": "60", "currency": "USD"}}]});
+    let previewed = desk
+        .preview_call(&current, "change", &change)
+        .send_once()
+        .await;
+    previewed.expect_problem(409, "subscription_behind");
+    let changed = desk
+        .call(&current, "change", &change)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(changed.text_at("/total/amount"), "30.00", "{changed}");
+    assert_eq!(changed.json()["subscription"]["version"], 22, "{changed}");
+    assert_eq!(desk.lines(&current).await.len(), 23);
+    let call = host.post(format!("{SUBSCRIPTIONS}/advance"));
+    let call = call.bearer(&desk.owner.token);
+    refuse(host, call, 403, "forbidden", &[]).await;
+}
+
+/// As if nobody had looked at a subscription by the day for twenty days.
+async fn twenty_days_pass(host: &TestHost, id: &str) {
     host.execute(&format!(
         "UPDATE subscriptions
             SET starts_at = starts_at - interval '480 hours', anchor_at = anchor_at - interval '480 hours',
                 period_started_at = period_started_at - interval '480 hours',
                 period_ends_at = period_ends_at - interval '480 hours'
           WHERE id = '{}'",
-        uuid_of(&late)
+        uuid_of(id)
     ))
     .await;
-    let call = host
-        .post(format!("{SUBSCRIPTIONS}/advance"))
-        .bearer(&desk.admin.token);
-    let first = call.send().await.expect(200).json();
-    assert_eq!(
-        (&first["advanced"], &first["is_complete"]),
-        (&json!(1), &json!(false))
-    );
-    let second = call.send().await.expect(200).json();
-    assert_eq!(
-        (&second["advanced"], &second["is_complete"]),
-        (&json!(1), &json!(true))
-    );
-    let third = call.send().await.expect(200).json();
-    assert_eq!(
-        (&third["advanced"], &third["is_complete"]),
-        (&json!(0), &json!(true))
-    );
-    assert_eq!(desk.shown(&late).await["period"]["index"], 20);
-    assert_eq!(desk.lines(&late).await.len(), 21, "each period once");
-    assert_eq!(desk.shown(&current).await["period"]["index"], 0);
-    let call = host
-        .post(format!("{SUBSCRIPTIONS}/advance"))
-        .bearer(&desk.owner.token);
-    refuse(host, call, 403, "forbidden", &[]).await;
 }
 
 fn uuid_of(id: &str) -> &str {

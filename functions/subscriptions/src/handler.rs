@@ -28,6 +28,12 @@ use crate::subscription::{
 /// because time has done more than one decision takes in.
 const MAX_ROUNDS: usize = 6;
 
+/// How often the job looks for subscriptions in one request.
+const MAX_JOB_ROUNDS: usize = 10;
+
+/// For how long the job begins another round.
+const JOB_MILLIS: u64 = 1_000;
+
 /// How often the subscriptions of an account are advanced by one request.
 const MAX_CLOCK_ROUNDS: usize = 3;
 
@@ -273,8 +279,19 @@ fn reply(status: u16, changed: &Changed) -> Result<Reply, Problem> {
 
 pub async fn advance(context: &Context, request: &Request) -> Result<Reply, Problem> {
     let token = request.access_token()?;
-    let facts = queries::due(context, token.digest).await?;
-    let result = advance_all(context, token.digest, facts.due).await?;
+    let began_millis = context.now_millis();
+    let mut result = AdvanceResult::default();
+    for _ in 0..MAX_JOB_ROUNDS {
+        let facts = queries::due(context, token.digest).await?;
+        let round = advance_all(context, token.digest, facts.due).await?;
+        result.advanced += round.advanced;
+        result.failed = round.failed;
+        result.is_complete = round.is_complete;
+        let is_late = context.now_millis() >= began_millis + JOB_MILLIS;
+        if round.is_complete || round.advanced == 0 || is_late {
+            break;
+        }
+    }
     Reply::json(200, &result)
 }
 

@@ -60,8 +60,9 @@ pub struct SubscriptionPage {
 #[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "SubscriptionChanged"))]
 pub struct Changed {
     pub subscription: Subscription,
-    /// What the charges that are billed in advance owe and give back by it.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 999)))]
+    /// What the charges that are billed in advance owe and give back by it. One that has started
+    /// 13 periods ago, and has 100 of them, owes 1,400.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 1400)))]
     pub lines: Vec<Line>,
     /// Their sum.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "SignedMoney"))]
@@ -137,12 +138,13 @@ pub struct SubscriptionVersionPage {
 
 /// What was advanced.
 #[shared::answer]
+#[derive(Default)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
     schemars(rename = "SubscriptionsAdvanced")
 )]
 pub struct AdvanceResult {
-    /// Subscriptions to which time has done something.
+    /// How often something was done to a subscription.
     pub advanced: u32,
     /// Those that cannot be advanced; the log names them.
     pub failed: u32,
@@ -234,8 +236,8 @@ pub const ADVANCE: Operation = Operation::new(
 )
 .tag("subscriptions")
 .summary("Let time pass for subscriptions")
-.details("A scheduler calls it hourly or more often. Starts, ends of trials and of pauses, other periods, changes and cancellations that are due are written, each with the moment at which it was due. One call takes 50 subscriptions, those that have waited longest, and 13 periods of each; call it again until is_complete is true. Accounts in test mode are left alone.")
-.statements(2)
+.details("A scheduler calls it every minute. Starts, ends of trials and of pauses, other periods, changes and cancellations that are due are written, each with the moment at which it was due. One call works for about a second, and takes at most ten times 50 subscriptions, those that have waited longest, and 13 periods of each; call it again until is_complete is true. Accounts in test mode are left alone.")
+.statements(20)
 .answers(&[Answer::json::<AdvanceResult>(200, "What was done.", r#"{"advanced": 12, "failed": 0, "is_complete": true}"#)]);
 
 pub const READ: Operation = Operation::new(
