@@ -2,7 +2,7 @@
 
 use super::Row;
 
-pub const ROWS: [Row; 16] = [
+pub const ROWS: [Row; 17] = [
     Row {
         name: "billing_accounts_list of all",
         sql: "CALL explain_administrator();
@@ -92,6 +92,17 @@ pub const ROWS: [Row; 16] = [
                   'op', 'create', 'id', gen_random_uuid(), 'kind', 'person', 'is_test', false,
                   'patch', jsonb_build_object('name', 'New', 'parent_id', explain_id(190001))))",
         answer: "has_parent",
+        indexes: &["billing_accounts_by_id"],
+    },
+    Row {
+        name: "billing_accounts_write",
+        sql: "CALL explain_administrator();
+              SELECT billing_accounts_write(explain_digest(5), jsonb_build_array(
+                  jsonb_build_object('op', 'update', 'id', explain_id(7), 'version', NULL,
+                                     'patch', jsonb_build_object('name', 'Other', 'parent_id', explain_id(190001))),
+                  jsonb_build_object('op', 'create', 'id', gen_random_uuid(), 'kind', 'person', 'is_test', false,
+                                     'patch', '{\"name\":\"New\",\"external_id\":\"crm-7\"}'::jsonb)))",
+        answer: "external_id_taken",
         indexes: &["billing_accounts_by_id"],
     },
     Row {
