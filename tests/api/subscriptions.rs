@@ -26,6 +26,7 @@ api_tests![
     the_job_lets_time_pass,
     a_preview_is_what_then_happens,
     of_changes_at_once_each_is_one_version,
+    of_what_can_be_done_once_one_does_it,
     an_old_version_is_refused,
     refuses,
 ];
@@ -982,6 +983,46 @@ async fn of_changes_at_once_each_is_one_version(host: &TestHost) {
     let (sum, quantity): (String, i32) = (rows[0].get(0), rows[0].get(1));
     let of_last = Decimal::from(10) / Decimal::from(2) + Decimal::from(quantity) * Decimal::from(5);
     assert_eq!(decimal(&sum), of_last);
+}
+
+/// Of what can be done once, one of many at once does it, whatever else is asked meanwhile.
+async fn of_what_can_be_done_once_one_does_it(host: &TestHost) {
+    let desk = Desk::at(host, "2026-04-01T00:00:00Z").await;
+    let plan = desk.team().await;
+    let id = desk.create(&plan, json!({})).await;
+    for (action, body) in [
+        ("pause", json!({})),
+        ("unpause", json!({})),
+        ("cancel", json!({"when": "now", "credit": "full"})),
+    ] {
+        let calls = (0..24).map(|index| {
+            let call = match index % 3 {
+                0 => desk.call(&id, "change", &json!({"quantity": 1 + index})),
+                _ => desk.call(&id, action, &body),
+            };
+            async move { (index % 3, call.settle().await) }
+        });
+        let mut done = 0;
+        for (kind, response) in join_all(calls).await {
+            match (kind, response.status) {
+                (0, 200) => {}
+                (_, 200) => done += 1,
+                _ => {
+                    response.expect_problem(409, "action_not_allowed");
+                }
+            }
+        }
+        assert_eq!(done, 1, "{action}");
+        replayed(&desk, &id).await;
+    }
+    // All that was billed is given back.
+    let rows = host
+        .query(&format!(
+            "SELECT sum(amount)::text FROM subscription_adjustments WHERE subscription_id = '{}'",
+            uuid_of(&id)
+        ))
+        .await;
+    assert_eq!(decimal(rows[0].get(0)), Decimal::ZERO);
 }
 
 async fn an_old_version_is_refused(host: &TestHost) {
