@@ -30,6 +30,8 @@ CREATE TABLE subscriptions (
     starts_at         timestamptz NOT NULL,
     -- Null without a trial. It stays when the trial is over.
     trial_ends_at     timestamptz,
+    -- The plan whose trial it is, whatever plan it has by now.
+    trial_plan_id     uuid,
     -- The current period; before the start the first, and after the end the last.
     period_index      integer NOT NULL CHECK (period_index >= 0),
     period_started_at timestamptz NOT NULL,
@@ -48,6 +50,8 @@ CREATE TABLE subscriptions (
     is_test           boolean NOT NULL,
     created_at        timestamptz NOT NULL,
     updated_at        timestamptz NOT NULL,
+    -- Until when the job passes it over, because it could not be advanced.
+    set_aside_until   timestamptz NOT NULL DEFAULT '-infinity',
     -- When it changes without being asked to. Least passes over a null.
     next_due_at       timestamptz NOT NULL GENERATED ALWAYS AS (
         CASE status WHEN 'scheduled' THEN least(starts_at, cancel_at)
@@ -59,6 +63,7 @@ CREATE TABLE subscriptions (
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, account_id) REFERENCES billing_accounts (organization_id, id),
     CHECK (period_ends_at > period_started_at),
+    CHECK ((trial_plan_id IS NULL) = (trial_ends_at IS NULL)),
     CHECK ((cancel_at IS NULL) = (cancel_credit IS NULL)),
     CHECK ((status = 'canceled') = (ended_at IS NOT NULL)),
     CHECK ((status = 'paused') = (paused_at IS NOT NULL))

@@ -629,6 +629,17 @@ async fn a_parent_pays_for_its_children(host: &TestHost) {
     let call = post(host, &admin, &json!({"name": "x", "parent_id": child}));
     refuse(host, call, 422, "invalid_fields", &["parent_id"]).await;
     refuse(host, close(&parent), 409, "account_in_use", &[]).await;
+    // One that is closed can be reopened, and is paid for then.
+    close(&child).settle().await.expect(200);
+    refuse(host, close(&parent), 409, "account_in_use", &[]).await;
+    // Whoever pays for others pays in their currency.
+    let currency =
+        |id: &str, currency: &str| patch(host, &admin, id, &json!({"currency": currency}));
+    currency(&parent, "USD").send().await.expect(200);
+    let other = currency(&child, "EUR").send().await;
+    other.expect_fields(422, "invalid_fields", &["parent_id"]);
+    currency(&child, "USD").send().await.expect(200);
+    refuse(host, currency(&parent, "EUR"), 409, "currency_fixed", &[]).await;
     let freed = patch(host, &admin, &child, &json!({"parent_id": null}))
         .send()
         .await
@@ -766,7 +777,14 @@ async fn is_given_to_a_person(host: &TestHost) {
         .as_str()
         .and_then(|id| id.parse().ok())
         .expect("it has one");
-    let [ada, eve] = [host.new_user("ada").await, host.new_user("eve").await];
+    let [ada, eve] = [
+        host.verified_user("ada").await,
+        host.verified_user("eve").await,
+    ];
+    // Whoever registered with her email is given nothing.
+    let stranger = host.new_user("stranger").await;
+    let call = own(host, &admin, &id, &stranger);
+    refuse(host, call, 422, "invalid_fields", &["user_id"]).await;
     for _ in 0..2 {
         let given = own(host, &admin, &id, &ada).send().await.expect(200);
         let expected =
@@ -843,7 +861,7 @@ async fn of_owners_at_once_one_is_given(host: &TestHost) {
     let id = id_of(&make(host, &admin, json!({"name": "x"})).await);
     let mut calls = Vec::new();
     for _ in 0..4 {
-        calls.push(own(host, &admin, &id, &host.new_user("racer").await));
+        calls.push(own(host, &admin, &id, &host.verified_user("racer").await));
     }
     let answers = join_all(calls.iter().map(Call::settle)).await;
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();

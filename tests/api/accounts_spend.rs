@@ -10,6 +10,7 @@ api_tests![
     is_what_was_billed_and_what_was_used,
     bounds_are_of_the_part_that_is_paid_for,
     a_trial_costs_what_it_does_not_cover,
+    terms_hold_for_the_usage_of_their_time,
     belongs_to_its_organization,
 ];
 
@@ -305,33 +306,33 @@ async fn bounds_are_of_the_part_that_is_paid_for(host: &TestHost) {
 
 async fn a_trial_costs_what_it_does_not_cover(host: &TestHost) {
     let half = Half::new(host).await;
-    meter(host, &half.owner.token, "calls", "count", json!({})).await;
+    for slug in ["first", "second"] {
+        meter(host, &half.owner.token, slug, "count", json!({})).await;
+    }
     half.use_at(18, 0, json!({"n": 1})).await;
     half.use_at(5, 0, json!({"n": 1})).await;
-    let terms = |covers: &str| {
-        json!({
-            "charges": [charge("calls", "calls", per_unit("1"))],
-            "trial": {"days": 10, "covers": covers}, "minimum_commitment": "40",
-        })
-    };
-    // Newest first.
-    for covers in ["advance_charges", "every_charge"] {
-        half.subscribe(terms(covers), json!({})).await;
+    for (metric, covers) in [("first", "every_charge"), ("second", "advance_charges")] {
+        let mut calls = charge("calls", metric, per_unit("1"));
+        calls["maximum"] = json!("40");
+        let terms = json!({
+            "charges": [calls], "trial": {"days": 10, "covers": covers}, "minimum_commitment": "40",
+        });
+        half.subscribe(terms, json!({})).await;
     }
-    // What it has cost, and what it will come to: usage goes on as it did since it costs money, and
-    // the commitment is for the thirty days after the trial.
+    // Of each what it has cost, and what it will come to: usage goes on as it did since it costs money,
+    // and the commitment is for the thirty days after the trial.
     let table = [
         (
             15,
-            ["calls 0 0.00", "calls 1 1.00"],
-            [None, Some(["calls 8 8.00", "minimum_commitment - 22.00"])],
+            [vec![], vec!["calls 1 1.00"]],
+            [vec![], vec!["calls 8 8.00"]],
         ),
         (
             0,
-            ["calls 1 1.00", "calls 2 2.00"],
+            [vec!["calls 1 1.00"], vec!["calls 1 1.00", "calls 1 1.00"]],
             [
-                Some(["calls 3 3.00", "minimum_commitment - 27.00"]),
-                Some(["calls 4 4.00", "minimum_commitment - 26.00"]),
+                vec!["calls 3 3.00", "minimum_commitment - 27.00"],
+                vec!["calls 1 1.00", "calls 3 3.00", "minimum_commitment - 26.00"],
             ],
         ),
     ];
@@ -340,13 +341,83 @@ async fn a_trial_costs_what_it_does_not_cover(host: &TestHost) {
         let body = half.spend_call(&half.owner).send().await.expect(200).json();
         for (index, (so_far, expected)) in so_far.into_iter().zip(expected).enumerate() {
             let spend = &body["subscriptions"][index];
-            assert_eq!(lines(spend), [so_far], "{spend}");
-            match expected {
-                Some(expected) => assert_eq!(lines(&spend["expected"]), expected, "{spend}"),
-                None => assert_eq!(spend["expected"], Value::Null, "{spend}"),
-            }
+            assert_eq!(lines(spend), so_far, "{spend}");
+            assert_eq!(lines(&spend["expected"]), expected, "{spend}");
         }
     }
+}
+
+async fn terms_hold_for_the_usage_of_their_time(host: &TestHost) {
+    let half = Half::new(host).await;
+    meter(host, &half.owner.token, "calls", "count", json!({})).await;
+    for (days_ago, count) in [(18, 1), (12, 2), (8, 4), (2, 8)] {
+        for _ in 0..count {
+            half.use_at(days_ago, 0, json!({"n": 1})).await;
+        }
+    }
+    let mut calls = charge("calls", "calls", per_unit("1"));
+    calls["maximum"] = json!("400");
+    let terms = json!({"charges": [calls, flat("fee", "arrears", "40")]});
+    let id = half.subscribe(terms.clone(), json!({})).await;
+    let act = async |action: &str, body: Value| {
+        let path = format!("/api/v1/subscriptions/{id}/{action}");
+        let call = host.post(path).bearer(&half.admin.token);
+        let call = call.idempotency_key(&fresh_key());
+        let call = if action == "unpause" {
+            call
+        } else {
+            call.json(&body)
+        };
+        call.settle().await.expect(200);
+    };
+    half.clock(15, 0).await;
+    let doubled = json!([{"charge": "calls", "price": {"amount": "2", "currency": "USD"}}]);
+    act("change", json!({"price_overrides": doubled})).await;
+    // The number of seats prices nothing here, and parts nothing.
+    act("change", json!({"quantity": 7})).await;
+    half.clock(10, 12).await;
+    act("pause", json!({})).await;
+    half.clock(4, 0).await;
+    let paused = half.spend().await;
+    // Five days, and six with the day of the pause; the calls of the pause cost nothing.
+    let before = ["calls 1 1.00", "fee - 5.00", "calls 2 4.00", "fee - 6.00"];
+    assert_eq!(lines(&paused), before, "{paused}");
+    assert_eq!(lines(&paused["expected"]), before, "{paused}");
+    act("unpause", Value::Null).await;
+    let other = half.subscribe(terms, json!({})).await;
+    half.clock(0, 0).await;
+    let body = half.spend_call(&half.owner).send().await.expect(200).json();
+    let [spend, second] = [0, 1].map(|index| &body["subscriptions"][index]);
+    assert_eq!(
+        lines(spend),
+        [&before[..], &["calls 8 16.00", "fee - 24.00"]].concat(),
+        "{spend}"
+    );
+    // Four days are over of twenty-four.
+    assert_eq!(
+        lines(&spend["expected"]),
+        [&before[..], &["calls 48 96.00", "fee - 24.00"]].concat(),
+        "{spend}"
+    );
+    // Usage is paid for once.
+    assert_eq!(second["subscription_id"], other.as_str());
+    assert_eq!(lines(second), ["fee - 40.00"], "{second}");
+    assert_eq!(
+        second["unrated"],
+        json!([{"charge": "calls", "reason": "counted_elsewhere"}])
+    );
+    // To be canceled in four days, of which the last one is used.
+    let rows = host
+        .query("SELECT rfc3339(date_trunc('day', now(), 'UTC') + interval '96 hours')")
+        .await;
+    let at: String = rows[0].get(0);
+    act("cancel", json!({"when": "date", "at": at})).await;
+    let body = half.spend_call(&half.owner).send().await.expect(200).json();
+    assert_eq!(
+        lines(&body["subscriptions"][0]["expected"]),
+        [&before[..], &["calls 16 32.00", "fee - 9.00"]].concat(),
+        "{body}"
+    );
 }
 
 async fn belongs_to_its_organization(host: &TestHost) {

@@ -13,6 +13,7 @@ api_tests![
     the_same_terms_again_change_nothing,
     moves_the_revenue,
     of_changes_of_one_version_at_once_one_is_done,
+    of_a_closed_account_none_begins,
     refuses,
 ];
 
@@ -68,6 +69,24 @@ async fn changes(host: &TestHost, organization: OrganizationId) -> Vec<(i64, Str
     rows.iter()
         .map(|row| (row.get(0), row.get(1), row.get(2)))
         .collect()
+}
+
+async fn of_a_closed_account_none_begins(host: &TestHost) {
+    let (_, organization, admin) = people(host).await;
+    let account = format!("/api/v1/accounts/acc_{}", organization.as_uuid().simple());
+    let set = async |action: &str| {
+        let call = host.post(format!("{account}/{action}"));
+        call.bearer(&admin.token).settle().await
+    };
+    set("close").await.expect(200);
+    let call = put(host, &admin, organization, &terms());
+    refuse(host, call, 409, "account_closed", &[]).await;
+    set("reopen").await.expect(200);
+    put(host, &admin, organization, &terms())
+        .send()
+        .await
+        .expect(201);
+    set("close").await.expect_problem(409, "account_in_use");
 }
 
 async fn is_set_and_shown(host: &TestHost) {

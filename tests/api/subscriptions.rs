@@ -23,7 +23,13 @@ api_tests![
     credits_of_a_cancellation_are_what_was_asked_for,
     pauses_owe_nothing,
     a_second_trial_is_refused,
+    a_change_is_to_a_plan_for_the_same_time,
+    what_is_given_back_was_owed,
+    a_skipped_boundary_costs_no_day,
     the_job_lets_time_pass,
+    what_cannot_be_advanced_stops_no_other,
+    there_are_so_many,
+    the_first_decides_the_currency,
     a_preview_is_what_then_happens,
     of_changes_at_once_each_is_one_version,
     of_what_can_be_done_once_one_does_it,
@@ -484,7 +490,7 @@ const TABLE: [(&str, [Option<&str>; 9]); 5] = [
     (
         "paused",
         [
-            Some("paused"),
+            None,
             Some("paused"),
             Some("canceled"),
             Some("paused"),
@@ -679,7 +685,7 @@ async fn pauses_owe_nothing(host: &TestHost) {
     desk.act(
         &id,
         "change",
-        json!({"price_overrides": [
+        json!({"when": "period_end", "price_overrides": [
         {"charge": "base", "price": {"amount": "60", "currency": "USD"}}]}),
     )
     .await;
@@ -716,8 +722,67 @@ async fn a_second_trial_is_refused(host: &TestHost) {
     }
     trial().send().await.expect_problem(409, "trial_used");
     desk.create(&plan, json!({"trial_days": 0})).await;
-    let other = desk.team().await;
-    desk.create(&other, json!({"trial_days": 14})).await;
+    // Whose trial it was stays so, whatever plan the subscription has by now.
+    let [first, second] = [desk.team().await, desk.team().await];
+    let id = desk.create(&first, json!({"trial_days": 14})).await;
+    desk.act(&id, "change", json!({"plan": second})).await;
+    desk.act(&id, "cancel", json!({"when": "now"})).await;
+    let again = desk.create_call(&first, json!({"trial_days": 14}));
+    again.send().await.expect_problem(409, "trial_used");
+    desk.create(&second, json!({"trial_days": 14})).await;
+}
+
+async fn a_change_is_to_a_plan_for_the_same_time(host: &TestHost) {
+    let desk = Desk::at(host, "2026-04-01T00:00:00Z").await;
+    let monthly = desk.plan("USD", json!([flat("base", "30")])).await;
+    let yearly = format!("p{}", unique());
+    let plan = json!({
+        "code": yearly, "name": "Plan", "currency": "USD", "billing_period": "year",
+    });
+    let call = host.post("/api/v1/plans").bearer(&desk.admin.token);
+    call.json(&plan).send().await.expect(201);
+    desk.version(&yearly, json!([flat("base", "300")])).await;
+    for (from, to) in [(&monthly, &yearly), (&yearly, &monthly)] {
+        let id = desk.create(from, json!({})).await;
+        for when in ["now", "period_end"] {
+            let call = desk.call(&id, "change", &json!({"plan": to, "when": when}));
+            refuse(host, call, 422, "invalid_fields", &["plan"]).await;
+        }
+    }
+}
+
+async fn what_is_given_back_was_owed(host: &TestHost) {
+    for rounding in ["half_even", "up", "down", "ceiling", "floor"] {
+        let desk = Desk::at(host, "2026-05-01T00:00:00Z").await;
+        let mut base = flat("base", "19.95");
+        base["rounding"] = json!(rounding);
+        let plan = desk.plan("USD", json!([base])).await;
+        let id = desk.create(&plan, json!({})).await;
+        desk.clock("2026-05-11T00:00:00Z").await;
+        let paused = desk.act(&id, "pause", json!({})).await;
+        let unpaused = desk.act(&id, "unpause", json!({})).await;
+        let amounts = [&paused, &unpaused]
+            .map(|changed| decimal(changed["total"]["amount"].as_str().unwrap_or_default()));
+        assert_eq!(
+            amounts[0] + amounts[1],
+            Decimal::ZERO,
+            "{rounding}: {amounts:?}"
+        );
+    }
+}
+
+/// In Greenland clocks skip the hour before midnight of 28 March 2027.
+async fn a_skipped_boundary_costs_no_day(host: &TestHost) {
+    let desk = Desk::at(host, "2027-02-28T01:30:00Z").await;
+    host.execute("UPDATE billing_accounts SET time_zone = 'America/Nuuk'")
+        .await;
+    let plan = desk.plan("USD", json!([flat("base", "310")])).await;
+    let id = desk.create(&plan, json!({})).await;
+    desk.clock("2027-04-01T00:00:00Z").await;
+    assert_eq!(
+        desk.lines(&id).await,
+        ["base 310.00 28/28", "base 310.00 31/31"]
+    );
 }
 
 async fn the_job_lets_time_pass(host: &TestHost) {
@@ -759,6 +824,84 @@ async fn the_job_lets_time_pass(host: &TestHost) {
     let call = host.post(format!("{SUBSCRIPTIONS}/advance"));
     let call = call.bearer(&desk.owner.token);
     refuse(host, call, 403, "forbidden", &[]).await;
+}
+
+async fn what_cannot_be_advanced_stops_no_other(host: &TestHost) {
+    let desk = Desk::at(host, "2026-04-01T00:00:00Z").await;
+    host.execute("UPDATE billing_accounts SET is_test = false, test_clock_at = NULL")
+        .await;
+    let plan = desk.plan("USD", json!([flat("base", "30")])).await;
+    let daily = json!({"billing": {"unit": "day"}});
+    let broken = desk.create(&plan, daily.clone()).await;
+    let sound = desk.create(&plan, daily).await;
+    for id in [&broken, &sound] {
+        twenty_days_pass(host, id).await;
+    }
+    let set = async |change: &str| {
+        let id = uuid_of(&broken);
+        host.execute(&format!(
+            "UPDATE subscriptions SET {change} WHERE id = '{id}'"
+        ))
+        .await;
+    };
+    set(r#"price_overrides = '[{"charge": "gone", "price": {"amount": "1", "currency": "USD"}}]'"#)
+        .await;
+    let call = host.post(format!("{SUBSCRIPTIONS}/advance"));
+    let call = call.bearer(&desk.admin.token);
+    // It is tried once, and then passed over.
+    for failed in [1, 0] {
+        let done = call.send().await.expect(200).json();
+        assert_eq!(done["failed"], failed, "{done}");
+        assert_eq!(done["is_complete"], true, "{done}");
+    }
+    assert_eq!(desk.shown(&sound).await["period"]["index"], 20);
+    assert_eq!(desk.shown(&broken).await["period"]["index"], 0);
+    // An hour later it is mended.
+    set("price_overrides = '[]', set_aside_until = set_aside_until - interval '1 hour'").await;
+    call.send().await.expect(200);
+    assert_eq!(desk.shown(&broken).await["period"]["index"], 20);
+}
+
+async fn there_are_so_many(host: &TestHost) {
+    let desk = Desk::at(host, "2026-01-31T00:00:00Z").await;
+    let plan = desk.plan("USD", json!([flat("base", "100")])).await;
+    let first = desk.create(&plan, json!({})).await;
+    let calls: Vec<Call> = (0..102)
+        .map(|_| desk.create_call(&plan, json!({})))
+        .collect();
+    let answers = join_all(calls.iter().map(Call::settle)).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(made, 99, "the hundredth is the last");
+    let body = json!({"account_id": desk.account, "plan": plan});
+    let call = host.post(format!("{SUBSCRIPTIONS}/preview"));
+    let call = call.bearer(&desk.admin.token).json(&body);
+    refuse(host, call, 409, "subscription_limit", &[]).await;
+    desk.act(&first, "cancel", json!({"when": "now"})).await;
+    desk.create(&plan, json!({})).await;
+}
+
+async fn the_first_decides_the_currency(host: &TestHost) {
+    let desk = Desk::at(host, "2026-01-31T00:00:00Z").await;
+    let mut plans = Vec::new();
+    for currency in ["USD", "EUR", "JPY", "GBP"] {
+        plans.push(desk.plan(currency, json!([flat("base", "100")])).await);
+    }
+    let calls = plans.iter().map(|plan| desk.create_call(plan, json!({})));
+    let calls: Vec<Call> = calls.collect();
+    let answers = join_all(calls.iter().map(Call::settle)).await;
+    let (made, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == 201);
+    assert_eq!(made.len(), 1, "an account is billed in one currency");
+    for answer in refused {
+        answer.expect_fields(422, "invalid_fields", &["plan"]);
+    }
+    let path = format!("/api/v1/accounts/{}", desk.account);
+    let account = host.get(path).bearer(&desk.owner.token);
+    let account = account.send().await.expect(200).json();
+    assert_eq!(
+        account["currency"],
+        made[0].json()["subscription"]["currency"]
+    );
 }
 
 /// As if nobody had looked at a subscription by the day for twenty days.

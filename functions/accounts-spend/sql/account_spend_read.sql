@@ -12,6 +12,7 @@ DECLARE
     v_subscription subscriptions;
     v_now timestamptz;
     v_found json[] := ARRAY[]::json[];
+    v_taken text[] := ARRAY[]::text[];
 BEGIN
     IF v_refusal IS NOT NULL THEN
         RETURN v_refusal;
@@ -30,10 +31,16 @@ BEGIN
         SELECT * FROM subscriptions
          WHERE organization_id = v_account.organization_id AND account_id = v_account.id
            AND status IN ('trialing', 'active', 'paused')
-         ORDER BY id DESC LIMIT 100
+         -- An account has a hundred at most. Of two that price the same usage the older one is paid for it.
+         ORDER BY id
     LOOP
-        v_found := v_found || subscription_spend_facts(v_account, v_subscription, v_now, p_max_cells, p_max_events,
-                                                       p_max_series);
+        v_found := v_found || subscription_spend_facts(v_account, v_subscription, v_now, v_taken, p_max_cells,
+                                                       p_max_events, p_max_series);
+        v_taken := v_taken || ARRAY(
+            SELECT c.value ->> 'metric'
+              FROM jsonb_array_elements(plan_version_terms(v_subscription.plan_id, v_subscription.plan_version)
+                                        -> 'charges') c
+             WHERE c.value ->> 'metric' IS NOT NULL AND coalesce(c.value ->> 'billing', 'arrears') = 'arrears');
     END LOOP;
     RETURN json_build_object('as_of', rfc3339(v_now), 'subscriptions', array_to_json(v_found));
 END;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::http::time::Time;
 use shared::ids::SubscriptionId;
-use shared::money::{Money, Proration};
+use shared::money::{Currency, Money, Proration};
 use shared::rating::plan_terms::PlanCode;
 
 use crate::operations::UnratedReason;
@@ -25,29 +25,35 @@ pub struct Subscription {
     pub subscription_id: SubscriptionId,
     pub plan: PlanCode,
     pub plan_version: u32,
+    pub currency: Currency,
     pub period_started_at: Time,
     pub period_ends_at: Time,
-    pub usage_from: Time,
-    pub usage_until: Time,
-    pub terms: Value,
-    pub price_overrides: Vec<PriceOverride>,
     pub proration: Proration,
     pub anchor_day: u32,
     /// The dates of the whole period, between two boundaries.
     pub whole: Range<NaiveDate>,
     pub whole_secs: Range<i64>,
-    /// From when on the period is paid for; null if no part of it is.
-    pub paid_from: Option<PaidFrom>,
     /// What was billed of the period in advance and not given back.
     pub billed: Vec<Billed>,
-    /// Of each charge that is billed later and has a metric.
-    pub used: Vec<Used>,
+    /// The parts of the period with the same terms, without those that it was paused for.
+    pub segments: Vec<Segment>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub struct PaidFrom {
-    pub date: NaiveDate,
-    pub secs: i64,
+/// A part of a period with the same terms.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Segment {
+    /// Whether it goes on until the end.
+    pub is_open: bool,
+    /// Whether it is after a trial.
+    pub is_paid: bool,
+    pub dates: Range<NaiveDate>,
+    pub secs: Range<i64>,
+    pub usage_from: Time,
+    pub usage_until: Time,
+    pub terms: Value,
+    pub price_overrides: Vec<PriceOverride>,
+    /// Of each charge that is billed later and has a metric.
+    pub used: Vec<Used>,
 }
 
 /// The price of a charge instead of the plan's.

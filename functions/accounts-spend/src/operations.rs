@@ -33,21 +33,17 @@ pub struct SubscriptionSpend {
     pub period_started_at: Time,
     /// Exclusive.
     pub period_ends_at: Time,
-    /// From when on usage counts: whole quarters of an hour that begin in the period, and not in a
-    /// trial that covers usage.
-    pub usage_from: Time,
-    /// Until when it was counted, exclusive.
-    pub usage_until: Time,
     /// What was billed in advance, then what was used, then what holds for both together.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 201)))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 10_000)))]
     pub lines: Vec<SpendLine>,
     /// The sum of the lines.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "SignedMoney"))]
     pub total: Money,
     /// The charges that are in no line.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 100)))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 1_000)))]
     pub unrated: Vec<UnratedCharge>,
-    /// What the period will come to; null while usage that costs money has not begun to count.
+    /// What the period will come to; null before any usage that costs money could be counted, and where
+    /// it would be more than can be rated.
     pub expected: Option<ExpectedSpend>,
 }
 
@@ -55,7 +51,7 @@ pub struct SubscriptionSpend {
 #[shared::answer]
 pub struct ExpectedSpend {
     pub method: ProjectionMethod,
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 201)))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = 10_000)))]
     pub lines: Vec<SpendLine>,
     /// The sum of the lines.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "SignedMoney"))]
@@ -85,6 +81,10 @@ pub struct SpendLine {
     pub quantity: Option<Number>,
     /// The price of a unit, if all have the same.
     pub unit_price: Option<Number>,
+    /// Of usage, from when on it was counted: whole quarters of an hour.
+    pub from: Option<Time>,
+    /// Until when, exclusive.
+    pub until: Option<Time>,
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "SignedMoney"))]
     pub amount: Money,
 }
@@ -105,6 +105,7 @@ pub enum SpendLineKind {
 
 /// A charge that is in no line.
 #[shared::answer]
+#[derive(PartialEq, Eq)]
 pub struct UnratedCharge {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "ChargeCode"))]
     pub charge: String,
@@ -123,11 +124,13 @@ pub enum UnratedReason {
     NeedsEvents,
     /// More was used than one request computes.
     TooMuch,
+    /// An older subscription of the account prices the same usage.
+    CountedElsewhere,
     /// The prices have none for this usage: a value that is in no cell, below zero, or too large.
     NoPrice,
 }
 
-const EXAMPLE: &str = r#"{"account_id": "acc_0199a2c4e1f17c4d9e6f708192a3b4c5", "as_of": "2026-11-16T12:00:00.000000Z", "subscriptions": [{"subscription_id": "sub_0199a2c4e1f17c4d9e6f708192a3b4c5", "plan": "team", "plan_version": 1, "period_started_at": "2026-11-01T00:00:00.000000Z", "period_ends_at": "2026-12-01T00:00:00.000000Z", "usage_from": "2026-11-01T00:00:00.000000Z", "usage_until": "2026-11-16T12:15:00.000000Z", "lines": [{"kind": "billed", "charge": "base", "description": "Base", "quantity": null, "unit_price": null, "amount": {"amount": "30.00", "currency": "USD"}}, {"kind": "usage", "charge": "calls", "description": "Calls", "quantity": "1550", "unit_price": "0.01", "amount": {"amount": "15.50", "currency": "USD"}}], "total": {"amount": "45.50", "currency": "USD"}, "unrated": [], "expected": {"method": "linear", "lines": [{"kind": "billed", "charge": "base", "description": "Base", "quantity": null, "unit_price": null, "amount": {"amount": "30.00", "currency": "USD"}}, {"kind": "usage", "charge": "calls", "description": "Calls", "quantity": "3000", "unit_price": "0.01", "amount": {"amount": "30.00", "currency": "USD"}}], "total": {"amount": "60.00", "currency": "USD"}}}]}"#;
+const EXAMPLE: &str = r#"{"account_id": "acc_0199a2c4e1f17c4d9e6f708192a3b4c5", "as_of": "2026-11-16T12:00:00.000000Z", "subscriptions": [{"subscription_id": "sub_0199a2c4e1f17c4d9e6f708192a3b4c5", "plan": "team", "plan_version": 1, "period_started_at": "2026-11-01T00:00:00.000000Z", "period_ends_at": "2026-12-01T00:00:00.000000Z", "lines": [{"kind": "billed", "charge": "base", "description": "Base", "quantity": null, "unit_price": null, "from": null, "until": null, "amount": {"amount": "30.00", "currency": "USD"}}, {"kind": "usage", "charge": "calls", "description": "Calls", "quantity": "1550", "unit_price": "0.01", "from": "2026-11-01T00:00:00.000000Z", "until": "2026-11-16T12:15:00.000000Z", "amount": {"amount": "15.50", "currency": "USD"}}], "total": {"amount": "45.50", "currency": "USD"}, "unrated": [], "expected": {"method": "linear", "lines": [{"kind": "billed", "charge": "base", "description": "Base", "quantity": null, "unit_price": null, "from": null, "until": null, "amount": {"amount": "30.00", "currency": "USD"}}, {"kind": "usage", "charge": "calls", "description": "Calls", "quantity": "3000", "unit_price": "0.01", "from": "2026-11-01T00:00:00.000000Z", "until": "2026-11-16T12:15:00.000000Z", "amount": {"amount": "30.00", "currency": "USD"}}], "total": {"amount": "60.00", "currency": "USD"}}}]}"#;
 
 pub const READ: Operation = Operation::new(
     "accounts-spend",

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 use serde_json::Value;
 use shared::http::problem::Problem;
-use shared::money::{AnchoredPeriod, Money, PeriodPart, PeriodShare, Rounding};
+use shared::money::{AnchoredPeriod, Currency, Money, PeriodPart, PeriodShare, Rounding};
 use shared::rating::plan_terms::PlanTerms;
 use shared::rating::{Billing, Charge, Item, Model, Number, Phase, Plan, Usage};
 
-use crate::facts::{Billed, Subscription, Used};
+use crate::facts::{Billed, Segment, Subscription, Used};
 use crate::operations::{
     ExpectedSpend, ProjectionMethod, SpendLine, SpendLineKind, SubscriptionSpend, UnratedCharge,
     UnratedReason,
@@ -20,27 +20,42 @@ use crate::operations::{
 /// # Errors
 /// A 500 for facts that contradict each other.
 pub fn of(subscription: &Subscription) -> Result<SubscriptionSpend, Problem> {
-    let mut terms = PlanTerms::stored(&subscription.terms)?;
-    for wanted in &subscription.price_overrides {
-        let mut charges = terms.charges.iter_mut();
-        let charge = charges.find(|charge| charge.code == wanted.charge);
-        set_price(charge, wanted.price)?;
+    let currency = subscription.currency;
+    let billed = billed_lines(&subscription.billed);
+    let mut so_far = Spend::of(currency, billed.clone());
+    let mut expected = Spend::of(currency, billed);
+    let mut is_projected = true;
+    for segment in &subscription.segments {
+        let terms = Terms::of(subscription, segment)?;
+        let used = rate(&terms, segment, |used| used.usage.as_ref())?;
+        if segment.is_open {
+            let used_then = rate(&terms, segment, |used| used.expected.as_ref())?;
+            let has_all = used_then.unrated.len() == used.unrated.len();
+            let is_known = |used: &Used| used.usage.is_none() || used.expected.is_some();
+            is_projected = has_all && segment.used.iter().all(is_known);
+            expected.lines.extend(used_then.lines);
+        } else {
+            expected.lines.extend(used.lines.iter().cloned());
+        }
+        for of in [&mut so_far, &mut expected] {
+            of.add_bounds(&terms)?;
+        }
+        so_far.lines.extend(used.lines);
+        for charge in used.unrated {
+            if !so_far.unrated.contains(&charge) {
+                so_far.unrated.push(charge);
+            }
+        }
     }
-    let share = paid_share(subscription)?;
-    let bounds = Bounds {
-        minimum: prorated(terms.minimum_commitment, share, &terms)?,
-        maximum: prorated(terms.maximum_spend, share, &terms)?,
-    };
-    let plan = billed_later(terms, share)?;
-    let used = rate(&plan, &subscription.used, |used| used.usage.as_ref())?;
-    let lines = so_far(&plan, &subscription.billed, used.lines, &bounds)?;
-    let is_projected = subscription
-        .used
-        .iter()
-        .all(|used| used.usage.is_none() || used.expected.is_some());
+    so_far.limit()?;
     let expected = if is_projected {
-        let used = rate(&plan, &subscription.used, |used| used.expected.as_ref())?;
-        Some(expected(&plan, &subscription.billed, used.lines, &bounds)?)
+        expected.limit()?;
+        expected.commit()?;
+        Some(ExpectedSpend {
+            method: ProjectionMethod::Linear,
+            total: expected.total()?,
+            lines: expected.lines,
+        })
     } else {
         None
     };
@@ -50,13 +65,180 @@ pub fn of(subscription: &Subscription) -> Result<SubscriptionSpend, Problem> {
         plan_version: subscription.plan_version,
         period_started_at: subscription.period_started_at.clone(),
         period_ends_at: subscription.period_ends_at.clone(),
-        usage_from: subscription.usage_from.clone(),
-        usage_until: subscription.usage_until.clone(),
-        total: sum(&plan, &lines)?,
-        lines,
-        unrated: used.unrated,
+        total: so_far.total()?,
+        lines: so_far.lines,
+        unrated: so_far.unrated,
         expected,
     })
+}
+
+/// The lines of a period, and the bounds of their sum.
+struct Spend {
+    currency: Currency,
+    lines: Vec<SpendLine>,
+    unrated: Vec<UnratedCharge>,
+    /// The least that the period costs: the sum of what the segments have of theirs.
+    minimum: Money,
+    /// The most; none if a segment has none.
+    maximum: Option<Money>,
+    has_segments: bool,
+}
+
+impl Spend {
+    fn of(currency: Currency, lines: Vec<SpendLine>) -> Self {
+        Self {
+            currency,
+            lines,
+            unrated: Vec::new(),
+            minimum: Money::zero(currency),
+            maximum: Some(Money::zero(currency)),
+            has_segments: false,
+        }
+    }
+
+    fn add_bounds(&mut self, terms: &Terms) -> Result<(), Problem> {
+        self.has_segments = true;
+        self.minimum = plus(self.minimum, terms.minimum)?;
+        self.maximum = match (self.maximum, terms.maximum) {
+            (Some(maximum), Some(more)) => Some(plus(maximum, more)?),
+            _ => None,
+        };
+        Ok(())
+    }
+
+    fn total(&self) -> Result<Money, Problem> {
+        let amounts = self.lines.iter().map(|line| line.amount);
+        amounts
+            .into_iter()
+            .try_fold(Money::zero(self.currency), plus)
+    }
+
+    fn limit(&mut self) -> Result<(), Problem> {
+        let total = self.total()?;
+        match self.maximum {
+            Some(maximum) if self.has_segments && total.amount() > maximum.amount() => {
+                self.bring_to(maximum, total, SpendLineKind::MaximumSpend, "Maximum spend")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Problem> {
+        let total = self.total()?;
+        if total.amount() < self.minimum.amount() {
+            let kind = SpendLineKind::MinimumCommitment;
+            return self.bring_to(self.minimum, total, kind, "Minimum commitment");
+        }
+        Ok(())
+    }
+
+    /// Adds the line that brings the total to a bound.
+    fn bring_to(
+        &mut self,
+        bound: Money,
+        total: Money,
+        kind: SpendLineKind,
+        description: &str,
+    ) -> Result<(), Problem> {
+        self.lines.push(SpendLine {
+            kind,
+            charge: None,
+            description: description.to_owned(),
+            quantity: None,
+            unit_price: None,
+            from: None,
+            until: None,
+            amount: plus(bound, -total)?,
+        });
+        Ok(())
+    }
+}
+
+fn plus(sum: Money, more: Money) -> Result<Money, Problem> {
+    sum.checked_add(more).map_err(|_| Problem::internal())
+}
+
+/// The terms of a segment, brought to its part of the period.
+struct Terms {
+    /// The charges that are billed when the period has ended.
+    plan: Plan,
+    minimum: Money,
+    maximum: Option<Money>,
+}
+
+impl Terms {
+    /// A fee and a least are for what is paid for, and a most is for what is used: in a trial that
+    /// does not cover usage both differ.
+    fn of(subscription: &Subscription, segment: &Segment) -> Result<Self, Problem> {
+        let mut terms = PlanTerms::stored(&segment.terms)?;
+        for wanted in &segment.price_overrides {
+            let mut charges = terms.charges.iter_mut();
+            let charge = charges.find(|charge| charge.code == wanted.charge);
+            set_price(charge, wanted.price)?;
+        }
+        let currency = terms.currency;
+        let share = share(subscription, segment)?;
+        let part = |number: Number, rounding: Rounding| match share {
+            None => Ok(Money::zero(currency)),
+            Some(share) => share
+                .of(Money::new(number.to_decimal(), currency), rounding)
+                .map_err(|_| Problem::internal()),
+        };
+        let paid_part = |number: Number, rounding: Rounding| {
+            if segment.is_paid {
+                part(number, rounding)
+            } else {
+                Ok(Money::zero(currency))
+            }
+        };
+        let number =
+            |money: Money| Number::from_decimal(money.amount()).ok_or_else(Problem::internal);
+        let minimum = terms.minimum_commitment.take().unwrap_or(Number::ZERO);
+        let minimum = paid_part(minimum, Rounding::HalfEven)?;
+        let maximum = terms.maximum_spend.take();
+        let maximum = maximum
+            .map(|most| part(most, Rounding::HalfEven))
+            .transpose()?;
+        terms.trial = None;
+        terms
+            .charges
+            .retain(|charge| charge.billing == Billing::Arrears);
+        for charge in &mut terms.charges {
+            let rounding = charge.rounding;
+            if let Model::Flat { amount } = &mut charge.model {
+                *amount = number(paid_part(*amount, rounding)?)?;
+            }
+            if let Some(least) = &mut charge.minimum {
+                *least = number(paid_part(*least, rounding)?)?;
+            }
+            if let Some(most) = &mut charge.maximum {
+                *most = number(part(*most, rounding)?)?;
+            }
+        }
+        Ok(Self {
+            plan: terms.into_plan("plan", "Plan"),
+            minimum,
+            maximum,
+        })
+    }
+}
+
+/// The part of the period that a segment is; nothing if it has no day.
+fn share(subscription: &Subscription, segment: &Segment) -> Result<Option<PeriodShare>, Problem> {
+    let (whole, secs) = (&subscription.whole, &subscription.whole_secs);
+    let dates = segment.dates.start.clamp(whole.start, whole.end)
+        ..segment.dates.end.clamp(whole.start, whole.end);
+    let part_secs = segment.secs.start.clamp(secs.start, secs.end)
+        ..segment.secs.end.clamp(secs.start, secs.end);
+    let share = AnchoredPeriod::new(whole.clone(), subscription.anchor_day)
+        .and_then(|period| period.with_secs(secs.clone()))
+        .and_then(|period| {
+            subscription
+                .proration
+                .share(&period, &PeriodPart::new(dates, part_secs))
+        })
+        .map_err(|_| Problem::internal())?;
+    Ok((share.count() > 0).then_some(share))
 }
 
 /// Gives a charge another price than the plan's, which was checked when it was agreed upon.
@@ -70,78 +252,6 @@ fn set_price(charge: Option<&mut Charge>, price: Money) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The least and the most that a period costs.
-struct Bounds {
-    minimum: Option<Money>,
-    maximum: Option<Money>,
-}
-
-/// The part of the period that is paid for; nothing if none is.
-fn paid_share(subscription: &Subscription) -> Result<Option<PeriodShare>, Problem> {
-    let Some(paid) = subscription.paid_from else {
-        return Ok(None);
-    };
-    let (whole, secs) = (&subscription.whole, &subscription.whole_secs);
-    let from = paid.date.clamp(whole.start, whole.end);
-    let from_secs = paid.secs.clamp(secs.start, secs.end);
-    let part = PeriodPart::new(from..whole.end, from_secs..secs.end);
-    let share = AnchoredPeriod::new(whole.clone(), subscription.anchor_day)
-        .and_then(|period| period.with_secs(secs.clone()))
-        .and_then(|period| subscription.proration.share(&period, &part))
-        .map_err(|_| Problem::internal())?;
-    Ok((share.count() > 0).then_some(share))
-}
-
-/// What of an amount falls on the part that is paid for; nothing where no part is.
-fn prorated(
-    amount: Option<Number>,
-    share: Option<PeriodShare>,
-    terms: &PlanTerms,
-) -> Result<Option<Money>, Problem> {
-    let (Some(amount), Some(share)) = (amount, share) else {
-        return Ok(None);
-    };
-    let whole = Money::new(amount.to_decimal(), terms.currency);
-    let part = share.of(whole, Rounding::HalfEven);
-    part.map(Some).map_err(|_| Problem::internal())
-}
-
-/// The charges that are billed when the period has ended, with the amounts of a part of it.
-fn billed_later(terms: PlanTerms, share: Option<PeriodShare>) -> Result<Plan, Problem> {
-    let currency = terms.currency;
-    let part_of = |number: &mut Number, rounding: Rounding| {
-        let part = match share {
-            None => Money::zero(currency),
-            Some(share) => share
-                .of(Money::new(number.to_decimal(), currency), rounding)
-                .map_err(|_| Problem::internal())?,
-        };
-        *number = Number::from_decimal(part.amount()).ok_or_else(Problem::internal)?;
-        Ok::<(), Problem>(())
-    };
-    let mut plan = PlanTerms {
-        minimum_commitment: None,
-        maximum_spend: None,
-        trial: None,
-        ..terms
-    };
-    plan.charges
-        .retain(|charge| charge.billing == Billing::Arrears);
-    for charge in &mut plan.charges {
-        let rounding = charge.rounding;
-        if let Model::Flat { amount } = &mut charge.model {
-            part_of(amount, rounding)?;
-        }
-        for bound in [&mut charge.minimum, &mut charge.maximum]
-            .into_iter()
-            .flatten()
-        {
-            part_of(bound, rounding)?;
-        }
-    }
-    Ok(plan.into_plan("plan", "Plan"))
-}
-
 /// Charges with their lines, and those that have none.
 struct RatedUsage {
     lines: Vec<SpendLine>,
@@ -151,11 +261,11 @@ struct RatedUsage {
 /// The lines for one of the two usages of each charge. A charge that cannot be rated is left out, and
 /// takes no free units.
 fn rate<'a>(
-    plan: &Plan,
-    used: &'a [Used],
+    terms: &Terms,
+    segment: &'a Segment,
     which: impl Fn(&'a Used) -> Option<&'a Value>,
 ) -> Result<RatedUsage, Problem> {
-    let mut plan = plan.clone();
+    let mut plan = terms.plan.clone();
     let mut unrated = Vec::new();
     let mut usage: BTreeMap<String, Usage> = BTreeMap::new();
     let mut leave_out = |plan: &mut Plan, code: &str, reason: UnratedReason| {
@@ -165,7 +275,7 @@ fn rate<'a>(
             reason,
         });
     };
-    for one in used {
+    for one in &segment.used {
         if let Some(reason) = one.unrated {
             leave_out(&mut plan, &one.charge, reason);
             continue;
@@ -191,6 +301,8 @@ fn rate<'a>(
                     description: line.description,
                     quantity: line.quantity,
                     unit_price: line.unit_price,
+                    from: Some(segment.usage_from.clone()),
+                    until: Some(segment.usage_until.clone()),
                     amount: line.amount,
                 });
                 return Ok(RatedUsage {
@@ -207,81 +319,16 @@ fn rate<'a>(
     }
 }
 
-fn billed_lines(billed: &[Billed]) -> impl Iterator<Item = SpendLine> + '_ {
-    billed.iter().map(|billed| SpendLine {
+fn billed_lines(billed: &[Billed]) -> Vec<SpendLine> {
+    let lines = billed.iter().map(|billed| SpendLine {
         kind: SpendLineKind::Billed,
         charge: Some(billed.charge.clone()),
         description: billed.description.clone(),
         quantity: None,
         unit_price: None,
+        from: None,
+        until: None,
         amount: billed.amount,
-    })
-}
-
-fn so_far(
-    plan: &Plan,
-    billed: &[Billed],
-    used: Vec<SpendLine>,
-    bounds: &Bounds,
-) -> Result<Vec<SpendLine>, Problem> {
-    let mut lines: Vec<_> = billed_lines(billed).chain(used).collect();
-    let total = sum(plan, &lines)?;
-    if let Some(maximum) = bounds.maximum
-        && total.amount() > maximum.amount()
-    {
-        lines.push(adjustment(
-            SpendLineKind::MaximumSpend,
-            "Maximum spend",
-            maximum,
-            total,
-        )?);
-    }
-    Ok(lines)
-}
-
-fn expected(
-    plan: &Plan,
-    billed: &[Billed],
-    used: Vec<SpendLine>,
-    bounds: &Bounds,
-) -> Result<ExpectedSpend, Problem> {
-    let mut lines = so_far(plan, billed, used, bounds)?;
-    let total = sum(plan, &lines)?;
-    if let Some(minimum) = bounds.minimum
-        && total.amount() < minimum.amount()
-    {
-        let kind = SpendLineKind::MinimumCommitment;
-        lines.push(adjustment(kind, "Minimum commitment", minimum, total)?);
-    }
-    Ok(ExpectedSpend {
-        method: ProjectionMethod::Linear,
-        total: sum(plan, &lines)?,
-        lines,
-    })
-}
-
-/// The line that brings a total to a bound.
-fn adjustment(
-    kind: SpendLineKind,
-    description: &str,
-    bound: Money,
-    total: Money,
-) -> Result<SpendLine, Problem> {
-    let amount = bound.checked_sub(total).map_err(|_| Problem::internal())?;
-    Ok(SpendLine {
-        kind,
-        charge: None,
-        description: description.to_owned(),
-        quantity: None,
-        unit_price: None,
-        amount,
-    })
-}
-
-fn sum(plan: &Plan, lines: &[SpendLine]) -> Result<Money, Problem> {
-    let zero = Money::zero(plan.currency);
-    lines
-        .iter()
-        .try_fold(zero, |sum, line| sum.checked_add(line.amount))
-        .map_err(|_| Problem::internal())
+    });
+    lines.collect()
 }

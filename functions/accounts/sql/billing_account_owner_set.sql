@@ -8,6 +8,7 @@ DECLARE
     v_principal principal := authenticate(p_digest);
     v_refusal json := refusal(v_principal, 'accounts:manage');
     v_account billing_accounts;
+    v_verified_at timestamptz;
 BEGIN
     v_refusal := coalesce(v_refusal, recent_login_refusal(v_principal));
     IF v_refusal IS NOT NULL THEN
@@ -20,7 +21,8 @@ BEGIN
     -- Of several at once the first makes an owner, and the others find one.
     PERFORM 1 FROM organizations WHERE id = v_account.organization_id FOR NO KEY UPDATE;
     -- Held, so that requests side by side do not exceed the limit.
-    PERFORM 1 FROM users WHERE id = p_user_id AND disabled_at IS NULL FOR NO KEY UPDATE;
+    SELECT email_verified_at INTO v_verified_at FROM users
+     WHERE id = p_user_id AND disabled_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN json_build_object('refusal', 'owner_unknown');
     END IF;
@@ -32,6 +34,10 @@ BEGIN
         END IF;
         IF (SELECT count(*) FROM memberships WHERE user_id = p_user_id AND role = 'owner') >= p_max_owned THEN
             RETURN json_build_object('refusal', 'organization_limit');
+        END IF;
+        -- Whoever registered with somebody else's email is given nothing that is meant for them.
+        IF v_verified_at IS NULL THEN
+            RETURN json_build_object('refusal', 'owner_unverified');
         END IF;
         INSERT INTO memberships (organization_id, user_id, role) VALUES (v_account.organization_id, p_user_id, 'owner');
         PERFORM audit_append(v_account.organization_id, 'account.owner_set', v_principal.user_id,

@@ -75,6 +75,11 @@ fn refuse(refused: &Refused) -> Option<Problem> {
             "unknown",
             "must be the id of a user who is not disabled",
         ),
+        "owner_unverified" => Problem::invalid_field(
+            "user_id",
+            "email_not_verified",
+            "must be the id of a user whose email is verified",
+        ),
         "owner_present" => {
             OWNER_PRESENT.because("An owner invites others, and gives the organization another.")
         }

@@ -16,6 +16,7 @@ DECLARE
     v_old_mrr numeric;
     v_movement text;
     v_begins_anew boolean;
+    v_is_closed boolean;
     v_now timestamptz;
 BEGIN
     IF v_refusal IS NOT NULL THEN
@@ -35,6 +36,12 @@ BEGIN
     END IF;
     IF p_version <> coalesce(v_old.version, 0) THEN
         RETURN json_build_object('refusal', 'version_conflict', 'version', coalesce(v_old.version, 0));
+    END IF;
+    -- Held, so that none begins while the account is being closed.
+    SELECT status = 'closed' INTO v_is_closed FROM billing_accounts
+     WHERE organization_id = p_organization_id AND id = p_organization_id FOR NO KEY UPDATE;
+    IF v_is_closed AND p_status <> 'canceled' THEN
+        RETURN json_build_object('refusal', 'account_closed');
     END IF;
     IF v_old.currency <> p_currency THEN
         RETURN json_build_object('refusal', 'currency_fixed', 'currency', v_old.currency);

@@ -32,6 +32,8 @@ pub struct SubscriptionTerms {
 shared::refusals! {
     VERSION_CONFLICT = 409 "version_conflict", "The subscription has another version",
         "the subscription has another version than the one given.";
+    ACCOUNT_CLOSED = 409 "account_closed", "The account is closed",
+        "the account is closed.";
     SUBSCRIPTION_CANCELED = 409 "subscription_canceled", "The subscription is canceled",
         "the subscription was canceled, and begins anew only as active or trialing.";
 }
@@ -76,4 +78,4 @@ pub const PUT: Operation = Operation::new(
         r#"{"organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "plan": "team", "seats": 3, "status": "active", "billing_period": "month", "seat_price": {"amount": "12.50", "currency": "USD"}, "mrr": {"amount": "37.50", "currency": "USD"}, "period_started_at": "2026-11-21T00:00:00.000000Z", "period_ends_at": "2026-12-21T00:00:00.000000Z", "version": 1, "created_at": "2026-11-21T09:30:00.123456Z", "updated_at": "2026-11-21T09:30:00.123456Z"}"#,
     ),
 ])
-.refuses(&[&VERSION_CONFLICT, &SUBSCRIPTION_CANCELED]);
+.refuses(&[&VERSION_CONFLICT, &ACCOUNT_CLOSED, &SUBSCRIPTION_CANCELED]);

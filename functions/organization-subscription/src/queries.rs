@@ -8,7 +8,9 @@ use shared::store::db::{self, Refused};
 use shared::token::TokenDigest;
 use uuid::Uuid;
 
-use crate::operations::{SUBSCRIPTION_CANCELED, SubscriptionTerms, VERSION_CONFLICT};
+use crate::operations::{
+    ACCOUNT_CLOSED, SUBSCRIPTION_CANCELED, SubscriptionTerms, VERSION_CONFLICT,
+};
 
 /// The id of a change, so that a statement that is sent twice changes once.
 pub type ChangeId = Uuid;
@@ -45,6 +47,8 @@ fn refuse(refused: &Refused) -> Option<Problem> {
             let message = format!("must be {currency}, the currency of the subscription");
             Problem::invalid_field("seat_price.currency", "mismatch", message)
         }
+        "account_closed" => ACCOUNT_CLOSED
+            .because("A closed account gets no subscription. Reopen it first, or cancel this one."),
         "subscription_canceled" => SUBSCRIPTION_CANCELED
             .because("It can only begin anew, with the status \"active\" or \"trialing\"."),
         _ => return None,

@@ -13,6 +13,9 @@ BEGIN
     IF p_account.status = 'closed' THEN
         RETURN json_build_object('refusal', 'account_closed');
     END IF;
+    IF subscriptions_are_too_many(p_account) THEN
+        RETURN json_build_object('refusal', 'subscription_limit');
+    END IF;
     IF v_requested ->> 'refusal' IS NOT NULL THEN
         RETURN v_requested;
     END IF;
@@ -27,7 +30,7 @@ BEGIN
     IF v_draft.trial_ends_at IS NOT NULL AND EXISTS (
         SELECT 1 FROM subscriptions s
          WHERE s.organization_id = p_account.organization_id AND s.account_id = p_account.id
-           AND s.plan_id = v_plan.id AND s.trial_ends_at IS NOT NULL) THEN
+           AND s.trial_plan_id = v_plan.id) THEN
         RETURN json_build_object('refusal', 'trial_used');
     END IF;
     v_facts := subscription_facts(v_draft, v_draft.created_at, NULL, NULL)::jsonb;

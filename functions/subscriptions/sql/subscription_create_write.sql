@@ -1,6 +1,6 @@
 -- Makes the subscription that was decided about, and keeps the answer to the key. p_anchor_at is that
--- of its facts. What the facts were decided by is looked at again: whether the account is open, and
--- whether it has had a trial of the plan.
+-- of its facts. What the facts were decided by is looked at again: whether the account is open and has
+-- this currency, and whether it has had a trial of the plan.
 CREATE OR REPLACE FUNCTION subscription_create_write(
     p_digest bytea, p_key text, p_request_digest bytea, p_account_id uuid, p_anchor_at text, p_steps text,
     p_answer text
@@ -32,19 +32,29 @@ BEGIN
     IF v_account.status = 'closed' THEN
         RETURN json_build_object('refusal', 'account_closed');
     END IF;
+    IF subscriptions_are_too_many(v_account) THEN
+        RETURN json_build_object('refusal', 'subscription_limit');
+    END IF;
     v_new := subscription_with(v_new, v_state);
     v_new.trial_ends_at := (v_state ->> 'trial_ends_at')::timestamptz;
     IF v_new.trial_ends_at IS NOT NULL AND EXISTS (
         SELECT 1 FROM subscriptions s
          WHERE s.organization_id = v_account.organization_id AND s.account_id = v_account.id
-           AND s.plan_id = v_new.plan_id AND s.trial_ends_at IS NOT NULL) THEN
+           AND s.trial_plan_id = v_new.plan_id) THEN
         RETURN json_build_object('refusal', 'trial_used');
     END IF;
+    IF v_account.currency <> v_new.currency THEN
+        RETURN json_build_object('refusal', 'account_currency', 'currency', v_account.currency);
+    END IF;
+    -- What an account owes is in one currency, which the first subscription decides.
+    UPDATE billing_accounts
+       SET currency = v_new.currency, version = version + 1, updated_at = clock_timestamp()
+     WHERE organization_id = v_account.organization_id AND id = v_account.id AND currency IS NULL;
     v_new.organization_id := v_account.organization_id;
     v_new.id := substr(v_state ->> 'id', 5)::uuid;
     INSERT INTO subscriptions (
         organization_id, id, account_id, plan_id, plan_version, currency, quantity, price_overrides, billing_unit,
-        billing_count, alignment, anchor_at, anchor_day, time_zone, proration, status, starts_at, trial_ends_at,
+        billing_count, alignment, anchor_at, anchor_day, time_zone, proration, status, starts_at, trial_ends_at, trial_plan_id,
         period_index, period_started_at, period_ends_at, cancel_at, cancel_credit, ended_at, metadata, version,
         is_test, created_at, updated_at)
     VALUES (
@@ -52,7 +62,7 @@ BEGIN
         v_new.quantity, v_new.price_overrides, v_state #>> '{billing,unit}', (v_state #>> '{billing,count}')::integer,
         v_state #>> '{billing,alignment}', p_anchor_at::timestamp, (v_state #>> '{billing,anchor_day}')::integer,
         v_state ->> 'time_zone', v_state ->> 'proration', v_new.status, (v_state ->> 'starts_at')::timestamptz,
-        v_new.trial_ends_at, v_new.period_index, v_new.period_started_at, v_new.period_ends_at, v_new.cancel_at,
+        v_new.trial_ends_at, CASE WHEN v_new.trial_ends_at IS NOT NULL THEN v_new.plan_id END, v_new.period_index, v_new.period_started_at, v_new.period_ends_at, v_new.cancel_at,
         v_new.cancel_credit, v_new.ended_at, v_state -> 'metadata', v_new.version, v_account.is_test,
         (v_state ->> 'created_at')::timestamptz, v_new.updated_at)
     RETURNING * INTO v_new;

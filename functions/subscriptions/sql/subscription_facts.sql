@@ -35,6 +35,7 @@ BEGIN
         'periods', v_periods,
         'dates', (SELECT json_object_agg(rfc3339(m), (m AT TIME ZONE p_subscription.time_zone)::date)
                     FROM (SELECT DISTINCT unnest(v_moments) AS m) moments WHERE m IS NOT NULL),
+        'billing_period', (SELECT p.billing_period FROM plans p WHERE p.id = p_subscription.plan_id),
         'terms', plan_version_terms(p_subscription.plan_id, p_subscription.plan_version),
         'pending_terms', CASE WHEN p_subscription.pending_change IS NOT NULL THEN (
             SELECT plan_version_terms(p.id, (p_subscription.pending_change ->> 'plan_version')::integer)

@@ -27,6 +27,7 @@ BEGIN
         RETURN json_build_object('refusal', 'plan_archived');
     END IF;
     RETURN json_build_object('plan', v_plan.code, 'plan_version', v_version.version, 'currency', v_plan.currency,
+                             'billing_period', v_plan.billing_period,
                              'terms', v_version.terms);
 END;
 $$;

@@ -23,6 +23,8 @@ pub struct Facts {
     pub periods: Vec<PeriodFacts>,
     /// The dates of all moments, on the calendar of the zone.
     pub dates: BTreeMap<Time, NaiveDate>,
+    /// Of what the plan's prices are for: month or year.
+    pub billing_period: String,
     /// The terms of the plan's version.
     pub terms: Value,
     /// Those of the version that is to come.
@@ -52,6 +54,7 @@ pub struct Requested {
     pub plan: PlanCode,
     pub plan_version: u32,
     pub currency: Currency,
+    pub billing_period: String,
     pub terms: Value,
 }
 

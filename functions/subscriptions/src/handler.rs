@@ -34,6 +34,9 @@ const MAX_JOB_ROUNDS: usize = 10;
 /// For how long the job begins another round.
 const JOB_MILLIS: u64 = 1_000;
 
+/// After how many lines the others are left to another statement, which has a second and a half.
+const MAX_JOB_LINES: usize = 2_000;
+
 /// How often the subscriptions of an account are advanced by one request.
 const MAX_CLOCK_ROUNDS: usize = 3;
 
@@ -99,15 +102,17 @@ pub async fn create(context: &Context, request: &Request) -> Result<Reply, Probl
             let Decision::Done(steps, changed) = rules::create(&facts)? else {
                 return Err(started_too_early());
             };
-            queries::create_write(
+            // The account takes its currency from the first.
+            let scopes = [Scope::Account(facts.subscription.account_id)];
+            let write = queries::create_write(
                 context,
                 token.digest,
                 &idempotency,
                 &facts,
                 &steps,
                 &changed,
-            )
-            .await?
+            );
+            cache::during_write(context, &scopes, write).await?
         }
     };
     reply(201, &changed)
@@ -285,7 +290,7 @@ pub async fn advance(context: &Context, request: &Request) -> Result<Reply, Prob
         let facts = queries::due(context, token.digest).await?;
         let round = advance_all(context, token.digest, facts.due).await?;
         result.advanced += round.advanced;
-        result.failed = round.failed;
+        result.failed += round.failed;
         result.is_complete = round.is_complete;
         let is_late = context.now_millis() >= began_millis + JOB_MILLIS;
         if round.is_complete || round.advanced == 0 || is_late {
@@ -304,24 +309,34 @@ async fn advance_all(
     let mut is_complete = i32::try_from(due.len()).is_ok_and(|count| count < queries::MAX_ADVANCED);
     let mut failed = 0;
     let mut advances = Vec::new();
+    let mut lines = 0;
     for facts in due {
+        if lines > MAX_JOB_LINES {
+            is_complete = false;
+            break;
+        }
         let id = facts.subscription.id;
-        match rules::advance(&facts) {
+        let version = facts.subscription.version;
+        let (steps, has_failed) = match rules::advance(&facts) {
             Ok((steps, is_all)) => {
                 is_complete &= is_all;
-                advances.push(Advance {
-                    id,
-                    version: facts.subscription.version,
-                    steps,
-                });
+                (steps, false)
             }
             // It stops no other.
             Err(problem) => {
                 let message = format!("{id} cannot be advanced: {}", problem.detail);
                 context.log("error", &message);
                 failed += 1;
+                (Vec::new(), true)
             }
-        }
+        };
+        lines += steps.iter().map(|step| step.lines.len()).sum::<usize>();
+        advances.push(Advance {
+            id,
+            version,
+            steps,
+            has_failed,
+        });
     }
     if advances.is_empty() {
         return Ok(AdvanceResult {
@@ -332,7 +347,7 @@ async fn advance_all(
     }
     let written = queries::advance(context, digest, &advances).await?;
     // What somebody else was changing is left to the next call.
-    let is_all = usize::try_from(written.advanced) == Ok(advances.len());
+    let is_all = advances.len() == (written.advanced + failed) as usize;
     Ok(AdvanceResult {
         advanced: written.advanced,
         failed,

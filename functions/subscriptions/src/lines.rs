@@ -59,7 +59,12 @@ impl Edge {
     /// # Errors
     /// A 500 for a moment of which the facts do not know the date.
     pub fn at(facts: &Facts, at: &Time, day: DayOf) -> Result<Self, Problem> {
-        let date = facts.date(at)?;
+        // Where clocks skip the boundary over midnight, the moment has the date after it.
+        let mut periods = facts.periods.iter();
+        let date = match periods.find(|facts| facts.whole_started_at == *at) {
+            Some(period) => period.whole_from,
+            None => facts.date(at)?,
+        };
         let date = match day {
             DayOf::WhatBegins => date,
             DayOf::WhatEnds => day_after(date),
@@ -230,9 +235,11 @@ pub fn lines(
         return Ok(Vec::new());
     };
     let mut lines = Vec::new();
-    let mut add = |fee: &Fee, price: Money| {
-        let amount = share.of(price, fee.rounding);
+    let mut add = |fee: &Fee, is_credit: bool| {
+        // Rounded as it was owed, so that what is given back of a part is what was owed for it.
+        let amount = share.of(fee.price, fee.rounding);
         let amount = amount.map_err(|_| Problem::internal())?;
+        let amount = if is_credit { -amount } else { amount };
         if !amount.is_zero() {
             lines.push(Line {
                 period_index: subscription.period.index,
@@ -249,10 +256,10 @@ pub fn lines(
         Ok::<(), Problem>(())
     };
     for fee in credited.iter().filter(|fee| !fee.is_among(charged)) {
-        add(fee, -fee.price)?;
+        add(fee, true)?;
     }
     for fee in charged.iter().filter(|fee| !fee.is_among(credited)) {
-        add(fee, fee.price)?;
+        add(fee, false)?;
     }
     Ok(lines)
 }

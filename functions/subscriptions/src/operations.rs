@@ -177,6 +177,8 @@ shared::refusals! {
         "the account is closed.";
     TRIAL_USED = 409 "trial_used", "The account has had a trial of the plan",
         "the account has had a trial of the plan.";
+    SUBSCRIPTION_LIMIT = 409 "subscription_limit", "The account has as many subscriptions as it can have",
+        "100 subscriptions of the account have not ended.";
     ACTION_NOT_ALLOWED = 409 "action_not_allowed", "The subscription does not allow this now",
         "the status of the subscription does not allow it; detail says which.";
     CHANGE_PENDING = 409 "change_pending", "Another change waits for the end of the period",
@@ -213,7 +215,7 @@ pub const CREATE: Operation = Operation::new(
 .idempotent()
 .statements(2)
 .answers(&[Answer::json::<Changed>(201, "The subscription, made now or by an earlier request with this key.", r#"{"subscription": {"id": "sub_0199a2c4e1f07b3c8d5e6f708192a3b4", "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "account_id": "acc_0199a2c4e1f17c4d9e6f708192a3b4c5", "plan": "team", "plan_version": 2, "currency": "USD", "quantity": 5, "price_overrides": [], "billing": {"unit": "month", "count": 1, "alignment": "anniversary", "anchor_day": 31}, "time_zone": "Europe/Paris", "proration": "day", "status": "active", "starts_at": "2026-10-31T09:30:00.000000Z", "trial_ends_at": null, "period": {"index": 0, "started_at": "2026-10-31T09:30:00.000000Z", "ends_at": "2026-11-30T09:30:00.000000Z"}, "cancel_at": null, "cancel_credit": null, "paused_at": null, "resumes_at": null, "ended_at": null, "pending_change": null, "metadata": {"contract": "2026-17"}, "version": 1, "created_at": "2026-10-31T09:30:00.123456Z", "updated_at": "2026-10-31T09:30:00.123456Z"}, "lines": [{"period_index": 0, "charge": "seats", "description": "Seats", "amount": {"amount": "50.00", "currency": "USD"}, "from": "2026-10-31", "to": "2026-11-30", "proration": "day", "share": 30, "share_of": 30}], "total": {"amount": "50.00", "currency": "USD"}}"#).with_entity_tag()])
-.refuses(&[&NOT_FOUND, &ACCOUNT_CLOSED, &TRIAL_USED]);
+.refuses(&[&NOT_FOUND, &ACCOUNT_CLOSED, &TRIAL_USED, &SUBSCRIPTION_LIMIT]);
 
 pub const PREVIEW_NEW: Operation = Operation::new(
     "subscriptions-preview-new",
@@ -226,7 +228,7 @@ pub const PREVIEW_NEW: Operation = Operation::new(
 .details("The body is that of the request that makes one. Nothing is written, and the id is nobody's.")
 .body::<NewSubscription>(r#"{"account_id": "acc_0199a2c4e1f17c4d9e6f708192a3b4c5", "plan": "team", "quantity": 5, "billing": {"unit": "month", "anchor_day": 31}, "metadata": {"contract": "2026-17"}}"#)
 .answers(&[Answer::json::<Changed>(200, "The subscription as it would be, and what it would owe.", r#"{"subscription": {"id": "sub_0199a2c4e1f07b3c8d5e6f708192a3b4", "organization_id": "org_0199a2c4e1f17c4d9e6f708192a3b4c5", "account_id": "acc_0199a2c4e1f17c4d9e6f708192a3b4c5", "plan": "team", "plan_version": 2, "currency": "USD", "quantity": 5, "price_overrides": [], "billing": {"unit": "month", "count": 1, "alignment": "anniversary", "anchor_day": 31}, "time_zone": "Europe/Paris", "proration": "day", "status": "active", "starts_at": "2026-10-31T09:30:00.000000Z", "trial_ends_at": null, "period": {"index": 0, "started_at": "2026-10-31T09:30:00.000000Z", "ends_at": "2026-11-30T09:30:00.000000Z"}, "cancel_at": null, "cancel_credit": null, "paused_at": null, "resumes_at": null, "ended_at": null, "pending_change": null, "metadata": {"contract": "2026-17"}, "version": 1, "created_at": "2026-10-31T09:30:00.123456Z", "updated_at": "2026-10-31T09:30:00.123456Z"}, "lines": [{"period_index": 0, "charge": "seats", "description": "Seats", "amount": {"amount": "50.00", "currency": "USD"}, "from": "2026-10-31", "to": "2026-11-30", "proration": "day", "share": 30, "share_of": 30}], "total": {"amount": "50.00", "currency": "USD"}}"#)])
-.refuses(&[&NOT_FOUND, &ACCOUNT_CLOSED, &TRIAL_USED]);
+.refuses(&[&NOT_FOUND, &ACCOUNT_CLOSED, &TRIAL_USED, &SUBSCRIPTION_LIMIT]);
 
 pub const ADVANCE: Operation = Operation::new(
     "subscriptions-advance",

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::facts::Facts;
 use crate::operations::{
-    ACCOUNT_CLOSED, ACCOUNT_NOT_IN_TEST_MODE, Adjustment, Changed, SubscriptionVersion,
-    SubscriptionsQuery, TRIAL_USED,
+    ACCOUNT_CLOSED, ACCOUNT_NOT_IN_TEST_MODE, Adjustment, Changed, SUBSCRIPTION_LIMIT,
+    SubscriptionVersion, SubscriptionsQuery, TRIAL_USED,
 };
 use crate::rules::Step;
 use crate::subscription::{Action, NewSubscription, Subscription, SubscriptionTime};
@@ -54,6 +54,8 @@ pub struct Advance {
     /// The version that was read.
     pub version: u64,
     pub steps: Vec<Step>,
+    /// Whether the steps could not be worked out.
+    pub has_failed: bool,
 }
 
 /// Of how many something was written.
@@ -113,6 +115,9 @@ fn refuse(refused: &Refused) -> Option<Problem> {
             true => Problem::invalid_field("plan_version", "unknown", "is no version of the plan"),
             false => Problem::invalid_field("plan", "not_allowed", "is a plan without a version"),
         },
+        "subscription_limit" => {
+            SUBSCRIPTION_LIMIT.because("It has 100 that have not ended. Cancel one first.")
+        }
         "trial_used" => TRIAL_USED
             .because("The account has had a trial of this plan. Send trial_days 0 for none."),
         _ => return None,

@@ -47,6 +47,14 @@ pub fn decide(facts: &Facts, action: &Action) -> Result<Decision, Problem> {
     if !course.catch_up()? {
         return Ok(Decision::Behind(course.steps));
     }
+    // A version without a plan is one of the plan that it has by now, and another was read.
+    if let Action::Change(change) = action
+        && change.plan_version.is_some()
+        && change.plan.is_none()
+        && course.subscription.plan != facts.subscription.plan
+    {
+        return Ok(Decision::Behind(course.steps));
+    }
     let before = course.steps.len();
     match action {
         Action::Change(change) => course.change(change)?,
@@ -286,7 +294,8 @@ impl<'a> Course<'a> {
         use Status::{Active, Paused, Scheduled, Trialing};
         let when = change.when.unwrap_or_default();
         match when {
-            ChangeTime::Now => self.require("changed", &[Scheduled, Trialing, Active, Paused])?,
+            // Of a pause it is not known for how much of the day it began on which fees were paid.
+            ChangeTime::Now => self.require("changed", &[Scheduled, Trialing, Active])?,
             ChangeTime::PeriodEnd => self.require(
                 "changed at the end of its period",
                 &[Trialing, Active, Paused],
@@ -355,6 +364,11 @@ impl<'a> Course<'a> {
         if let Some(requested) = &self.facts.requested {
             if requested.currency != current.currency {
                 let message = format!("must be a plan in {}", current.currency);
+                return Err(Problem::invalid_field("plan", "mismatch", message));
+            }
+            // The periods stay as they are, and the prices of both must be for the same.
+            if requested.billing_period != self.facts.billing_period {
+                let message = format!("must be a plan by the {}", self.facts.billing_period);
                 return Err(Problem::invalid_field("plan", "mismatch", message));
             }
             wanted.plan = requested.plan.clone();

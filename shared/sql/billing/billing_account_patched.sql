@@ -47,17 +47,23 @@ BEGIN
     patched := jsonb_populate_record(p_account, v_columns);
     IF (SELECT count(*) FROM jsonb_object_keys(patched.metadata)) > 50 THEN
         refusal := 'metadata_limit';
-    ELSIF patched.currency IS DISTINCT FROM p_account.currency AND billing_account_is_billed(p_account) THEN
+    ELSIF patched.currency IS DISTINCT FROM p_account.currency AND (
+        billing_account_is_billed(p_account)
+        -- Whoever pays for others pays in their currency.
+        OR EXISTS (SELECT 1 FROM billing_accounts c
+                    WHERE c.parent_organization_id = p_account.organization_id AND c.parent_id = p_account.id
+                      AND c.currency <> patched.currency)) THEN
         refusal := 'currency_fixed';
     ELSIF patched.parent_id IS NULL THEN
         patched.parent_organization_id := NULL;
-    ELSIF patched.parent_id IS DISTINCT FROM p_account.parent_id THEN
+    ELSIF (patched.parent_id, patched.currency) IS DISTINCT FROM (p_account.parent_id, p_account.currency) THEN
         v_parent := billing_account_by_id(patched.parent_id);
         patched.parent_organization_id := v_parent.organization_id;
         refusal := CASE
             WHEN patched.parent_id = p_account.id THEN 'parent_is_itself'
             WHEN v_parent.id IS NULL OR v_parent.status = 'closed' THEN 'parent_unknown'
             WHEN v_parent.is_test <> p_account.is_test THEN 'parent_mode'
+            WHEN v_parent.currency <> patched.currency THEN 'parent_currency'
             WHEN v_parent.parent_id IS NOT NULL THEN 'parent_has_parent'
             WHEN billing_account_has_children(p_account) THEN 'account_is_parent' END;
     END IF;

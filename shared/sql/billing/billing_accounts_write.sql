@@ -2,7 +2,7 @@
 -- item that is refused changes nothing, and spoils no other. See billing_account_apply.
 --
 -- What others may hold is taken in one order, so that lists at once wait for each other and do not
--- deadlock: accounts that are changed by their ids, then external ids by their text, then the audit
+-- deadlock: accounts that are changed by their ids, then external ids by their text, then people, then the audit
 -- logs by their organizations.
 CREATE OR REPLACE FUNCTION billing_accounts_write(p_digest bytea, p_items jsonb) RETURNS json
 LANGUAGE plpgsql AS $$
@@ -31,7 +31,8 @@ BEGIN
     FOR v_item IN
         SELECT e.value, e.ordinality AS place
           FROM jsonb_array_elements(p_items) WITH ORDINALITY e
-         ORDER BY (e.value -> 'patch' ->> 'external_id') COLLATE "C" NULLS FIRST, e.ordinality
+         ORDER BY (e.value -> 'patch' ->> 'external_id') COLLATE "C" NULLS FIRST, e.value ->> 'organization_id' NULLS FIRST,
+                  e.value ->> 'user_id' NULLS FIRST, e.ordinality
     LOOP
         v_result := billing_account_apply(v_principal, v_item.value, true);
         v_account := v_result.account;

@@ -780,6 +780,7 @@ pub fn refuse(refused: &crate::store::db::Refused) -> Option<Problem> {
         }
         "parent_unknown" => parent("unknown", "must be the id of an account that is not closed"),
         "parent_is_itself" => parent("conflict", "must be another account"),
+        "parent_currency" => parent("mismatch", "must be an account in the same currency"),
         "parent_has_parent" => parent("conflict", "must be an account without a parent"),
         "account_is_parent" => parent(
             "not_allowed",

@@ -319,6 +319,10 @@ pub async fn during_write<T>(
         // Nothing was changed, and whoever asked may be nobody: their mark goes,
         // and nothing is left in the store under a name that they made up.
         Err(problem) if matches!(problem.status, 401 | 403) => unmark(context, scopes).await,
+        // No account is ever deleted: what is not found was never there, or is somebody else's.
+        Err(problem) if problem.status == 404 && scopes.iter().all(Scope::is_account) => {
+            unmark(context, scopes).await;
+        }
         _ => invalidate(context, scopes).await,
     }
     outcome

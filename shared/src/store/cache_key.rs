@@ -331,6 +331,11 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Whether it is that of an account.
+    pub const fn is_account(&self) -> bool {
+        matches!(self, Self::Account(_))
+    }
+
     /// Everything that a change to a user's sign-in can make stale.
     pub const fn all_of_user(user: UserId) -> [Self; 2] {
         [Self::Auth(user), Self::Credits(user)]
