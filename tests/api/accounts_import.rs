@@ -178,7 +178,7 @@ async fn an_old_file_overwrites_nothing(host: &TestHost) {
         (format!("id,version,name,phone\n{id},,Ada,3"), 200),
         (format!("id,name,phone\n{id},Ada,"), 200),
         (
-            format!("id,name\nacc_0199a2c4e2447b3c8d5e6f708192a3b4,Ada"),
+            "id,name\nacc_0199a2c4e2447b3c8d5e6f708192a3b4,Ada".to_owned(),
             404,
         ),
     ];

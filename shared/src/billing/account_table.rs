@@ -313,8 +313,11 @@ mod tests {
         assert_eq!(fields.len(), COLUMNS.len());
     }
 
+    /// A field, and what is wrong with it.
+    type Mistake = (String, &'static str);
+
     /// The place and the code of the first mistake of each row.
-    fn mistakes(text: &str) -> Result<Vec<Option<(String, &'static str)>>, (u16, String)> {
+    fn mistakes(text: &str) -> Result<Vec<Option<Mistake>>, (u16, String)> {
         let named = |problem: Problem| {
             let error = problem.errors.into_iter().next();
             error.map(|error| (error.field.into_owned(), error.code))
