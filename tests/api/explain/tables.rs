@@ -275,7 +275,9 @@ const TABLES: [&[(&str, &str)]; 3] = [
         ),
         (
             "subscription_versions (organization_id, subscription_id, version, action, happened_at, state)",
-            "explain_owner(n), explain_owner(n), n, 'renewed', now(), '{}'",
+            // Of one of them all but the last are of the period before.
+            "explain_owner(n), explain_owner(n), n, 'renewed', now(),
+             jsonb_build_object('period', jsonb_build_object('index', CASE WHEN n = {own} THEN 0 ELSE -1 END))",
         ),
         (
             "subscription_adjustments (organization_id, subscription_id, version, line, period_index, charge_code,

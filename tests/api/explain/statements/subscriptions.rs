@@ -2,7 +2,7 @@
 
 use super::Row;
 
-pub const ROWS: [Row; 11] = [
+pub const ROWS: [Row; 12] = [
     Row {
         name: "subscriptions_list of an organization",
         sql: "SELECT subscriptions_list(explain_digest(5), NULL, NULL, NULL, 20, explain_id(1001))",
@@ -67,6 +67,12 @@ pub const ROWS: [Row; 11] = [
               SELECT subscription_begin(explain_digest(5), 'key', '', explain_id(7), NULL, NULL, NULL)",
         answer: "periods",
         indexes: &["subscriptions_by_id", "billing_accounts_by_id", "plan_versions_pkey", "subscription_adjustments_by_period"],
+    },
+    Row {
+        name: "account_spend_read",
+        sql: "SELECT account_spend_read(explain_digest(5), explain_id(2), 1000, 100000, 10000)",
+        answer: "segments",
+        indexes: &["subscriptions_by_account", "subscription_versions_pkey", "subscription_adjustments_by_period"],
     },
     Row {
         name: "subscriptions_due",
