@@ -5,26 +5,15 @@ CREATE OR REPLACE FUNCTION account_spend_read(
 ) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_principal principal := authenticate(p_digest);
-    v_is_platform boolean := coalesce('accounts:read' = ANY (v_principal.permissions), false);
-    v_refusal json := CASE WHEN NOT v_is_platform THEN refusal(v_principal, 'billing:read') END;
-    v_account billing_accounts;
+    v_seen record := billing_account_seen(authenticate(p_digest), p_id);
+    v_account billing_accounts := v_seen.account;
     v_subscription subscriptions;
     v_now timestamptz;
     v_found json[] := ARRAY[]::json[];
     v_taken text[] := ARRAY[]::text[];
 BEGIN
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
-    END IF;
-    IF v_is_platform THEN
-        v_account := billing_account_by_id(p_id);
-    ELSE
-        SELECT * INTO v_account FROM billing_accounts
-         WHERE organization_id = v_principal.organization_id AND id = p_id;
-    END IF;
-    IF v_account.id IS NULL THEN
-        RETURN json_build_object('refusal', 'not_found');
+    IF v_seen.refusal IS NOT NULL THEN
+        RETURN v_seen.refusal;
     END IF;
     v_now := billing_account_now(v_account);
     FOR v_subscription IN

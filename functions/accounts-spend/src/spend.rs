@@ -107,10 +107,8 @@ impl Spend {
     }
 
     fn total(&self) -> Result<Money, Problem> {
-        let amounts = self.lines.iter().map(|line| line.amount);
-        amounts
-            .into_iter()
-            .try_fold(Money::zero(self.currency), plus)
+        let mut amounts = self.lines.iter().map(|line| line.amount);
+        amounts.try_fold(Money::zero(self.currency), plus)
     }
 
     fn limit(&mut self) -> Result<(), Problem> {
@@ -243,12 +241,9 @@ fn share(subscription: &Subscription, segment: &Segment) -> Result<Option<Period
 
 /// Gives a charge another price than the plan's, which was checked when it was agreed upon.
 fn set_price(charge: Option<&mut Charge>, price: Money) -> Result<(), Problem> {
-    let place = match charge.map(|charge| &mut charge.model) {
-        Some(Model::Flat { amount }) => amount,
-        Some(Model::PerUnit { unit_price }) => unit_price,
-        _ => return Err(Problem::internal()),
-    };
-    *place = Number::from_decimal(price.amount()).ok_or_else(Problem::internal)?;
+    let place = charge.and_then(|charge| charge.model.agreed_price());
+    *place.ok_or_else(Problem::internal)? =
+        Number::from_decimal(price.amount()).ok_or_else(Problem::internal)?;
     Ok(())
 }
 

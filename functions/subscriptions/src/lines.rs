@@ -9,7 +9,7 @@ use shared::http::problem::{FieldError, Problem};
 use shared::http::time::Time;
 use shared::money::{AnchoredPeriod, Money, PeriodPart, PeriodShare, Proration, Rounding};
 use shared::rating::plan_terms::PlanTerms;
-use shared::rating::{Billing, Charge, Model, Number, Phase, Usage};
+use shared::rating::{Billing, Charge, Number, Phase, Usage};
 
 use crate::facts::{Facts, PeriodFacts, unix_secs};
 use crate::subscription::{Line, PriceOverride, Subscription};
@@ -124,14 +124,10 @@ pub fn with_overrides(
             continue;
         };
         let price = Number::from_decimal(wanted.price.amount());
-        let place = match &mut charge.model {
-            Model::Flat { amount } => amount,
-            Model::PerUnit { unit_price } => unit_price,
-            _ => {
-                let message = "has neither a flat price nor one for each unit".to_owned();
-                refuse("charge", "not_allowed", message);
-                continue;
-            }
+        let Some(place) = charge.model.agreed_price() else {
+            let message = "has neither a flat price nor one for each unit".to_owned();
+            refuse("charge", "not_allowed", message);
+            continue;
         };
         if let Some(price) = price {
             *place = price;

@@ -41,6 +41,23 @@ pub struct Asked<'a> {
     pub action: &'a Action,
 }
 
+impl Asked<'_> {
+    /// The first parameters of the two statements of a decision.
+    fn parameters(&self, digest: TokenDigest) -> [Parameter; 7] {
+        let [key, request_digest] = key_of(self.idempotency);
+        let (plan, version) = self.action.requested();
+        [
+            digest.0.to_vec().into(),
+            key,
+            request_digest,
+            self.id.as_uuid().into(),
+            plan.into(),
+            version.into(),
+            time(self.action.at()),
+        ]
+    }
+}
+
 /// Subscriptions of which something is due.
 #[derive(Deserialize)]
 pub struct DueFacts {
@@ -204,17 +221,7 @@ pub async fn begin(
     digest: TokenDigest,
     asked: &Asked<'_>,
 ) -> Result<Begun, Problem> {
-    let [key, request_digest] = key_of(asked.idempotency);
-    let (plan, version) = asked.action.requested();
-    let parameters = [
-        digest.0.to_vec().into(),
-        key,
-        request_digest,
-        asked.id.as_uuid().into(),
-        plan.into(),
-        version.into(),
-        time(asked.action.at()),
-    ];
+    let parameters = asked.parameters(digest);
     let sql = "SELECT subscription_begin($1, $2, $3, $4, $5, $6,
                                          $7::timestamp AT TIME ZONE 'UTC')::text";
     db::call(context, sql, &parameters, refuse).await
@@ -229,20 +236,12 @@ pub async fn write(
     steps: &[Step],
     answer: Option<&Changed>,
 ) -> Result<Begun, Problem> {
-    let [key, request_digest] = key_of(asked.idempotency);
-    let (plan, plan_version) = asked.action.requested();
-    let parameters = [
-        digest.0.to_vec().into(),
-        key,
-        request_digest,
-        asked.id.as_uuid().into(),
-        plan.into(),
-        plan_version.into(),
-        time(asked.action.at()),
+    let mut parameters = asked.parameters(digest).to_vec();
+    parameters.extend([
         i64::try_from(version).unwrap_or(i64::MAX).into(),
         json(&steps)?.into(),
         answer.map(json).transpose()?.into(),
-    ];
+    ]);
     let sql = "SELECT subscription_write($1, $2, $3, $4, $5, $6,
                                          $7::timestamp AT TIME ZONE 'UTC', $8, $9, $10)::text";
     db::call(context, sql, &parameters, refuse).await

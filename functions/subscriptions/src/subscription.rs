@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 use shared::billing::account::MetadataChange;
 use shared::http::input::{FromText, Invalid, List, Reader, Text, UnsignedMoney, Whole};
@@ -34,13 +34,7 @@ pub struct SubscriptionTime(pub NaiveDateTime);
 
 impl FromText for SubscriptionTime {
     fn from_text(text: &str) -> Result<Self, Invalid> {
-        let Moment(time) = Moment::from_text(text)?;
-        if YEARS.contains(&time.year()) {
-            return Ok(Self(time));
-        }
-        let (first, last) = (YEARS.start(), YEARS.end());
-        let message = format!("must be in the years {first} to {last}");
-        Err(Invalid::new("out_of_range", message))
+        Moment::within(text, &YEARS).map(|Moment(time)| Self(time))
     }
 }
 
@@ -53,9 +47,7 @@ shared::describe!(SubscriptionTime as "SubscriptionTime", {
 impl SubscriptionTime {
     /// As answers have it.
     pub fn to_time(self) -> Time {
-        let text = self.0.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        // A time takes any text.
-        Time::from_text(&text).unwrap_or_else(|_| unreachable!("a time takes any text"))
+        Moment(self.0).to_time()
     }
 }
 

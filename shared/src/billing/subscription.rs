@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::{Datelike, NaiveDateTime};
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::http::input::{FromText, Invalid, Whole};
@@ -81,13 +81,7 @@ pub struct PeriodTime(pub NaiveDateTime);
 
 impl FromText for PeriodTime {
     fn from_text(text: &str) -> Result<Self, Invalid> {
-        let Moment(time) = Moment::from_text(text)?;
-        if YEARS.contains(&time.year()) {
-            return Ok(Self(time));
-        }
-        let (first, last) = (YEARS.start(), YEARS.end());
-        let message = format!("must be in the years {first} to {last}");
-        Err(Invalid::new("out_of_range", message))
+        Moment::within(text, &YEARS).map(|Moment(time)| Self(time))
     }
 }
 

@@ -16,11 +16,14 @@ crate::text_type! {
     }
 }
 
+/// How a time of a year of four digits is written.
+const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
+
 impl Time {
     /// The moment so many milliseconds after 1970 began; `None` beyond the year 9999.
     pub fn from_millis(millis: u64) -> Option<Self> {
         let time = DateTime::from_timestamp_millis(i64::try_from(millis).ok()?)?;
-        let text = time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        let text = time.format(TIME_FORMAT).to_string();
         (text.len() == "2026-11-21T09:30:00.123456Z".len()).then_some(Self(text))
     }
 }
@@ -37,6 +40,16 @@ pub struct Moment(pub NaiveDateTime);
 
 impl FromText for Moment {
     fn from_text(text: &str) -> Result<Self, Invalid> {
+        Self::within(text, &YEARS)
+    }
+}
+
+impl Moment {
+    /// A moment of these years of UTC, which lie in the years 1 to 9999.
+    ///
+    /// # Errors
+    /// `invalid` for what is no time, `out_of_range` for one of another year.
+    pub fn within(text: &str, years: &RangeInclusive<i32>) -> Result<Self, Invalid> {
         // A leap second becomes the second after it, because Postgres has none.
         let time = DateTime::parse_from_rfc3339(text)
             .ok()
@@ -48,12 +61,17 @@ impl FromText for Moment {
                     "must be an RFC 3339 time with an offset, such as \"2026-12-31T23:00:00Z\"",
                 )
             })?;
-        if !YEARS.contains(&time.year()) {
-            let (first, last) = (YEARS.start(), YEARS.end());
+        if !years.contains(&time.year()) {
+            let (first, last) = (years.start(), years.end());
             let message = format!("must lie in the years {first} to {last} of UTC");
             return Err(Invalid::new("out_of_range", message));
         }
         Ok(Self(time))
+    }
+
+    /// As answers have it.
+    pub fn to_time(self) -> Time {
+        Time(self.0.format(TIME_FORMAT).to_string())
     }
 }
 

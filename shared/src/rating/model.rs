@@ -82,6 +82,16 @@ pub enum Model {
 }
 
 impl Model {
+    /// The price that a customer can have agreed upon instead of the plan's: the amount of a flat
+    /// charge, or the price of a unit. Other models have none.
+    pub const fn agreed_price(&mut self) -> Option<&mut Number> {
+        match self {
+            Self::Flat { amount } => Some(amount),
+            Self::PerUnit { unit_price } => Some(unit_price),
+            _ => None,
+        }
+    }
+
     /// Whether the model prices a single quantity. Units of a single quantity can be
     /// included, and it can be known in advance.
     pub const fn has_one_quantity(&self) -> bool {
